@@ -1,0 +1,253 @@
+"""Waveforms decoded and standardised once, then one flat file on disk that is never decoded again.
+
+A cache is a folder named by a hash of all that went into it: the preprocessing, the format and
+every file's path, size and time of change. It is built in parts beside its place, by all cores,
+under a lock, and renamed when whole: a killed build is continued, a stale one is never found.
+"""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from filelock import FileLock
+from joblib import Parallel, delayed
+
+from emotion.audio.decode import decode
+from emotion.audio.measure import Facts, measure
+from emotion.audio.standardise import Standardiser
+from emotion.errors import AudioError, CacheError
+from emotion.files import read_table, sync_folder, write_table, write_text, written_whole
+
+FORMAT = 1
+PART_CLIPS = 128
+ALONE_CLIPS = 64
+"""Up to this many clips are done in this process: starting others would take longer."""
+
+NUMBERS = {
+    **{field.name: "float64" for field in dataclasses.fields(Facts) if field.type is float},
+    "clipped": "int64",
+    "offset": "int64",
+    "length": "int64",
+    "scale": "float64",
+}
+
+Samples = npt.NDArray[np.int16] | npt.NDArray[np.float32]
+Progress = Callable[[int, int], None]
+"""Called with the clips done and the clips in all."""
+
+
+@dataclass(frozen=True)
+class Cache:
+    """An opened cache. `index` has one row a clip: path, offset, length, scale and the `Facts`."""
+
+    folder: Path
+    index: pd.DataFrame
+    skipped: pd.DataFrame
+    sample_rate: int
+    dtype: str
+
+    @property
+    def key(self) -> str:
+        """The hash of all that went into the cache."""
+        return self.folder.name
+
+    @property
+    def samples_file(self) -> Path:
+        """The flat file: every clip's samples behind one another, then zeros for one clip."""
+        return self.folder / "samples.bin"
+
+    def samples(self) -> Samples:
+        """Return all samples as one flat array that is read from the disk when touched."""
+        return np.memmap(self.samples_file, dtype=self.dtype, mode="r")
+
+    def wave(self, row: int) -> npt.NDArray[np.float32]:
+        """Return one clip, (T,) float32, as every model is fed it."""
+        entry = self.index.iloc[row]
+        samples = self.samples()[entry.offset : entry.offset + entry.length]
+        return dequantise(samples, entry.scale)
+
+
+def open_cache(
+    table: pd.DataFrame,
+    standardiser: Standardiser,
+    *,
+    root: Path,
+    folder: Path,
+    jobs: int = -1,
+    progress: Progress | None = None,
+) -> Cache:
+    """Return the cache of a table's clips, built first where it is missing.
+
+    Args:
+        table: one row a clip with path (relative to `root`), size and mtime_ns.
+        standardiser: what every clip goes through.
+        root: where the clips lie.
+        folder: where caches lie.
+        jobs: processes that decode; -1 for one a core.
+        progress: told after every part.
+
+    Raises:
+        CacheError: no clip can be used, or a file changed while it was read.
+    """
+    final = folder / cache_key(table, standardiser)
+    if not final.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{final.name}.lock"):
+            if not final.is_dir():
+                _build(table, standardiser, root=root, final=final, jobs=jobs, progress=progress)
+    return _open(final)
+
+
+def cache_key(table: pd.DataFrame, standardiser: Standardiser) -> str:
+    """Return the hash that names a cache."""
+    digest = hashlib.sha256()
+    settings = {"format": FORMAT, **dataclasses.asdict(standardiser)}
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    digest.update(table[["path", "size", "mtime_ns"]].to_csv(index=False).encode(errors="surrogateescape"))
+    return digest.hexdigest()[:20]
+
+
+def quantise(wave: npt.NDArray[np.float32], dtype: str) -> tuple[Samples, float]:
+    """Return a clip as it is stored, and the scale that brings it back."""
+    if dtype == "float32":
+        return wave, 1.0
+    peak = float(np.abs(wave).max(initial=0.0))
+    scale = peak / 32767 if peak > 0 else 1.0
+    return np.round(wave / np.float32(scale)).astype(np.int16), scale
+
+
+def dequantise(samples: Samples, scale: float) -> npt.NDArray[np.float32]:
+    """Return stored samples as float32: the one arithmetic of training and of prediction."""
+    out: npt.NDArray[np.float32] = samples.astype(np.float32) * np.float32(scale)
+    return out
+
+
+def _open(folder: Path) -> Cache:
+    try:
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        cache = Cache(
+            folder=folder,
+            index=read_table(folder / "index.csv", NUMBERS),
+            skipped=read_table(folder / "skipped.csv"),
+            sample_rate=int(about["sample_rate"]),
+            dtype=str(about["dtype"]),
+        )
+        size = cache.samples_file.stat().st_size
+    except (OSError, ValueError, KeyError) as err:
+        raise CacheError(f"cache {folder} is damaged ({err}). Delete that folder, run again.") from err
+    if size != about["bytes"]:
+        raise CacheError(
+            f"cache {folder} is damaged: samples.bin has {size} bytes, not {about['bytes']}. "
+            "Delete that folder, run again."
+        )
+    return cache
+
+
+def _build(
+    table: pd.DataFrame,
+    standardiser: Standardiser,
+    *,
+    root: Path,
+    final: Path,
+    jobs: int,
+    progress: Progress | None,
+) -> None:
+    """Build a cache beside its place, part after part, and rename it when it is whole."""
+    partial = final.with_name(f"{final.name}.partial")
+    partial.mkdir(exist_ok=True)
+    if not (partial / "about.json").exists():
+        _build_parts(table, standardiser, root=root, partial=partial, jobs=jobs, progress=progress)
+    for leftover in list(partial.glob("part-*")) + list(partial.glob(".*")):
+        leftover.unlink()
+    partial.rename(final)
+    sync_folder(final.parent)
+
+
+def _build_parts(
+    table: pd.DataFrame,
+    standardiser: Standardiser,
+    *,
+    root: Path,
+    partial: Path,
+    jobs: int,
+    progress: Progress | None,
+) -> None:
+    """Write the parts that are missing, then put all of them together."""
+    starts = range(0, len(table), PART_CLIPS)
+    parts = [partial / f"part-{number:05}.csv" for number in range(len(starts))]
+    wanted = table[["path", "size", "mtime_ns"]]
+    todo = [
+        (wanted.iloc[start : start + PART_CLIPS], part)
+        for start, part in zip(starts, parts, strict=True)
+        if not part.exists()
+    ]
+    done = len(table) - sum(len(clips) for clips, _ in todo)
+    workers = Parallel(
+        n_jobs=1 if len(table) <= ALONE_CLIPS else jobs, return_as="generator_unordered"
+    )
+    for count in workers(delayed(_build_part)(clips, standardiser, root, part) for clips, part in todo):
+        done += count
+        if progress is not None:
+            progress(done, len(table))
+    _join(parts, standardiser, partial)
+
+
+def _build_part(table: pd.DataFrame, standardiser: Standardiser, root: Path, part: Path) -> int:
+    """Write one part: its samples, then its index, whose name says that it is whole."""
+    rows = []
+    with written_whole(part.with_suffix(".bin")) as file:
+        for clip in table.itertuples():
+            path = root / str(clip.path)
+            try:
+                wave, rate = decode(path)
+            except AudioError as err:
+                rows.append({"path": clip.path, "error": str(err)})
+                continue
+            status = path.stat()
+            if (status.st_size, status.st_mtime_ns) != (clip.size, clip.mtime_ns):
+                raise CacheError(f"{path} changed while it was read. Run again when it is at rest.")
+            samples, scale = quantise(standardiser(wave, rate), standardiser.storage)
+            file.write(samples.tobytes())
+            entry = {"path": clip.path, "error": "", "length": len(samples), "scale": scale}
+            rows.append(entry | dataclasses.asdict(measure(wave, rate)))
+    columns = ["path", "error", "length", "scale", *(field.name for field in dataclasses.fields(Facts))]
+    write_table(part, pd.DataFrame(rows, columns=columns))
+    return len(table)
+
+
+def _join(parts: list[Path], standardiser: Standardiser, partial: Path) -> None:
+    """Put the parts into one file and one index; about.json, written last, says that it is done."""
+    rows = pd.concat([read_table(part) for part in parts], ignore_index=True)
+    failed = rows["error"] != ""
+    index = rows[~failed].drop(columns="error")
+    if not len(index):
+        shutil.rmtree(partial)
+        why = f" ({rows.path[0]} {rows.error[0]})" if len(rows) else ""
+        raise CacheError(f"none of the clips can be read{why}.")
+    lengths = index["length"].astype("int64")
+    index["offset"] = lengths.cumsum() - lengths
+    with written_whole(partial / "samples.bin") as file:
+        for part in parts:
+            with part.with_suffix(".bin").open("rb") as source:
+                shutil.copyfileobj(source, file, 16 << 20)
+        file.write(bytes(int(lengths.max()) * np.dtype(standardiser.storage).itemsize))
+        size = file.tell()
+    write_table(partial / "index.csv", index)
+    skipped = rows.loc[failed, ["path", "error"]].rename(columns={"error": "reason"})
+    write_table(partial / "skipped.csv", skipped)
+    about = {
+        "format": FORMAT,
+        "preprocessing": dataclasses.asdict(standardiser),
+        "sample_rate": standardiser.sample_rate,
+        "dtype": standardiser.storage,
+        "clips": len(index),
+        "bytes": size,
+    }
+    write_text(partial / "about.json", json.dumps(about, indent=2) + "\n")

@@ -1,0 +1,49 @@
+"""What a clip is like before it is standardised: its identity, level and silence."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from emotion.audio.decode import Wave
+from emotion.audio.standardise import active_span, frame_levels_db
+
+SILENT_DB = -80.0
+"""A clip whose loudest 20 ms lie under this holds no voice (the quietest real ones peak at -44)."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One decoded clip, mono, at its own rate.
+
+    `audio_hash` identifies the samples, whatever file holds them; `level_db` is that of the active
+    part and `loudest_db` that of the loudest 20 ms, both re full scale; `lead_ms` and `tail_ms`
+    are the silence at its ends, 40 dB under its own loudest frame.
+    """
+
+    audio_hash: str
+    peak: float
+    level_db: float
+    loudest_db: float
+    dc: float
+    clipped: int
+    lead_ms: float
+    tail_ms: float
+
+
+def measure(wave: Wave, sample_rate: int) -> Facts:
+    """Return the facts of a decoded clip, (T,) float32."""
+    start, stop = active_span(wave, sample_rate)
+    active = wave[start:stop]
+    power = float(np.dot(active, active)) / len(active)
+    magnitude = np.abs(wave)
+    return Facts(
+        audio_hash=hashlib.sha256(wave.tobytes()).hexdigest()[:32],
+        peak=float(magnitude.max()),
+        level_db=round(10 * float(np.log10(max(power, 1e-12))), 3),
+        loudest_db=round(float(frame_levels_db(wave, sample_rate).max()), 3),
+        dc=round(float(wave.mean()), 6),
+        clipped=int(np.count_nonzero(magnitude >= 0.999)),
+        lead_ms=round(1000 * start / sample_rate, 1),
+        tail_ms=round(1000 * (len(wave) - stop) / sample_rate, 1),
+    )

@@ -1,0 +1,111 @@
+"""What happens beside the training steps: seeds, lines for a person, pictures for TensorBoard."""
+
+import logging
+import statistics
+import time
+from typing import Any
+
+import lightning as L  # noqa: N812 - Lightning's own abbreviation
+import torch
+from lightning.pytorch.callbacks import Callback
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from emotion.batch import Batch
+from emotion.progress import watched
+
+log = logging.getLogger(__name__)
+
+
+class StepSeeds(Callback):
+    """Seeds every step from the run's seed and the step's number.
+
+    Whatever a step draws then depends on nothing that came before: a resumed run draws the same.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:  # noqa: D102
+        step = trainer.global_step * trainer.world_size + trainer.global_rank
+        torch.manual_seed(self.seed * 1_000_000_007 + step)
+
+
+class EpochLines(Callback):
+    """Says how each epoch went: a bar over its batches where someone watches, then one line."""
+
+    def __init__(self, clips: int) -> None:
+        self.clips = clips
+        self.seconds: list[float] = []
+        self.started = 0.0
+        self.bar: Progress | None = None
+
+    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+        self.started = time.perf_counter()
+        if watched():
+            self.bar = Progress(
+                TextColumn(f"epoch {trainer.current_epoch + 1}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                transient=True,
+            )
+            self.bar.add_task("", total=trainer.num_training_batches)
+            self.bar.start()
+
+    def on_train_batch_end(self, *_: Any) -> None:  # noqa: D102
+        if self.bar is not None:
+            self.bar.advance(self.bar.task_ids[0])
+
+    def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+        seconds = time.perf_counter() - self.started
+        for logger in trainer.loggers:
+            rates = {"epoch/train_seconds": seconds, "epoch/clips_per_second": self.clips / seconds}
+            logger.log_metrics(rates, step=trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+        self._stop_bar()
+        seconds = time.perf_counter() - self.started
+        self.seconds.append(seconds)
+        figures = trainer.callback_metrics
+        shown = [
+            f"{name} {float(figures[name]):.3f}"
+            for name in ("train/loss", "val/loss", "val/uar", "val/wa")
+            if name in figures
+        ]
+        log.info(
+            "epoch %d/%s  %s  %.1f s", trainer.current_epoch + 1, trainer.max_epochs, "  ".join(shown), seconds
+        )
+        for logger in trainer.loggers:
+            logger.log_metrics({"epoch/seconds": seconds}, step=trainer.global_step)
+
+    def on_exception(self, *_: Any) -> None:  # noqa: D102
+        self._stop_bar()
+
+    def rates(self) -> dict[str, float]:
+        """Return the median epoch's seconds and training clips a second; nothing before the first."""
+        if not self.seconds:
+            return {}
+        seconds = statistics.median(self.seconds)
+        return {"epoch_seconds": seconds, "clips_per_second": self.clips / seconds}
+
+    def _stop_bar(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+
+class SampleImages(Callback):
+    """Shows TensorBoard the first batch as the network sees it, augmented."""
+
+    def on_train_batch_start(  # noqa: D102
+        self, trainer: L.Trainer, module: L.LightningModule, batch: Batch, index: int
+    ) -> None:
+        if trainer.global_step:
+            return
+        with torch.no_grad():
+            image = module.image(batch.x[:16]).float().cpu().flip(-2)  # low bands at the bottom
+        low, high = image.amin((-2, -1), keepdim=True), image.amax((-2, -1), keepdim=True)
+        for logger in trainer.loggers:
+            if hasattr(logger.experiment, "add_images"):
+                images = (image - low) / (high - low).clamp(min=1e-6)
+                logger.experiment.add_images("augmented", images, 0)

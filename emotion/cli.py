@@ -1,0 +1,359 @@
+"""The commands. Each is a Hydra program; what is heavy is imported when a command needs it."""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotion.errors import EmotionError, near
+
+if TYPE_CHECKING:
+    from emotion.config import Config
+
+COMMANDS = {
+    "train": "fit a model, test it, report (resume=RUN goes on with a run)",
+    "prepare": "index the clips and cache their waveforms",
+    "stats": "sample rates, lengths, labels and speakers of a dataset",
+    "inspect": "what reaches the model: shape and picture, with and without augmentation",
+    "evaluate": "judge a run on its test clips or on another dataset",
+    "predict": "files or folders -> emotion and probabilities",
+    "benchmark": "prediction time, throughput and memory",
+    "list": "what can be picked: datasets, models, splits, trainers, experiments, sweeps",
+    "doctor": "what this machine has and lacks",
+}
+"""Each command and what it does; a Hydra command has a config of its name."""
+
+PATH_KEYS = frozenset(
+    ("inputs output data_root cache_dir output_root resume run init_from dataset.root dataset.path "
+     "dataset.speaker split.path model.weights hydra.run.dir hydra.sweep.dir").split()
+)
+"""Keys whose values are paths or patterns: any character may stand in them."""
+
+FLAGS_WITH_VALUE = frozenset(
+    "--config-dir -cd --config-path -cp --config-name -cn --package -p --cfg -c --info -i".split()
+)
+
+DISK_FULL = 28
+OK, FAILED, USAGE, PARTLY, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+
+log = logging.getLogger("emotion")
+
+
+def main() -> None:
+    """Run the command that the shell gave, and leave with its exit code."""
+    # Threads that wait for one another sleep. Spinning, as is the default, makes a step ten times
+    # slower as soon as another process wants the same cores. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; errors become one line on stderr."""
+    if any(word in ("-sc", "--shell-completion") for word in arguments):
+        return complete(list(arguments))
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return OK
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"emotion {version('emotion')}")
+        return OK
+    command, *rest = arguments
+    if command not in COMMANDS:
+        return fail(f"there is no command {command!r}.{near(command, COMMANDS)}", USAGE)
+    debug = "debug=true" in rest
+    try:
+        if command in PLAIN:
+            return PLAIN[command](rest)
+        return run_hydra(command, rest)
+    except UsageError as err:
+        return fail(str(err), USAGE)
+    except EmotionError as err:
+        if debug:
+            raise
+        return fail(str(err), FAILED)
+    except KeyboardInterrupt:
+        return fail("interrupted", INTERRUPTED)
+    except OSError as err:
+        if debug:
+            raise
+        what = f"{err.strerror or err}" + (f": {err.filename}" if err.filename else "")
+        hint = " Make room, then run the same command again." if err.errno == DISK_FULL else ""
+        return fail(f"{what}.{hint}", FAILED)
+    except Exception as err:
+        from hydra.errors import HydraException
+        from omegaconf.errors import OmegaConfBaseException
+
+        from emotion.config import explain, first_line
+
+        if debug:
+            raise
+        if isinstance(err, HydraException | OmegaConfBaseException):
+            return fail(explain(err, command), FAILED)
+        kind = type(err).__name__
+        return fail(f"{kind}: {first_line(err)} (debug=true shows where)", FAILED)
+
+
+class UsageError(Exception):
+    """A command line that no command understands."""
+
+
+def fail(message: str, code: int) -> int:
+    """Print one physical line on stderr and return the code."""
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+def usage() -> str:
+    """Return the text of `emotion --help`."""
+    lines = [f"  {name:<10} {summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: emotion COMMAND [setting=value ...]",
+            "",
+            *lines,
+            "",
+            "emotion train                        a first run, on synthetic voices",
+            "emotion train dataset=cs334 model=mobilenet_v3 split=kfold split.fold=2",
+            "emotion train -m loader.batch_size=32,64   one run a value",
+            "emotion train --cfg job              show all settings and stop",
+        ]
+    )
+
+
+# --- Hydra ------------------------------------------------------------------------------------------
+
+
+def run_hydra(command: str, words: list[str]) -> int:
+    """Compose a command's config, run it, return its exit code."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `run`, which explains them
+    import hydra
+
+    from emotion.config import CONFIGS, Config, register
+
+    register()
+    set_up_logging()
+    sweeps = any(word in ("-m", "--multirun") for word in words)
+    codes: list[int] = []
+    errors: list[EmotionError] = []
+
+    def task(node: Any) -> None:
+        folder = output_folder()
+        try:
+            codes.append(HYDRA[command](Config(node)))
+        except EmotionError as err:
+            if command in LEAVE_FOLDER:
+                remove_begun(folder)
+            if sweeps:
+                log.error("error: %s", err)
+                raise
+            errors.append(err)
+
+    sys.argv = [f"emotion {command}", *overrides(command, words)]
+    hydra.main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name=command)(task)()
+    if errors:
+        raise errors[0]
+    if sweeps:
+        report_sweep()
+    return max(codes, default=OK)
+
+
+def overrides(command: str, words: Sequence[str]) -> list[str]:
+    """Return Hydra's words: paths quoted, words that are no settings taken as inputs."""
+    out: list[str] = []
+    inputs: list[str] = []
+    takes_value = False
+    for word in words:
+        key, equals, value = word.partition("=")
+        if takes_value or word.startswith("-"):
+            takes_value = word in FLAGS_WITH_VALUE
+            out.append(word)
+        elif equals and key.lstrip("+~") in PATH_KEYS:
+            out.append(f"{key}={quote_paths(value)}")
+        elif equals and re.fullmatch(r"[+~]{0,2}[\w./@:-]+", key):
+            out.append(word)
+        elif command == "predict":
+            inputs.append(word)
+        else:
+            raise UsageError(f"emotion {command} takes settings as name=value, not {word!r}.")
+    if inputs:
+        out.append(f"inputs=[{','.join(map(quote, inputs))}]")
+    return out
+
+
+def quote_paths(value: str) -> str:
+    """Return a path, or a list of them in brackets, as Hydra's grammar takes it."""
+    if value in ("", "null") or value[0] in "'\"":
+        return value
+    if value.startswith("[") and value.endswith("]") and not Path(value).exists():
+        return f"[{','.join(quote(part.strip()) for part in value[1:-1].split(',') if part.strip())}]"
+    return quote(value)
+
+
+def quote(value: str) -> str:
+    """Return text as a quoted value: nothing in it means anything to Hydra."""
+    home = os.path.expanduser(value) if value.startswith("~") else value  # noqa: PTH111
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", home)
+    escaped = re.sub(r"(\\+)$", r"\1\1", escaped).replace("${", r"\${")
+    return f"'{escaped}'"
+
+
+def complete(words: list[str]) -> int:
+    """Complete a command line for the shell, or print how to switch that on."""
+    line = os.environ.get("COMP_LINE", "")
+    match = re.match(r"(\s*\S+\s+)(\S+)(\s.*)?$", line)
+    if any(word.startswith("query") for word in words) and (match is None or match.group(3) is None):
+        start = match.group(2) if match else ""
+        print(" ".join(name for name in COMMANDS if name.startswith(start)))
+        return OK
+    command = "train"
+    if match:
+        command = match.group(2)
+        os.environ["COMP_LINE"] = match.group(1).rstrip() + (match.group(3) or "")
+        point = int(os.environ.get("COMP_POINT", len(line)))
+        os.environ["COMP_POINT"] = str(point - len(line) + len(os.environ["COMP_LINE"]))
+    return run_hydra(command, words) if command in HYDRA else OK
+
+
+def set_up_logging() -> None:
+    """Send log lines to stderr as they are."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    for name in ("matplotlib", "PIL", "timm", "numexpr"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def output_folder() -> Path:
+    """Return the folder that Hydra made for this job, relative where that is shorter."""
+    from hydra.core.hydra_config import HydraConfig
+
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
+
+
+def remove_begun(folder: Path) -> None:
+    """Remove the folder that was made for a job which left nothing but its log in it."""
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {"train.log"}:
+        (folder / "train.log").unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def report_sweep() -> None:
+    """Print a sweep's table, best and fastest, and where it lies."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from emotion.files import read_table
+    from emotion.sweeps import TABLE, summarise_sweep
+
+    table = Path(HydraConfig.get().sweep.dir) / TABLE
+    if table.exists():
+        print("\n".join(summarise_sweep(read_table(table))))
+        print(f"table: {table}")
+
+
+# --- commands ---------------------------------------------------------------------------------------
+
+
+def train(config: "Config") -> int:
+    """Fit, test and report one run."""
+    from emotion.runs import find_run
+    from emotion.training import begin_log, resume, summary, train
+
+    folder = output_folder()
+    if config["resume"]:
+        run = find_run(config["resume"], Path(config["output_root"]))
+        begin_log(run.folder)
+        resume(run, task_overrides())
+    else:
+        begin_log(folder)
+        run = train(config, folder)
+    print(summary(run))
+    return OK
+
+
+def prepare(config: "Config") -> int:
+    """Index the clips and cache their waveforms."""
+    from emotion.prepare import prepare
+
+    print(prepare(config))
+    return OK
+
+
+def stats(config: "Config") -> int:
+    """Describe a dataset in tables and pictures."""
+    from emotion.corpora.stats import describe_dataset
+
+    print(describe_dataset(config, output_folder()))
+    return OK
+
+
+def inspect(config: "Config") -> int:
+    """Show what reaches the model."""
+    from emotion.inspect import inspect_model
+
+    print(inspect_model(config, output_folder()))
+    return OK
+
+
+def evaluate(config: "Config") -> int:
+    """Judge a run."""
+    from emotion.evaluate import evaluate
+
+    print(evaluate(config))
+    return OK
+
+
+def predict(config: "Config") -> int:
+    """Label files."""
+    from emotion.inference.predict import predict
+
+    return predict(config)
+
+
+def benchmark(config: "Config") -> int:
+    """Time a model's predictions."""
+    from emotion.benchmark import benchmark
+
+    print(benchmark(config, output_folder()))
+    return OK
+
+
+def list_choices(words: list[str]) -> int:
+    """Print what can be picked."""
+    from emotion.choices import list_choices
+
+    print(list_choices(words))
+    return OK
+
+
+def doctor(words: list[str]) -> int:
+    """Print what this machine has and lacks."""
+    from emotion.doctor import examine
+
+    text, healthy = examine()
+    print(text)
+    return OK if healthy else FAILED
+
+
+def task_overrides() -> list[str]:
+    """Return the overrides that the user gave."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return list(HydraConfig.get().overrides.task)
+
+
+HYDRA: dict[str, Callable[["Config"], int]] = {
+    "train": train,
+    "prepare": prepare,
+    "stats": stats,
+    "inspect": inspect,
+    "evaluate": evaluate,
+    "predict": predict,
+    "benchmark": benchmark,
+}
+PLAIN: dict[str, Callable[[list[str]], int]] = {"list": list_choices, "doctor": doctor}
+LEAVE_FOLDER = frozenset(("train", "stats", "inspect", "benchmark"))

@@ -1,0 +1,257 @@
+"""From Hydra's composition to objects: the schema, and the only place that instantiates."""
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, InstantiationException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from emotion.errors import ConfigError, EmotionError, near
+
+CONFIGS = "emotion.conf"
+
+GROUPS = frozenset(("dataset", "preprocessing", "split", "model", "trainer", "logger"))
+FIXED = frozenset(("dataset", "preprocessing", "split", "model", "seed", "recipe", "data_root", "init_from"))
+"""What a run cannot change when it goes on."""
+
+
+@dataclass
+class RecipeSchema:
+    """What the report asks for with a model: each file of conf/model/ sets its own."""
+
+    max_epochs: int = 50
+    batch_size: int = 64
+
+
+@dataclass
+class LoaderSchema:
+    """How batches are made: see conf/train.yaml."""
+
+    batch_size: int = MISSING
+    num_workers: int = 0
+    place: str = "auto"
+    features: str = "auto"
+
+
+@dataclass
+class EarlyStoppingSchema:
+    """What decides on the best epoch and on the end."""
+
+    monitor: str = "val/uar"
+    mode: str = "max"
+    patience: int = 5
+
+
+@dataclass
+class TrainerSchema:
+    """How a model is fitted: see conf/trainer/."""
+
+    max_epochs: int = MISSING
+    accelerator: str = "auto"
+    devices: Any = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    gradient_clip: float | None = None
+    overfit_batches: float = 0.0
+    fast_dev_run: bool = False
+    detect_anomaly: bool = False
+    class_weights: bool = False
+    label_smoothing: float = 0.0
+    early_stopping: EarlyStoppingSchema = field(default_factory=EarlyStoppingSchema)
+    optimizer: Any = MISSING
+    schedule: Any = None
+
+
+@dataclass
+class TrainSchema:
+    """The keys of `emotion train`; the groups check their own."""
+
+    seed: int = 0
+    data_root: str = MISSING
+    output_root: str = MISSING
+    cache_dir: str = MISSING
+    resume: str | None = None
+    init_from: str | None = None
+    debug: bool = False
+    recipe: RecipeSchema = field(default_factory=RecipeSchema)
+    dataset: Any = MISSING
+    preprocessing: Any = MISSING
+    split: Any = MISSING
+    model: Any = MISSING
+    logger: Any = MISSING
+    loader: LoaderSchema = field(default_factory=LoaderSchema)
+    trainer: TrainerSchema = field(default_factory=TrainerSchema)
+
+
+@dataclass(frozen=True)
+class Config:
+    """A composition, read-only. `DictConfig` goes no further than this class."""
+
+    node: DictConfig
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a value, resolved, as plain Python; dots go deeper."""
+        value = OmegaConf.select(self.node, key, throw_on_missing=True)
+        if OmegaConf.is_config(value):
+            return OmegaConf.to_container(value, resolve=True)
+        return value
+
+    def get(self, key: str) -> Any:
+        """Return a value as plain Python, or None where there is no such key."""
+        return self[key] if OmegaConf.select(self.node, key) is not None else None
+
+    def build(self, key: str, **more: Any) -> Any:
+        """Return the object that a node describes; `more` are further arguments.
+
+        Raises:
+            ConfigError: the node's class does not exist, or does not take these arguments.
+        """
+        node = OmegaConf.select(self.node, key)
+        if not isinstance(node, DictConfig) or "_target_" not in node:
+            raise ConfigError(f"{key} has no _target_: it must name a class or function.")
+        try:
+            make = hydra.utils.instantiate(node, _partial_=True, _convert_="all")
+            return make(**more) if not node.get("_partial_") else make
+        except InstantiationException as err:
+            cause = err.__cause__
+            while cause is not None and not isinstance(cause, EmotionError):
+                cause = cause.__cause__
+            if cause is not None:
+                raise cause from err
+            raise ConfigError(f"{key} cannot be built: {first_line(err)}") from err
+        except TypeError as err:
+            raise ConfigError(f"{key}: {node['_target_']} does not take this: {err}.") from err
+
+    def build_all(self, key: str, **more: Any) -> list[Any]:
+        """Return the objects that a node's children describe, in their order."""
+        return [self.build(f"{key}.{name}", **more) for name in self[key] or {}]
+
+    def replaced(self, changes: Mapping[str, object]) -> "Config":
+        """Return the composition with some values changed."""
+        node = self.node.copy()
+        OmegaConf.set_readonly(node, False)
+        for key, value in changes.items():
+            OmegaConf.update(node, key, value, merge=False, force_add=True)
+        return Config(node)
+
+    def with_node(self, key: str, source: "Config") -> "Config":
+        """Return the composition with another one's node, resolved there."""
+        return self.replaced({key: source[key]})
+
+    def overridden(self, words: Sequence[str]) -> "Config":
+        """Return the composition of a run that goes on, with what the command line changes.
+
+        Raises:
+            ConfigError: a change of data, labels or model, of a whole group, or of an unknown key.
+        """
+        changes: dict[str, object] = {}
+        for override in OverridesParser.create().parse_overrides(list(words)):
+            key = override.key_or_group
+            if key in ("resume", "debug") or key.startswith("hydra"):
+                continue
+            if key.partition(".")[0] in FIXED or key in GROUPS:
+                raise ConfigError(
+                    f"resume= goes on with the run's own data, labels and model: {key}= cannot "
+                    "change. Start a new run, with init_from=RUN to keep the weights."
+                )
+            if OmegaConf.select(self.node, key, default=MISSING) == MISSING:
+                raise ConfigError(f"the run has no setting {key!r}.{near(key, flat_keys(self.node))}")
+            changes[key] = override.value()
+        return self.replaced(changes)
+
+    def yaml(self) -> str:
+        """Return the composition, resolved, as it is saved."""
+        return OmegaConf.to_yaml(self.node, resolve=True)
+
+
+def load_config(path: Path) -> Config:
+    """Return a saved composition.
+
+    Raises:
+        ConfigError: the file is no YAML.
+    """
+    try:
+        node = OmegaConf.load(path)
+    except Exception as err:  # the parser has many errors
+        raise ConfigError(f"{path} cannot be read: {first_line(err)}") from err
+    if not isinstance(node, DictConfig):
+        raise ConfigError(f"{path} is no composition.")
+    return Config(node)
+
+
+@contextlib.contextmanager
+def composed(command: str, overrides: list[str]) -> Iterator[Config]:
+    """Give the composition of a command without running it."""
+    register()
+    with hydra.initialize_config_module(CONFIGS, version_base="1.3", job_name=command):
+        yield Config(hydra.compose(command, overrides=overrides))
+
+
+def register() -> None:
+    """Make the schema and the resolvers known to Hydra."""
+    ConfigStore.instance().store("train_schema", TrainSchema)
+    OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
+
+
+def explain(error: HydraException | OmegaConfBaseException, command: str) -> str:
+    """Return one line that says what is wrong with an override or a config, and what is allowed."""
+    missing = re.search(r"Could not find '([^']*)/([^'/]*)'", str(error))
+    if missing:
+        options = re.findall(r"^\t(\S+)$", str(error), re.MULTILINE)
+        choices = [option for option in options if option != "base"]
+        return f"{missing[1]}={missing[2]} does not exist.{near(missing[2], choices)}"
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OmegaConfBaseException):
+        cause = cause.__cause__
+    text = first_line(cause or error)
+    struct = re.search(r"Key '([^']*)' is not in struct", str(cause or ""))
+    override = re.search(r"Could not (?:override|append to config.+|delete.+)? ?'([^']*)'", str(error))
+    if struct or "Could not override" in str(error):
+        key = (override.group(1) if override else struct.group(1) if struct else "").split("@")[0]
+        if isinstance(cause, OmegaConfBaseException) and not struct and cause is not error:
+            return f"{key}: {text}"
+        return f"there is no setting {key!r}.{near(key, _all_keys(command))}"
+    key = getattr(cause, "full_key", None)
+    return f"{key}: {text}" if key and key not in text else text
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _all_keys(command: str) -> list[str]:
+    """Return every key that a command's composition has."""
+    hydra.core.global_hydra.GlobalHydra.instance().clear()
+    with composed(command, []) as config:
+        return flat_keys(config.node)
+
+
+def flat_keys(node: DictConfig) -> list[str]:
+    """Return every key of a composition, with dots, groups included."""
+
+    def walk(value: Any, prefix: str) -> Iterator[str]:
+        for key, child in value.items() if isinstance(value, dict) else ():
+            yield f"{prefix}{key}"
+            yield from walk(child, f"{prefix}{key}.")
+
+    return list(walk(OmegaConf.to_container(node), ""))
+
+
+def _run_folder(resume: str | None, fresh: str) -> str:
+    """Return where a run writes: into the run that it resumes, else into a fresh folder."""
+    if resume is None:
+        return fresh
+    if Path(resume).is_dir():
+        return resume
+    return "."  # the error follows once the run is looked for

@@ -1,0 +1,221 @@
+"""From files on the disk to rows: what a path, or a table, says of each clip. Opens no audio."""
+
+import fnmatch
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import pandas as pd
+
+from emotion.audio.decode import SUFFIXES
+from emotion.errors import ConfigError, CorpusError
+from emotion.files import read_table
+
+ROW = ("path", "size", "mtime_ns", "corpus", "speaker", "sex", "emotion", "text", "intensity")
+GROUPS = ("speaker", "sex", "emotion", "text", "intensity")
+"""What a pattern's named groups may fill; other groups serve `require`."""
+
+Rule = str | Sequence[str]
+"""Values that belong to a group: a list of them, or a regular expression that fits them whole."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a reader found: usable rows, and (path, reason) of the files that are none."""
+
+    rows: list[dict[str, object]]
+    skipped: list[tuple[str, str]]
+
+
+class Reader(Protocol):
+    """Anything that turns a corpus' folder into rows."""
+
+    corpus: str
+    published: int | None
+
+    def scan(self, root: Path) -> Scan:
+        """Return the rows of all clips under `root`."""
+
+
+@dataclass(frozen=True)
+class PatternReader:
+    """Reads a corpus whose paths say everything.
+
+    Args:
+        corpus: its name.
+        folder: below the dataset's root.
+        pattern: a regular expression, searched in the path below `folder`, ignoring case, with
+            named groups speaker, emotion and, where there is such a thing, sex, text, intensity.
+        emotions: from the code in the path to the class; null takes the code itself, lower-case.
+        glob: which files are meant; others, such as a README, are passed over.
+        sex: by name, the speakers who are of it; the first rule that fits decides.
+        rename: by group, codes that stand for another.
+        require: by group, the one code that is wanted and what the others are.
+        unique_names: a second file of the same name is a copy, not another clip.
+        published: how many clips the published corpus has.
+    """
+
+    corpus: str
+    pattern: str
+    folder: str = ""
+    emotions: Mapping[str, str] | None = None
+    glob: str = "*.wav"
+    sex: Mapping[str, Rule] = field(default_factory=dict)
+    rename: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    require: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unique_names: bool = False
+    published: int | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            groups = set(re.compile(self.pattern).groupindex)
+        except re.error as err:
+            raise ConfigError(f"dataset pattern {self.pattern!r} is no expression: {err}.") from err
+        if "emotion" not in groups:
+            raise ConfigError(
+                f"dataset pattern {self.pattern!r} lacks the group (?P<emotion>…); it may also "
+                "have speaker, sex, text and intensity."
+            )
+
+    def scan(self, root: Path) -> Scan:
+        """Return the rows of the corpus, sorted by path.
+
+        Raises:
+            CorpusError: the folder is missing, or no file fits `glob`.
+        """
+        folder = root / self.folder
+        if not folder.is_dir():
+            raise CorpusError(
+                f"{self.corpus}: there is no folder {folder}. Set data_root=… (or dataset.root=…) "
+                "to where the corpora lie, or try dataset=synthetic first."
+            )
+        expression = re.compile(self.pattern, re.IGNORECASE)
+        rows: list[dict[str, object]] = []
+        skipped: list[tuple[str, str]] = []
+        seen: dict[str, str] = {}
+        found = 0
+        for relative, status in sorted(find_files(folder, self.glob)):
+            found += 1
+            path = Path(self.folder, relative).as_posix()
+            row = self._describe(relative, expression)
+            first = seen.setdefault(Path(relative).name.lower(), path)
+            if self.unique_names and first != path:
+                row = f"is a second copy of {first}"
+            if isinstance(row, str):
+                skipped.append((path, row))
+            else:
+                place = {"path": path, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+                rows.append(place | row)
+        if not found:
+            raise CorpusError(f"{self.corpus}: no file under {folder} fits {self.glob}.")
+        return Scan(rows, skipped)
+
+    def _describe(self, relative: str, expression: re.Pattern[str]) -> dict[str, object] | str:
+        """Return what the path says of the clip, or why it is none."""
+        if Path(relative).name.startswith("."):
+            return "is a system's hidden file"
+        match = expression.search(relative)
+        if match is None:
+            return "has a name that does not fit the corpus' pattern"
+        said = {name: value or "" for name, value in match.groupdict().items()}
+        for group, names in self.rename.items():
+            said[group] = _lookup(names, said[group]) or said[group]
+        for group, wanted in self.require.items():
+            for code, otherwise in wanted.items():
+                if said[group] != code:
+                    return otherwise
+        emotion: str | None = said["emotion"].lower()
+        if self.emotions is not None:
+            emotion = _lookup(self.emotions, said["emotion"])
+        if not emotion:
+            return f"has the unknown emotion code {said['emotion']!r}"
+        row = {group: said.get(group, "") for group in GROUPS}
+        row["speaker"] = row["speaker"] or "unknown"
+        row["sex"] = _sex(self.sex, row["sex"] or row["speaker"])
+        return {"corpus": self.corpus} | row | {"emotion": emotion}
+
+
+@dataclass(frozen=True)
+class TableReader:
+    """Reads a user's CSV: path (relative to the dataset's root), emotion and, best, speaker.
+
+    Columns sex, text, intensity and corpus are used where they are; all others are kept.
+    """
+
+    path: str
+    corpus: str = "csv"
+    published: int | None = None
+
+    def scan(self, root: Path) -> Scan:
+        """Return a row for each line of the table whose file is there.
+
+        Raises:
+            CorpusError: the table cannot be read, or lacks a column.
+        """
+        if not self.path or not Path(self.path).is_file():
+            raise CorpusError(f"there is no table {self.path!r}. Set dataset.path=FILE.csv.")
+        try:
+            table = read_table(Path(self.path))
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as err:
+            raise CorpusError(f"{self.path} is not a CSV table ({err}).") from err
+        for column in ("path", "emotion"):
+            if column not in table:
+                raise CorpusError(
+                    f"{self.path} has no column {column!r}, only {', '.join(table.columns)}. "
+                    "It needs path and emotion, and speaker for a split by speaker."
+                )
+        rows: list[dict[str, object]] = []
+        skipped: list[tuple[str, str]] = []
+        defaults = {group: "" for group in GROUPS} | {"speaker": "unknown", "corpus": self.corpus}
+        for said in table.drop_duplicates("path").sort_values("path").to_dict("records"):
+            file = root / said["path"]
+            if not file.is_file():
+                skipped.append((said["path"], "is not there"))
+                continue
+            status = file.stat()
+            place = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+            rows.append(defaults | {str(key): value for key, value in said.items()} | place)
+        for path in table["path"][table["path"].duplicated()].unique():
+            skipped.append((path, "stands in the table more than once; the first line counts"))
+        if not rows:
+            raise CorpusError(
+                f"none of the {len(table)} files in {self.path} is under {root}. Paths are "
+                "relative to dataset.root, which is the table's own folder by default."
+            )
+        return Scan(rows, skipped)
+
+
+def find_files(folder: Path, glob: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield (path below `folder`, status) of files whose name fits `glob`, case ignored.
+
+    `glob` may be several, separated by spaces; «audio» stands for every suffix that is read.
+    Links to folders are not followed, so a circle of links ends.
+    """
+    globs = glob.lower().split()
+    if "audio" in globs:
+        globs += [f"*{suffix}" for suffix in SUFFIXES]
+    fits = re.compile("|".join(fnmatch.translate(pattern) for pattern in globs)).match
+    for place, _, names in os.walk(folder):
+        below = os.path.relpath(place, folder)
+        for name in names:
+            if fits(name.lower()):
+                full = os.path.join(place, name)  # noqa: PTH118 - 100,000 times
+                relative = name if below == "." else f"{below}/{name}"
+                if os.path.exists(full):  # noqa: PTH110
+                    yield relative, os.stat(full)  # noqa: PTH116
+
+
+def _lookup(names: Mapping[str, str], code: str) -> str | None:
+    folded = {str(key).lower(): value for key, value in names.items()}
+    return folded.get(code.lower())
+
+
+def _sex(rules: Mapping[str, Rule], of: str) -> str:
+    for sex, rule in rules.items():
+        fits = re.fullmatch(rule, of) if isinstance(rule, str) else of in rule
+        if fits:
+            return sex
+    return ""

@@ -1,0 +1,99 @@
+"""Spectrograms computed once: a second cache, derived from the waveforms, for training on a CPU.
+
+Each is stored as int16 over its own range of dB, so that a step is 0.0012 dB at a range of 80.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from emotion.features.spectrogram import LogMel, mask_padding
+from emotion.files import sync_folder, write_text
+from emotion.store import ClipStore
+
+FORMAT = 1
+BATCH_CLIPS = 64
+
+
+@torch.no_grad()
+def open_feature_cache(
+    waves: ClipStore,
+    features: LogMel,
+    *,
+    key: str,
+    folder: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> ClipStore:
+    """Return the store of all clips' spectrograms, (1, M, F) each, computed where they are missing.
+
+    Args:
+        waves: the clips.
+        features: what is computed of them, on the CPU.
+        key: what the clips are, such as their cache's key.
+        folder: where feature caches lie.
+        progress: told the clips done and in all.
+    """
+    settings = {"format": FORMAT, "waves": key, **features.settings}
+    name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:20]
+    final = folder / name
+    if not final.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{name}.lock"):
+            if not final.is_dir():
+                partial = folder / f"{name}.partial"
+                partial.mkdir(exist_ok=True)
+                _compute(waves, features, partial, progress)
+                write_text(partial / "about.json", json.dumps(settings, indent=2) + "\n")
+                partial.rename(final)
+                sync_folder(folder)
+    scales = torch.from_numpy(np.fromfile(final / "scales.bin", dtype="float32")).view(-1, 2)
+    shape = (1, features.n_mels, features.frames)
+    size = features.n_mels * features.frames
+    return ClipStore(
+        file=final / "samples.bin",
+        dtype=torch.int16,
+        offset=torch.arange(len(waves)) * size,
+        length=waves.length.cpu(),
+        scale=scales[:, 0].contiguous(),
+        shift=scales[:, 1].contiguous(),
+        shape=shape,
+    )
+
+
+def quantise_images(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return images as int16 over each one's own range, with scale and shift, (B,) each."""
+    flat = image.flatten(1)
+    low, high = flat.amin(dim=1), flat.amax(dim=1)
+    scale = ((high - low) / 65534).clamp(min=1e-12)
+    shift = (high + low) / 2
+    samples = ((flat - shift[:, None]) / scale[:, None]).round().to(torch.int16)
+    return samples, scale, shift
+
+
+def _compute(
+    waves: ClipStore,
+    features: LogMel,
+    partial: Path,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Append spectrograms to the files, from the last whole batch of a killed call on."""
+    row_bytes = features.n_mels * features.frames * 2
+    with (partial / "samples.bin").open("ab") as samples, (partial / "scales.bin").open("ab") as scales:
+        done = min(samples.tell() // row_bytes, scales.tell() // 8)
+        done = done // BATCH_CLIPS * BATCH_CLIPS
+        samples.truncate(done * row_bytes)
+        scales.truncate(done * 8)
+        for start in range(done, len(waves), BATCH_CLIPS):
+            stored = waves.gather(torch.arange(start, min(start + BATCH_CLIPS, len(waves))))
+            image = features(mask_padding(stored.values(), stored.length))
+            values, scale, shift = quantise_images(image)
+            samples.write(values.numpy().tobytes())
+            scales.write(torch.stack([scale, shift], dim=1).numpy().tobytes())
+            if progress is not None:
+                progress(start + len(values), len(waves))

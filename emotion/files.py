@@ -1,0 +1,74 @@
+"""Files that are whole or not there: written to a sibling, flushed to the disk, renamed."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import pandas as pd
+
+
+@contextlib.contextmanager
+def written_whole(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Give a file to write; it takes its name only once it is whole and on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    text = {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    try:
+        with partial.open(mode, **text) as file:  # type: ignore[call-overload]
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's names to the disk, so that a rename in it survives a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with written_whole(path, "w") as file:
+        file.write(text)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a CSV, floats to the last bit, whole or not at all."""
+    with written_whole(path, "w") as file:
+        table.to_csv(file, index=False, lineterminator="\n")
+
+
+def read_table(path: Path, numbers: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Return a CSV in which every column is text but those in `numbers` (name: dtype).
+
+    Text stays what it is: speaker 01 is no 1, and a speaker called NA is there.
+    """
+    numbers = numbers or {}
+    table = pd.read_csv(
+        path,
+        dtype=str,
+        keep_default_na=False,
+        encoding_errors="surrogateescape",
+        float_precision="round_trip",
+    )
+    present = {name: dtype for name, dtype in numbers.items() if name in table}
+    for name, dtype in present.items():
+        table[name] = pd.to_numeric(table[name]).astype(dtype)  # type: ignore[call-overload]
+    return table
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

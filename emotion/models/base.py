@@ -1,0 +1,219 @@
+"""What every architecture shares: from waves to logits, the loss, the figures, the optimizer."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import lightning as L  # noqa: N812 - Lightning's own abbreviation
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from emotion.batch import Batch
+from emotion.errors import ConfigError, ModelError
+from emotion.evaluation.metrics import accuracy, macro_f1, uar
+from emotion.features.augment import Augment
+from emotion.features.spectrogram import LogMel
+
+STAGES = ("train", "val", "test")
+
+
+class Schedule(Protocol):
+    """Makes a learning-rate schedule that is stepped after every batch."""
+
+    def __call__(self, optimizer: Optimizer, *, total_steps: int) -> LRScheduler:
+        """Return the schedule of a run of `total_steps` batches."""
+
+
+class EmotionClassifier(L.LightningModule):
+    """Base of every architecture. A subclass gives `embed`, and `head` turns that into logits.
+
+    Args:
+        labels: the classes, by id.
+        features: from waves, (B, T), to decibels, (B, 1, M, F).
+        augment: changes training spectrograms; None for none.
+        normalise: "train" shifts and scales all spectrograms by the training clips' mean and
+            deviation; "clip" maps each clip's own dB range onto 0…1.
+        optimizer: makes the optimizer of parameter groups; only needed to train.
+        schedule: makes the learning-rate schedule; None keeps the rate.
+        label_smoothing: share of the target that is spread over all classes, in training.
+    """
+
+    head: nn.Module
+    mean: Tensor
+    deviation: Tensor
+    class_weights: Tensor
+    temperature: Tensor
+
+    def __init__(
+        self,
+        *,
+        labels: Sequence[str],
+        features: LogMel,
+        augment: Augment | None = None,
+        normalise: Literal["train", "clip"] = "train",
+        optimizer: Callable[..., Optimizer] | None = None,
+        schedule: Schedule | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if normalise not in ("train", "clip"):
+            raise ConfigError(f"model.normalise={normalise!r}: choose train or clip.")
+        if not 0 <= label_smoothing < 1:
+            raise ConfigError(f"trainer.label_smoothing={label_smoothing} must be at least 0, under 1.")
+        self.labels = tuple(labels)
+        self.features = features
+        self.augment = augment
+        self.normalise = normalise
+        self.make_optimizer = optimizer
+        self.make_schedule = schedule
+        self.label_smoothing = label_smoothing
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("deviation", torch.ones(()))
+        self.register_buffer("class_weights", torch.ones(len(labels)))
+        self.register_buffer("temperature", torch.ones(()))
+        self.confusion = nn.ModuleDict(
+            {f"{stage}_": MulticlassConfusionMatrix(len(labels), validate_args=False) for stage in STAGES}
+        )
+
+    # --- from waves to logits -------------------------------------------------------------------
+
+    def image(self, x: Tensor) -> Tensor:
+        """Return what the network sees: waves (B, T), or dB (B, 1, M, F) -> (B, 1, M, F)."""
+        if x.ndim == 2:
+            with torch.autocast(x.device.type, enabled=False):
+                x = self.features(x)
+        if self.training and self.augment is not None:
+            x = self.augment(x)
+        if self.normalise == "train":
+            return (x - self.mean) / self.deviation
+        loudest = x.amax(dim=(-3, -2, -1), keepdim=True)
+        return (x - loudest) / self.features.range_db + 1
+
+    def embed(self, image: Tensor) -> Tensor:
+        """Return the embedding that the head classifies: (B, 1, M, F) -> (B, D)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits: waves (B, T), or dB (B, 1, M, F) -> (B, C)."""
+        logits: Tensor = self.head(self.embed(self.image(x)))
+        return logits
+
+    # --- what is known of the training clips before the first step --------------------------------
+
+    def load_initial_weights(self) -> None:
+        """Load what a fresh run starts from; an architecture without such weights does nothing."""
+
+    def set_normalisation(self, mean: float, deviation: float) -> None:
+        """Take the mean and deviation, in dB, of the training clips' spectrograms."""
+        self.mean.fill_(mean)
+        self.deviation.fill_(max(deviation, 1e-3))
+
+    def set_class_weights(self, counts: Tensor) -> None:
+        """Weigh each class by the inverse of its training clips, (C,), so that the mean is 1."""
+        weights = torch.where(counts > 0, counts.sum() / counts.clamp(min=1), 0.0)
+        self.class_weights.copy_(weights / weights[counts > 0].mean())
+
+    def take_weights(self, state: Mapping[str, Tensor], labels: Sequence[str]) -> None:
+        """Start from another run's weights; where its labels differ, the head stays new.
+
+        Raises:
+            ModelError: the weights are of another architecture.
+        """
+        skipped = {"temperature", "class_weights"}
+        if tuple(labels) != self.labels:
+            skipped |= {name for name in state if name.startswith("head.")}
+        own = self.state_dict()
+        for name, value in state.items():
+            if name in skipped:
+                continue
+            if name not in own or own[name].shape != value.shape:
+                raise ModelError(
+                    f"init_from: {name} of that run does not fit this model. Choose the same "
+                    "model=… and features as that run's config.yaml."
+                )
+            own[name] = value
+        self.load_state_dict(own)
+
+    # --- training ---------------------------------------------------------------------------------
+
+    def step(self, batch: Batch, stage: str) -> Tensor:
+        """Return the loss of a batch and count its predictions."""
+        logits = self(batch.x)
+        smoothing = self.label_smoothing if stage == "train" else 0.0
+        weights = self.class_weights if stage == "train" else None
+        loss = nn.functional.cross_entropy(
+            logits, batch.target, weight=weights, label_smoothing=smoothing
+        )
+        self.confusion[f"{stage}_"].update(logits.detach(), batch.target)
+        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.target))
+        return loss
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:  # noqa: D102
+        return self.step(batch, "train")
+
+    def validation_step(self, batch: Batch, index: int) -> None:  # noqa: D102
+        self.step(batch, "val")
+
+    def test_step(self, batch: Batch, index: int) -> None:  # noqa: D102
+        self.step(batch, "test")
+
+    def predict_step(
+        self, batch: Batch, index: int, dataloader_idx: int = 0
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rows (B,), logits (B, C) and embeddings (B, D)."""
+        embedding = self.embed(self.image(batch.x))
+        return batch.row, self.head(embedding).float(), embedding.float()
+
+    def on_train_epoch_end(self) -> None:  # noqa: D102
+        self._log_figures("train")
+
+    def on_validation_epoch_end(self) -> None:  # noqa: D102
+        self._log_figures("val")
+
+    def on_test_epoch_end(self) -> None:  # noqa: D102
+        self._log_figures("test")
+
+    def _log_figures(self, stage: str) -> None:
+        counter = self.confusion[f"{stage}_"]
+        confusion = counter.compute().cpu().numpy()
+        counter.reset()
+        self.log_dict(
+            {
+                f"{stage}/uar": float(uar(confusion)),
+                f"{stage}/wa": float(accuracy(confusion)),
+                f"{stage}/macro_f1": float(macro_f1(confusion)),
+            }
+        )
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimizer and, where there is one, its schedule, stepped every batch."""
+        if self.make_optimizer is None:
+            raise ModelError("this model was built to predict; it has no optimizer.")
+        optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
+        if self.make_schedule is None:
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = self.make_schedule(optimizer, total_steps=steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the classes beside the weights, so that others are never taken for them."""
+        checkpoint["labels"] = list(self.labels)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of other classes.
+
+        Raises:
+            ModelError: with both lists.
+        """
+        theirs = tuple(checkpoint.get("labels", ()))
+        if theirs != self.labels:
+            raise ModelError(
+                f"the checkpoint is of the classes {', '.join(theirs) or '(none)'}, this run of "
+                f"{', '.join(self.labels)}. Use init_from=RUN to start from its weights."
+            )

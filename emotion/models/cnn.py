@@ -1,0 +1,42 @@
+"""The course project's convolutional network: four blocks, a few ten thousand parameters."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from emotion.models.base import EmotionClassifier
+
+
+class CNN(EmotionClassifier):
+    """Four blocks of convolution, ReLU and batch norm, then the average over all places.
+
+    Args:
+        channels: maps of each block.
+        kernels: size of each block's kernel; every stride is 2.
+        **shared: see `EmotionClassifier`.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: Sequence[int] = (8, 16, 32, 64),
+        kernels: Sequence[int] = (5, 3, 3, 3),
+        **shared: Any,
+    ) -> None:
+        super().__init__(**shared)
+        blocks: list[nn.Module] = []
+        maps = 1
+        for width, kernel in zip(channels, kernels, strict=True):
+            convolution = nn.Conv2d(maps, width, kernel, stride=2, padding=kernel // 2)
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+            nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+            blocks += [convolution, nn.ReLU(), nn.BatchNorm2d(width)]
+            maps = width
+        self.blocks = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Linear(maps, len(self.labels))
+
+    def embed(self, image: Tensor) -> Tensor:
+        """(B, 1, M, F) -> (B, 64)."""
+        embedding: Tensor = self.blocks(image)
+        return embedding

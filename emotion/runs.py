@@ -1,0 +1,150 @@
+"""Finds and opens run folders."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from emotion.config import Config, load_config
+from emotion.errors import RunError
+from emotion.files import read_table
+
+if TYPE_CHECKING:
+    from emotion.models.base import EmotionClassifier
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder; each property reads a file of it."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Config:
+        """The resolved composition."""
+        return load_config(self.folder / "config.yaml")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, by id."""
+        return tuple(self.config["dataset.labels"])
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The figures; empty before the test."""
+        return self._json("metrics.json")
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions, device, fingerprints and notes of the run."""
+        return self._json("environment.json")
+
+    @property
+    def timing(self) -> dict[str, float]:
+        """Seconds of each part."""
+        return self._json("timing.json")
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """One row a test clip."""
+        path = self.folder / "predictions.csv"
+        if not path.is_file():
+            raise RunError(f"{self.folder} has no predictions.csv: the run is untested or unfinished.")
+        columns = {f"p_{label}": "float64" for label in self.labels}
+        return read_table(path, columns)
+
+    @property
+    def split(self) -> pd.DataFrame:
+        """One row a clip: path, corpus, speaker, emotion, subset."""
+        return read_table(self.folder / "split.csv")
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best epoch."""
+        return self.folder / "checkpoints" / "best.ckpt"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has come to its report, the last file that it writes."""
+        return (self.folder / "report.html").is_file()
+
+    def _json(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        if not path.is_file():
+            return {}
+        try:
+            read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as err:
+            raise RunError(f"{path} is damaged ({err}).") from err
+        return read
+
+
+def find_run(name: str | None, output_root: Path) -> Run:
+    """Return the run at a folder, or the newest for `latest`.
+
+    Raises:
+        RunError: there is none, or the folder is no run.
+    """
+    if not name:
+        raise RunError("run= is not set. Give a run folder, or run=latest.")
+    if name == LATEST:
+        runs = find_runs(output_root / "train")
+        if not runs:
+            raise RunError(f"there is no run under {output_root / 'train'} yet. Start with emotion train.")
+        return max(runs, key=lambda run: run.folder.name)
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise RunError(f"there is no run folder {folder}. Give the folder, or run=latest.")
+    if not (folder / "config.yaml").is_file():
+        raise RunError(f"{folder} is no run folder: it has no config.yaml.")
+    return Run(folder)
+
+
+def find_runs(folder: Path) -> list[Run]:
+    """Return all runs directly in a folder."""
+    return [Run(path.parent) for path in sorted(folder.glob("*/config.yaml"))]
+
+
+def open_model(run: Run) -> "EmotionClassifier":
+    """Return the run's best model, ready to predict, on the CPU.
+
+    Raises:
+        RunError: the run has no whole checkpoint.
+        ModelError: the checkpoint is of other classes or another architecture.
+    """
+    from emotion.checkpoints import read_checkpoint
+
+    if not run.best.is_file():
+        raise RunError(f"{run.folder} has no best.ckpt: it did not finish an epoch. Try resume={run.folder}.")
+    checkpoint = read_checkpoint(run.best)
+    model = build_model(run.config)
+    load_weights(model, checkpoint, run.folder)
+    return model.eval()
+
+
+def build_model(config: Config, **training: Any) -> "EmotionClassifier":
+    """Return the model that a composition describes, its weights not yet loaded."""
+    model: EmotionClassifier = config.build("model", labels=config["dataset.labels"], **training)
+    return model
+
+
+def load_weights(model: "EmotionClassifier", checkpoint: dict[str, Any], folder: Path) -> None:
+    """Put a checkpoint's weights into a model.
+
+    Raises:
+        ModelError: they are of other classes or another architecture.
+    """
+    from emotion.errors import ModelError
+
+    model.on_load_checkpoint(checkpoint)
+    try:
+        model.load_state_dict(checkpoint["state_dict"])
+    except (RuntimeError, KeyError) as err:
+        raise ModelError(
+            f"the weights in {folder} do not fit the model of its config.yaml. "
+            "Was the file, or the model's code, changed since?"
+        ) from err
