@@ -3,14 +3,17 @@
 import logging
 import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 import lightning as L  # noqa: N812 - Lightning's own abbreviation
+import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from emotion.batch import Batch
+from emotion.files import read_table, write_table
 from emotion.progress import watched
 
 log = logging.getLogger(__name__)
@@ -69,7 +72,7 @@ class EpochLines(Callback):
         figures = trainer.callback_metrics
         shown = [
             f"{name} {float(figures[name]):.3f}"
-            for name in ("train/loss", "val/loss", "val/uar", "val/wa")
+            for name in ("train/loss", "train/uar", "val/loss", "val/uar", "val/wa")
             if name in figures
         ]
         log.info(
@@ -92,6 +95,24 @@ class EpochLines(Callback):
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+
+class History(Callback):
+    """Writes history.csv, a row an epoch; a resumed run goes on behind the epochs that it keeps."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+        row = {"epoch": float(trainer.current_epoch), "lr": trainer.optimizers[0].param_groups[0]["lr"]}
+        row |= {name: float(trainer.callback_metrics[f"{stage}/{figure}"])
+                for stage in ("train", "val") for figure in ("loss", "uar", "wa")
+                if (name := f"{stage}_{figure}") and f"{stage}/{figure}" in trainer.callback_metrics}
+        rows = pd.DataFrame([row])
+        if self.file.exists():
+            before = read_table(self.file, dict.fromkeys(row, "float64"))
+            rows = pd.concat([before[before["epoch"] < row["epoch"]], rows])
+        write_table(self.file, rows.astype({"epoch": int}))
 
 
 class SampleImages(Callback):

@@ -1,10 +1,12 @@
 """The commands. Each is a Hydra program; what is heavy is imported when a command needs it."""
 
+import contextlib
 import logging
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +34,15 @@ PATH_KEYS = frozenset(
 )
 """Keys whose values are paths or patterns: any character may stand in them."""
 
+SETTING = re.compile(r"(\+{0,2}[A-Za-z_][\w./@:-]*=|~[A-Za-z_])")
+"""How a word begins that is a setting, by Hydra's grammar."""
+
 FLAGS_WITH_VALUE = frozenset(
     "--config-dir -cd --config-path -cp --config-name -cn --package -p --cfg -c --info -i".split()
 )
 
 DISK_FULL = 28
-OK, FAILED, USAGE, PARTLY, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+OK, FAILED, USAGE = 0, 1, 2
 
 log = logging.getLogger("emotion")
 
@@ -69,33 +74,60 @@ def run(arguments: Sequence[str]) -> int:
     try:
         if command in PLAIN:
             return PLAIN[command](rest)
-        return run_hydra(command, rest)
+        with signals_raised():
+            return run_hydra(command, rest)
     except UsageError as err:
         return fail(str(err), USAGE)
     except EmotionError as err:
         if debug:
             raise
         return fail(str(err), FAILED)
-    except KeyboardInterrupt:
-        return fail("interrupted", INTERRUPTED)
-    except OSError as err:
-        if debug:
-            raise
-        what = f"{err.strerror or err}" + (f": {err.filename}" if err.filename else "")
-        hint = " Make room, then run the same command again." if err.errno == DISK_FULL else ""
-        return fail(f"{what}.{hint}", FAILED)
+    except Stopped as stopped:
+        return fail(f"stopped by {signal.Signals(stopped.signum).name}", 128 + stopped.signum)
     except Exception as err:
-        from hydra.errors import HydraException
-        from omegaconf.errors import OmegaConfBaseException
-
-        from emotion.config import explain, first_line
-
         if debug:
             raise
-        if isinstance(err, HydraException | OmegaConfBaseException):
-            return fail(explain(err, command), FAILED)
-        kind = type(err).__name__
-        return fail(f"{kind}: {first_line(err)} (debug=true shows where)", FAILED)
+        return fail(explained(err, command), FAILED)
+
+
+def explained(error: Exception, command: str) -> str:
+    """Return one line for an error that this program did not raise itself."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from emotion.config import explain, first_line
+
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return explain(error, command)
+    if isinstance(error, OSError) and error.strerror:
+        what = error.strerror + (f": {error.filename}" if error.filename else "")
+        hint = " Make room, then run the same command again." if error.errno == DISK_FULL else ""
+        return f"{what}.{hint}"
+    return f"{type(error).__name__}: {first_line(error)} (debug=true shows where)"
+
+
+class Stopped(BaseException):
+    """A signal that ends the program; no handler of errors takes it for one."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+@contextlib.contextmanager
+def signals_raised() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into `Stopped`; a second one ends the process at once."""
+
+    def stop(signum: int, _: object) -> None:
+        signal.signal(signum, signal.SIG_DFL)
+        raise Stopped(signum)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class UsageError(Exception):
@@ -132,38 +164,45 @@ def run_hydra(command: str, words: list[str]) -> int:
     """Compose a command's config, run it, return its exit code."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `run`, which explains them
     import hydra
+    from hydra.core.hydra_config import HydraConfig
 
     from emotion.config import CONFIGS, Config, register
 
     register()
     set_up_logging()
-    sweeps = any(word in ("-m", "--multirun") for word in words)
     codes: list[int] = []
-    errors: list[EmotionError] = []
+    errors: list[Exception] = []
+    tables: set[Path] = set()
 
     def task(node: Any) -> None:
         folder = output_folder()
+        sweeps = str(HydraConfig.get().mode).endswith("MULTIRUN")
+        if sweeps:
+            tables.add(Path(HydraConfig.get().sweep.dir))
         try:
             codes.append(HYDRA[command](Config(node)))
-        except EmotionError as err:
-            if command in LEAVE_FOLDER:
+        except Exception as err:
+            if command in LEAVE_FOLDER and folder != Path():
                 remove_begun(folder)
             if sweeps:
                 log.error("error: %s", err)
                 raise
-            errors.append(err)
+            errors.append(err)  # raised below: Hydra would print it in words of its own
 
     sys.argv = [f"emotion {command}", *overrides(command, words)]
-    hydra.main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name=command)(task)()
+    try:
+        hydra.main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name=command)(task)()
+    finally:
+        for folder in tables:
+            report_sweep(folder)
     if errors:
         raise errors[0]
-    if sweeps:
-        report_sweep()
     return max(codes, default=OK)
 
 
 def overrides(command: str, words: Sequence[str]) -> list[str]:
     """Return Hydra's words: paths quoted, words that are no settings taken as inputs."""
+    flags: list[str] = []  # first: argparse takes no settings on both sides of a flag
     out: list[str] = []
     inputs: list[str] = []
     takes_value = False
@@ -171,18 +210,18 @@ def overrides(command: str, words: Sequence[str]) -> list[str]:
         key, equals, value = word.partition("=")
         if takes_value or word.startswith("-"):
             takes_value = word in FLAGS_WITH_VALUE
-            out.append(word)
+            flags.append(word)
         elif equals and key.lstrip("+~") in PATH_KEYS:
             out.append(f"{key}={quote_paths(value)}")
-        elif equals and re.fullmatch(r"[+~]{0,2}[\w./@:-]+", key):
-            out.append(word)
-        elif command == "predict":
+        elif command == "predict" and (not SETTING.match(word) or Path(word).exists()):
             inputs.append(word)
+        elif SETTING.match(word):
+            out.append(word)
         else:
             raise UsageError(f"emotion {command} takes settings as name=value, not {word!r}.")
     if inputs:
         out.append(f"inputs=[{','.join(map(quote, inputs))}]")
-    return out
+    return flags + out
 
 
 def quote_paths(value: str) -> str:
@@ -242,17 +281,14 @@ def remove_begun(folder: Path) -> None:
         folder.rmdir()
 
 
-def report_sweep() -> None:
-    """Print a sweep's table, best and fastest, and where it lies."""
-    from hydra.core.hydra_config import HydraConfig
-
+def report_sweep(folder: Path) -> None:
+    """Print a sweep's table, its best and its fastest job, and where the table lies."""
     from emotion.files import read_table
     from emotion.sweeps import TABLE, summarise_sweep
 
-    table = Path(HydraConfig.get().sweep.dir) / TABLE
-    if table.exists():
-        print("\n".join(summarise_sweep(read_table(table))))
-        print(f"table: {table}")
+    if (folder / TABLE).exists():
+        print("\n".join(summarise_sweep(read_table(folder / TABLE))))
+        print(f"table: {folder / TABLE}")
 
 
 # --- commands ---------------------------------------------------------------------------------------
@@ -261,16 +297,16 @@ def report_sweep() -> None:
 def train(config: "Config") -> int:
     """Fit, test and report one run."""
     from emotion.runs import find_run
-    from emotion.training import begin_log, resume, summary, train
+    from emotion.training import logged_to, resume, summary, train
 
-    folder = output_folder()
     if config["resume"]:
         run = find_run(config["resume"], Path(config["output_root"]))
-        begin_log(run.folder)
-        resume(run, task_overrides())
+        with logged_to(run.folder):
+            run = resume(run, task_overrides())
     else:
-        begin_log(folder)
-        run = train(config, folder)
+        folder = output_folder()
+        with logged_to(folder):
+            run = train(config, folder)
     print(summary(run))
     return OK
 

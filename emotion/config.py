@@ -10,7 +10,7 @@ from typing import Any
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -204,6 +204,11 @@ def register() -> None:
 
 def explain(error: HydraException | OmegaConfBaseException, command: str) -> str:
     """Return one line that says what is wrong with an override or a config, and what is allowed."""
+    if isinstance(error, OverrideParseException):
+        return (
+            f"{error.override!r} cannot be read as a setting: {first_line(error)}. Quote what has "
+            "spaces, commas or brackets in it: \"name='a, b'\"."
+        )
     missing = re.search(r"Could not find '([^']*)/([^'/]*)'", str(error))
     if missing:
         options = re.findall(r"^\t(\S+)$", str(error), re.MULTILINE)
@@ -213,7 +218,7 @@ def explain(error: HydraException | OmegaConfBaseException, command: str) -> str
     while cause is not None and not isinstance(cause, OmegaConfBaseException):
         cause = cause.__cause__
     text = first_line(cause or error)
-    struct = re.search(r"Key '([^']*)' is not in struct", str(cause or ""))
+    struct = re.search(r"Key '([^']*)' (?:is not in struct|not in '\w+Schema')", str(cause or ""))
     override = re.search(r"Could not (?:override|append to config.+|delete.+)? ?'([^']*)'", str(error))
     if struct or "Could not override" in str(error):
         key = (override.group(1) if override else struct.group(1) if struct else "").split("@")[0]

@@ -60,11 +60,10 @@ def read_table(path: Path, numbers: Mapping[str, str] | None = None) -> pd.DataF
         dtype=str,
         keep_default_na=False,
         encoding_errors="surrogateescape",
-        float_precision="round_trip",
     )
     present = {name: dtype for name, dtype in numbers.items() if name in table}
     for name, dtype in present.items():
-        table[name] = pd.to_numeric(table[name]).astype(dtype)  # type: ignore[call-overload]
+        table[name] = table[name].to_numpy(dtype=object).astype(dtype)  # exact, by Python's float
     return table
 
 

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMon
 from torch import Tensor
 
 from emotion import environment
-from emotion.callbacks import EpochLines, SampleImages, StepSeeds
+from emotion.callbacks import EpochLines, History, SampleImages, StepSeeds
 from emotion.checkpoints import (
     BEST,
     LAST,
@@ -27,7 +27,7 @@ from emotion.checkpoints import (
 )
 from emotion.config import Config
 from emotion.corpora.index import summarise_skipped
-from emotion.corpora.splits import SUBSETS, TEST, VAL, FileSplit, Split
+from emotion.corpora.splits import SUBSETS, TEST, TRAIN, VAL, FileSplit, Split
 from emotion.datamodule import EmotionDataModule
 from emotion.errors import ConfigError, RunError
 from emotion.evaluation.metrics import fit_temperature
@@ -127,12 +127,19 @@ def resume(run: Run, overrides: Sequence[str]) -> Run:
     return _run_parts(trainer, model, data, run, timing, checkpoint=checkpoint)
 
 
-def begin_log(folder: Path) -> None:
+@contextmanager
+def logged_to(folder: Path) -> Iterator[None]:
     """Write log lines to `folder`/train.log too, after those that are there."""
     folder.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(folder / "train.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.getLogger().addHandler(handler)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
 
 
 def summary(run: Run) -> str:
@@ -251,7 +258,8 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
     callbacks: list[Callback] = [
         StepSeeds(config["seed"]),
         EarlyStopping(stopping["monitor"], mode=stopping["mode"], patience=stopping["patience"]),
-        EpochLines(len(data.rows["train"])),
+        EpochLines(len(data.rows[TRAIN])),
+        History(run.folder / "history.csv"),
         ModelCheckpoint(
             checkpoints,
             filename=BEST.removesuffix(".ckpt"),
@@ -285,7 +293,7 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
         logger=loggers,
         plugins=[SafeCheckpointIO()],
         num_sanity_val_steps=0,
-        log_every_n_steps=10,
+        log_every_n_steps=max(1, min(10, len(data.rows[TRAIN]) // data.batch_size)),
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=run.folder,

@@ -207,19 +207,32 @@ def _build_part(table: pd.DataFrame, standardiser: Standardiser, root: Path, par
             path = root / str(clip.path)
             try:
                 wave, rate = decode(path)
+                error = ""
             except AudioError as err:
-                rows.append({"path": clip.path, "error": str(err)})
-                continue
-            status = path.stat()
-            if (status.st_size, status.st_mtime_ns) != (clip.size, clip.mtime_ns):
+                error = str(err)
+            if _size_and_time(path) != (clip.size, clip.mtime_ns):
                 raise CacheError(f"{path} changed while it was read. Run again when it is at rest.")
+            if error:
+                rows.append({"path": clip.path, "error": error})
+                continue
             samples, scale = quantise(standardiser(wave, rate), standardiser.storage)
             file.write(samples.tobytes())
             entry = {"path": clip.path, "error": "", "length": len(samples), "scale": scale}
             rows.append(entry | dataclasses.asdict(measure(wave, rate)))
     columns = ["path", "error", "length", "scale", *(field.name for field in dataclasses.fields(Facts))]
-    write_table(part, pd.DataFrame(rows, columns=columns))
+    # Whole numbers stay whole where a clip that cannot be read has none.
+    whole = {"length": "Int64", "clipped": "Int64"}
+    write_table(part, pd.DataFrame(rows, columns=columns).astype(whole))
     return len(table)
+
+
+def _size_and_time(path: Path) -> tuple[int, int] | None:
+    """Return a file's size and time of change, or None where it is gone."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def _join(parts: list[Path], standardiser: Standardiser, partial: Path) -> None:

@@ -1,5 +1,6 @@
 """Reads audio files: the only place that opens one. libsndfile does the work, whatever the suffix."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,9 @@ MIN_RATE, MAX_RATE = 1_000, 768_000
 MAX_CHANNELS = 64
 MAX_SECONDS = 4 * 3600
 
+UNREADABLE = (sf.LibsndfileError, OSError, ValueError, TypeError)
+"""What soundfile raises of a file; TypeError where the suffix says raw samples, without a header."""
+
 
 @dataclass(frozen=True)
 class Header:
@@ -37,9 +41,9 @@ def read_header(path: Path) -> Header:
         AudioError: with the reason, in words that fit behind the file's name.
     """
     try:
-        with sf.SoundFile(path) as file:
+        with sf.SoundFile(os.fsencode(path)) as file:
             return _check(Header(file.samplerate, file.frames, file.channels, file.format))
-    except (sf.LibsndfileError, OSError, ValueError) as err:
+    except UNREADABLE as err:
         raise AudioError(_reason(path, err)) from err
 
 
@@ -50,11 +54,11 @@ def decode(path: Path) -> tuple[Wave, int]:
         AudioError: with the reason, in words that fit behind the file's name.
     """
     try:
-        with sf.SoundFile(path) as file:
+        with sf.SoundFile(os.fsencode(path)) as file:
             rate = file.samplerate
             _check(Header(rate, file.frames, file.channels, file.format))
             samples = file.read(dtype="float32", always_2d=True)  # (T, channels)
-    except (sf.LibsndfileError, OSError, ValueError) as err:
+    except UNREADABLE as err:
         raise AudioError(_reason(path, err)) from err
     wave: Wave = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
     if not len(wave):

@@ -45,7 +45,7 @@ class Standardiser:
             raise ConfigError(f"preprocessing.sample_rate={self.sample_rate} is not 1000…192000 Hz.")
         for name in ("duration_ms", "max_duration_ms", "trim_db"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not 0 < value < math.inf:
                 raise ConfigError(f"preprocessing.{name}={value} must be above 0, or null.")
         if self.padding not in ("reflect", "zero"):
             raise ConfigError(f"preprocessing.padding={self.padding!r}: choose reflect or zero.")

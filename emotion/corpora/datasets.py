@@ -66,7 +66,7 @@ def folder_dataset(
         root: the folder.
         speaker: an expression whose match in a clip's path below the class is its speaker, or
             whose group (?P<speaker>…) is; None where all clips are of one speaker.
-        labels: the classes; None for all folders that hold audio.
+        labels: the classes, in any case, as the folders' names; None for all that hold audio.
 
     Raises:
         ConfigError: no root.
@@ -78,6 +78,7 @@ def folder_dataset(
         named = speaker if "(?P<speaker>" in speaker else f"(?P<speaker>{speaker})"
         pattern += f"(?:(?=.*?{named}))?"
     reader = PatternReader(corpus="folder", pattern=pattern, glob="audio")
+    labels = None if labels is None else [str(label).lower() for label in labels]
     return corpora_dataset(root=root, readers={"folder": reader}, labels=labels)
 
 

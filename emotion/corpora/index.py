@@ -28,6 +28,9 @@ from emotion.labels import KNOWN
 HEADER = {"size": "int64", "mtime_ns": "int64", "sample_rate": "int64", "frames": "int64"}
 HEADER |= {"channels": "int64"}
 HEADER_COLUMNS = ["path", *HEADER, "container", "error"]
+GIVEN = ("_given", "")
+"""A column of a user's table that is called like a measured one is kept under another name."""
+
 FAR = 0.02
 """A clip count that differs from the published one by more than this share is said."""
 
@@ -79,7 +82,8 @@ def build_index(dataset: Dataset, folder: Path) -> Index:
     table = pd.DataFrame(rows, columns=list(dict.fromkeys([*ROW, *(key for row in rows for key in row)])))
     table = table.sort_values("path", ignore_index=True)
     headers = _read_headers(table, dataset.root, folder)
-    table = table.merge(headers.drop(columns=["size", "mtime_ns"]), on="path", validate="1:1")
+    headers = headers.drop(columns=["size", "mtime_ns"])
+    table = table.merge(headers, on="path", validate="1:1", suffixes=GIVEN)
     unusable = table["error"] != ""
     skipped += list(table.loc[unusable, ["path", "error"]].itertuples(index=False, name=None))
     table = table[~unusable].drop(columns="error").reset_index(drop=True)
@@ -120,7 +124,7 @@ def select_clips(index: Index, cache: Cache) -> Index:
         CorpusError: no clip carries one of the labels.
     """
     facts = cache.index.assign(row=range(len(cache.index)))
-    table = index.table.merge(facts, on="path", how="inner", validate="1:1")
+    table = index.table.merge(facts, on="path", how="inner", validate="1:1", suffixes=GIVEN)
     reasons = pd.Series("", index=table.index)
     reasons[table["loudest_db"] < SILENT_DB] = "is silent"
     reasons = reasons.mask(reasons == "", _conflicts(table))

@@ -11,7 +11,7 @@ from typing import Protocol
 import pandas as pd
 
 from emotion.audio.decode import SUFFIXES
-from emotion.errors import ConfigError, CorpusError
+from emotion.errors import ConfigError, CorpusError, near
 from emotion.files import read_table
 
 ROW = ("path", "size", "mtime_ns", "corpus", "speaker", "sex", "emotion", "text", "intensity")
@@ -79,6 +79,10 @@ class PatternReader:
                 f"dataset pattern {self.pattern!r} lacks the group (?P<emotion>…); it may also "
                 "have speaker, sex, text and intensity."
             )
+        for name in ("rename", "require"):
+            unknown = sorted(set(getattr(self, name)) - groups)
+            if unknown:
+                raise ConfigError(f"dataset {name} names {unknown[0]!r}.{near(unknown[0], groups)}")
 
     def scan(self, root: Path) -> Scan:
         """Return the rows of the corpus, sorted by path.
@@ -170,19 +174,24 @@ class TableReader:
         rows: list[dict[str, object]] = []
         skipped: list[tuple[str, str]] = []
         defaults = {group: "" for group in GROUPS} | {"speaker": "unknown", "corpus": self.corpus}
-        for said in table.drop_duplicates("path").sort_values("path").to_dict("records"):
+        for line in table.drop_duplicates("path").sort_values("path").to_dict("records"):
+            said = {str(key): value or defaults.get(str(key), "") for key, value in line.items()}
             file = root / said["path"]
             if not file.is_file():
                 skipped.append((said["path"], "is not there"))
                 continue
+            if not said["emotion"]:
+                skipped.append((said["path"], "has no emotion in the table"))
+                continue
             status = file.stat()
             place = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
-            rows.append(defaults | {str(key): value for key, value in said.items()} | place)
+            rows.append(defaults | said | place)
         for path in table["path"][table["path"].duplicated()].unique():
             skipped.append((path, "stands in the table more than once; the first line counts"))
         if not rows:
+            first = f" ({skipped[0][0]} {skipped[0][1]})" if skipped else ""
             raise CorpusError(
-                f"none of the {len(table)} files in {self.path} is under {root}. Paths are "
+                f"none of the {len(table)} lines of {self.path} names a clip{first}. Paths are "
                 "relative to dataset.root, which is the table's own folder by default."
             )
         return Scan(rows, skipped)
@@ -192,7 +201,8 @@ def find_files(folder: Path, glob: str) -> Iterator[tuple[str, os.stat_result]]:
     """Yield (path below `folder`, status) of files whose name fits `glob`, case ignored.
 
     `glob` may be several, separated by spaces; «audio» stands for every suffix that is read.
-    Links to folders are not followed, so a circle of links ends.
+    Links to folders are not followed, so a circle of links ends; a link to nowhere is found, so
+    that who opens it can say so.
     """
     globs = glob.lower().split()
     if "audio" in globs:
@@ -204,8 +214,8 @@ def find_files(folder: Path, glob: str) -> Iterator[tuple[str, os.stat_result]]:
             if fits(name.lower()):
                 full = os.path.join(place, name)  # noqa: PTH118 - 100,000 times
                 relative = name if below == "." else f"{below}/{name}"
-                if os.path.exists(full):  # noqa: PTH110
-                    yield relative, os.stat(full)  # noqa: PTH116
+                there = os.path.exists(full)  # noqa: PTH110
+                yield relative, os.stat(full) if there else os.lstat(full)  # noqa: PTH116
 
 
 def _lookup(names: Mapping[str, str], code: str) -> str | None:

@@ -5,6 +5,7 @@ from typing import Any, Literal, Protocol
 
 import lightning as L  # noqa: N812 - Lightning's own abbreviation
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -166,10 +167,10 @@ class EmotionClassifier(L.LightningModule):
         embedding = self.embed(self.image(batch.x))
         return batch.row, self.head(embedding).float(), embedding.float()
 
-    def on_train_epoch_end(self) -> None:  # noqa: D102
-        self._log_figures("train")
-
-    def on_validation_epoch_end(self) -> None:  # noqa: D102
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures of both, so that callbacks find those of one epoch side by side."""
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            self._log_figures("train")
         self._log_figures("val")
 
     def on_test_epoch_end(self) -> None:  # noqa: D102

@@ -1,0 +1,117 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from emotion.audio.decode import SUFFIXES, Header, decode, read_header
+from emotion.errors import AudioError
+from tests.archive import LFS_POINTER, add_chunks, voice, write_clip
+
+OPENERS = pytest.mark.parametrize("opener", [read_header, decode])
+
+
+def test_channels_are_averaged(tmp_path: Path) -> None:
+    left, right = voice(0.1, 16_000, seed=1), voice(0.1, 16_000, seed=2)
+    sf.write(tmp_path / "a.wav", np.stack([left, right], axis=1), 16_000, subtype="FLOAT")
+    wave, rate = decode(tmp_path / "a.wav")
+    assert (wave.ndim, wave.dtype, rate) == (1, np.float32, 16_000)
+    np.testing.assert_allclose(wave, (left + right) / 2, atol=1e-7)
+
+
+def test_alike_channels_are_their_mono_clip_to_the_bit(tmp_path: Path) -> None:
+    mono = write_clip(tmp_path / "mono.wav", seed=3)
+    stereo = write_clip(tmp_path / "stereo.wav", seed=3, channels=2)
+    np.testing.assert_array_equal(decode(mono)[0], decode(stereo)[0])
+
+
+@pytest.mark.parametrize("container", ["AIFF", "FLAC", "WAV", "W64", "AU"])
+def test_content_decides_whatever_the_suffix_says(tmp_path: Path, container: str) -> None:
+    path = write_clip(tmp_path / "a.wav", 0.5, rate=24_414, seed=4, container=container)
+    assert read_header(path) == Header(24_414, 12_207, 1, container)
+    wave, rate = decode(path)
+    assert rate == 24_414
+    np.testing.assert_allclose(wave, voice(0.5, 24_414, seed=4), atol=2**-15)
+
+
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+def test_every_suffix_that_is_searched_for_can_be_read(tmp_path: Path, suffix: str) -> None:
+    container = {".aif": "AIFF", ".opus": "OGG"}.get(suffix, suffix[1:].upper())
+    path = tmp_path / f"a{suffix}"
+    subtype = {"OGG": "OPUS" if suffix == ".opus" else "VORBIS"}.get(container)
+    sf.write(path, voice(1.0, 48_000), 48_000, format=container, subtype=subtype)
+    header = read_header(path)
+    wave, rate = decode(path)
+    assert (header.frames, header.sample_rate) == (len(wave), rate) == (48_000, 48_000)
+
+
+def test_chunks_around_the_samples_are_no_samples(tmp_path: Path) -> None:
+    plain = write_clip(tmp_path / "plain.wav", seed=5)
+    chunky = write_clip(tmp_path / "chunky.wav", seed=5)
+    add_chunks(chunky)
+    assert chunky.stat().st_size > plain.stat().st_size + 50_000
+    assert read_header(chunky) == read_header(plain)
+    np.testing.assert_array_equal(decode(chunky)[0], decode(plain)[0])
+
+
+def test_a_name_that_is_no_utf8_is_read(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    try:
+        write_clip(tmp_path / "a.wav").rename(path)
+    except OSError:
+        pytest.skip("this file system takes only UTF-8 names")
+    assert read_header(path).frames == len(decode(path)[0]) == 4_000
+
+
+UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (lambda path: None, "is not there"),
+    "folder": (Path.mkdir, "is not a file"),
+    "dangling": (lambda path: path.symlink_to("nowhere.wav"), "is a broken link"),
+    "empty": (Path.touch, "is empty"),
+    "pointer": (lambda path: path.write_text(LFS_POINTER), "git lfs pull"),
+    "m4a": (lambda path: path.write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0"), "ffmpeg"),
+    "text": (lambda path: path.write_text("hello " * 50), "is not readable audio"),
+    "no samples": (lambda path: sf.write(path, np.zeros(0), 16_000), "holds no samples"),
+    "slow": (lambda path: sf.write(path, np.zeros(99), 500), "sample rate of 500 Hz"),
+    "wide": (lambda path: sf.write(path, np.zeros((9, 65)), 16_000), "has 65 channels"),
+}
+
+
+@OPENERS
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_an_unusable_file_is_named_for_what_it_is(
+    tmp_path: Path, kind: str, opener: Callable[[Path], object]
+) -> None:
+    write, words = UNUSABLE[kind]
+    write(tmp_path / "a.wav")
+    with pytest.raises(AudioError, match=words):
+        opener(tmp_path / "a.wav")
+
+
+@OPENERS
+def test_raw_samples_without_a_header_are_refused_in_words(
+    tmp_path: Path, opener: Callable[[Path], object]
+) -> None:
+    (tmp_path / "a.raw").write_bytes(bytes(3_200))
+    with pytest.raises(AudioError, match="is not readable audio"):
+        opener(tmp_path / "a.raw")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_samples_that_are_no_numbers_are_refused(tmp_path: Path, bad: float) -> None:
+    wave = voice(0.1, 16_000)
+    wave[7] = bad
+    sf.write(tmp_path / "a.wav", wave, 16_000, subtype="FLOAT")
+    with pytest.raises(AudioError, match="not finite"):
+        decode(tmp_path / "a.wav")
+
+
+def test_a_file_cut_short_gives_the_samples_it_has(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.wav", seed=6)
+    whole = decode(path)[0]
+    path.write_bytes(path.read_bytes()[:-4_000])
+    wave, _ = decode(path)
+    assert len(wave) == len(whole) - 2_000 == read_header(path).frames
+    np.testing.assert_array_equal(wave, whole[: len(wave)])

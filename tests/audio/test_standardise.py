@@ -1,0 +1,145 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion.audio.standardise import (
+    Standardiser,
+    fit_length,
+    resample,
+    samples_of,
+    trim_silence,
+)
+from emotion.config import composed
+from emotion.errors import ConfigError
+from tests.archive import voice
+
+RATES = (16_000, 24_414, 44_100, 48_000, 96_000)
+CS334 = Standardiser(24_414, duration_ms=2618)
+SPEECH = Standardiser(16_000, max_duration_ms=6000, padding="zero", trim_db=40)
+
+rates = st.sampled_from(RATES)
+
+
+def test_the_two_presets_are_the_published_ones() -> None:
+    with composed("train", []) as config:
+        assert config.build("preprocessing") == CS334
+    with composed("train", ["preprocessing=speech_16k"]) as config:
+        assert config.build("preprocessing") == SPEECH
+    assert CS334.length == samples_of(2618, 24_414) == 63_916
+    assert SPEECH.length is None
+
+
+@pytest.mark.parametrize("padding", ["reflect", "zero"])
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("seconds", [1.0, 2.618, 5.0])
+def test_every_clip_gets_the_exact_length(rate: int, seconds: float, padding: str) -> None:
+    standardise = Standardiser(24_414, duration_ms=2618, padding=padding)  # type: ignore[arg-type]
+    clip = standardise(voice(seconds, rate), rate)
+    assert clip.shape == (63_916,)
+    assert clip.dtype == np.float32
+    assert np.isfinite(clip).all()
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("samples", [1, 2, 3, 50])
+def test_a_clip_too_short_to_reflect_once_still_fills_its_length(rate: int, samples: int) -> None:
+    clip = CS334(np.full(samples, 0.5, np.float32), rate)
+    assert clip.shape == (63_916,)
+    assert np.isfinite(clip).all()
+
+
+def test_a_short_clip_is_mirrored_at_its_end_or_followed_by_silence() -> None:
+    wave = voice(1.0, 24_414)
+    mirrored = CS334(wave, 24_414)
+    np.testing.assert_array_equal(mirrored[:24_414], wave)
+    np.testing.assert_array_equal(mirrored[24_414 : 2 * 24_414 - 1], wave[-2::-1])
+    silent = Standardiser(24_414, duration_ms=2618, padding="zero")(wave, 24_414)
+    np.testing.assert_array_equal(silent[:24_414], wave)
+    assert not silent[24_414:].any()
+
+
+@given(st.integers(1, 40), st.integers(1, 200))
+def test_mirroring_walks_to_and_fro(size: int, length: int) -> None:
+    wave = np.arange(1, size + 1, dtype=np.float32)
+    period = max(1, 2 * size - 2)
+    walk = [min(place % period, period - place % period) for place in range(length)]
+    np.testing.assert_array_equal(fit_length(wave, length, padding="reflect"), wave[walk])
+
+
+def test_a_long_clip_is_cut_without_a_trace_of_the_cut() -> None:
+    wave = voice(5.0, 48_000)
+    whole = resample(wave, 48_000, to_rate=24_414)
+    np.testing.assert_allclose(CS334(wave, 48_000), whole[:63_916], atol=1e-6)
+
+
+@given(rates, rates, st.integers(1, 3_000))
+def test_resampled_length_is_exact(rate: int, to_rate: int, samples: int) -> None:
+    wave = resample(np.ones(samples, np.float32), rate, to_rate=to_rate)
+    assert len(wave) == math.ceil(samples * to_rate / rate)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_resampling_keeps_a_tone_and_its_time(rate: int) -> None:
+    tone = np.sin(2 * np.pi * 1_000 * np.arange(rate) / rate).astype(np.float32)
+    wanted = np.sin(2 * np.pi * 1_000 * np.arange(24_414) / 24_414)
+    wave = resample(tone, rate, to_rate=24_414)
+    np.testing.assert_allclose(wave[1_000:-1_000], wanted[1_000:-1_000], atol=1e-3)
+
+
+@given(st.floats(0.01, 3.0), st.integers(0, 9), rates)
+def test_the_cut_of_silence_does_not_depend_on_the_level(gain: float, seed: int, rate: int) -> None:
+    sound = voice(0.3, rate, seed=seed)
+    hush = 1e-4 * voice(0.5, rate, seed=seed + 1)
+    wave = np.concatenate([hush, sound, hush])
+    cut = trim_silence(wave, rate, below_db=40)
+    assert len(sound) * 0.9 < len(cut) < len(sound) + 0.2 * rate
+    quiet = trim_silence(wave * np.float32(gain), rate, below_db=40)
+    np.testing.assert_array_equal(quiet, cut * np.float32(gain))
+
+
+def test_a_speaker_eighteen_times_quieter_is_cut_alike() -> None:
+    wave = np.pad(voice(1.0, 44_100), 30_000)
+    assert len(SPEECH(wave / 18, 44_100)) == len(SPEECH(wave, 44_100)) < 1.2 * 16_000
+
+
+def test_trimming_keeps_60_ms_on_either_side() -> None:
+    wave = np.pad(0.1 * np.ones(3_200, np.float32), 16_000)  # whole frames of 20 ms
+    cut = trim_silence(wave, 16_000, below_db=40)
+    np.testing.assert_array_equal(cut, np.pad(0.1 * np.ones(3_200, np.float32), 960))
+
+
+def test_silence_alone_comes_back_whole() -> None:
+    assert len(trim_silence(np.zeros(9_000, np.float32), 16_000, below_db=40)) == 9_000
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_own_length_is_kept_up_to_the_cap(rate: int) -> None:
+    assert len(SPEECH(voice(7.0, rate), rate)) == 96_000
+    assert len(SPEECH(voice(2.0, rate), rate)) == 32_000
+    assert len(Standardiser(16_000)(voice(7.0, rate), rate)) == 112_000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sample_rate", 999),
+        ("sample_rate", 200_000),
+        ("sample_rate", None),
+        ("sample_rate", float("nan")),
+        ("duration_ms", 0),
+        ("duration_ms", "2618"),
+        ("duration_ms", True),
+        ("duration_ms", float("nan")),
+        ("duration_ms", float("inf")),
+        ("max_duration_ms", -1),
+        ("trim_db", 0),
+        ("padding", "mirror"),
+        ("storage", "int8"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_with_its_value(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"preprocessing\.{name}='?{value}'? "[:-1]):
+        Standardiser(**({"sample_rate": 16_000} | {name: value}))  # type: ignore[arg-type]

@@ -1,0 +1,51 @@
+"""What all tests share: clips and corpora made on the spot, and the real ones where they are."""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads sleep; two cores have no more
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from emotion.config import composed
+from emotion.corpora.datasets import Dataset
+from tests.archive import write_archive, write_clip
+
+__all__ = ["build_dataset", "write_clip"]
+
+settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
+
+
+def build_dataset(*overrides: str) -> Dataset:
+    """Return a dataset as `emotion train` would build it."""
+    with composed("train", list(overrides)) as config:
+        dataset: Dataset = config.build("dataset")
+        return dataset
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of a tiny four-corpus archive; only to be read."""
+    return write_archive(tmp_path_factory.mktemp("archive"))
+
+
+@pytest.fixture(scope="session")
+def cs334(archive: Path) -> Dataset:
+    """The four corpora of the tiny archive, six classes."""
+    return build_dataset("dataset=cs334", f"data_root={archive}")
+
+
+@pytest.fixture(scope="session")
+def real_root() -> Path:
+    """The root of the real clips, for tests marked `corpora`."""
+    root = os.environ.get("EMOTION_DATA_ROOT")
+    if not root:
+        pytest.skip("EMOTION_DATA_ROOT is not set: no real clips here")
+    if not Path(root).is_dir():
+        pytest.skip(f"EMOTION_DATA_ROOT={root} is no folder: no real clips here")
+    return Path(root)

@@ -1,0 +1,265 @@
+"""Whole runs on a few synthetic voices, as a user starts them."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
+
+from emotion.cli import run
+from emotion.files import read_table
+from emotion.runs import Run, find_run
+
+CONTRACT = (
+    "config.yaml environment.json split.csv skipped.csv metrics.json predictions.csv timing.json "
+    "report.html confusion.png train.log history.csv checkpoints/best.ckpt checkpoints/last.ckpt "
+    "checkpoints/previous.ckpt checkpoints/best.ckpt.sha256"
+).split()
+
+Train = Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Settings of a run that takes two seconds."""
+    root = tmp_path_factory.mktemp("outputs")
+    return [
+        f"output_root={root}",
+        "dataset.generate.speakers=6",
+        "dataset.generate.sentences=3",
+        "trainer.max_epochs=2",
+        "loader.batch_size=16",
+    ]
+
+
+@pytest.fixture(scope="module")
+def train(base: list[str], tmp_path_factory: pytest.TempPathFactory) -> Train:
+    """Return a function that trains and returns the run."""
+
+    def start(*words: str, code: int = 0) -> Run:
+        folder = tmp_path_factory.mktemp("run") / "it"
+        assert run(["train", *base, f"hydra.run.dir={folder}", *words]) == code
+        return Run(folder)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def finished(train: Train) -> Run:
+    return train()
+
+
+def test_run_leaves_every_file_of_the_contract(finished: Run) -> None:
+    assert [name for name in CONTRACT if not (finished.folder / name).is_file()] == []
+    assert list((finished.folder / "tensorboard").glob("events.*"))
+    assert not list(finished.folder.rglob("*.partial"))
+
+
+def test_figures_are_those_of_scikit_learn(finished: Run) -> None:
+    table, test = finished.predictions, finished.metrics["test"]
+    assert test["n"] == len(table)
+    assert test["wa"] == pytest.approx(accuracy_score(table.target, table.predicted))
+    assert test["uar"] == pytest.approx(balanced_accuracy_score(table.target, table.predicted))
+    assert test["macro_f1"] == pytest.approx(f1_score(table.target, table.predicted, average="macro"))
+    labels = sorted(finished.labels)
+    chances = table[[f"p_{label}" for label in labels]].to_numpy()
+    assert np.allclose(chances.sum(1), 1)
+    assert test["calibration"]["loss"] == pytest.approx(log_loss(table.target, chances, labels=labels))
+
+
+def test_split_file_says_who_was_where(finished: Run) -> None:
+    split = finished.split
+    test = split[split["subset"] == "test"]
+    assert sorted(test["path"]) == sorted(finished.predictions["path"])
+    assert not set(test["speaker"]) & set(split["speaker"][split["subset"] != "test"])
+
+
+def test_same_seed_gives_the_same_files(finished: Run, train: Train) -> None:
+    again = train()
+    for name in ("predictions.csv", "metrics.json", "split.csv", "history.csv"):
+        assert (again.folder / name).read_bytes() == (finished.folder / name).read_bytes(), name
+
+
+def test_other_seed_gives_another_run(finished: Run, train: Train) -> None:
+    other = train("seed=1")
+    assert (other.folder / "history.csv").read_bytes() != (finished.folder / "history.csv").read_bytes()
+
+
+def test_existing_run_is_never_overwritten(
+    finished: Run, base: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = (finished.folder / "config.yaml").stat().st_mtime_ns
+    assert run(["train", *base, f"hydra.run.dir={finished.folder}"]) == 1
+    assert "holds a run already" in capfd.readouterr().err
+    assert (finished.folder / "config.yaml").stat().st_mtime_ns == before
+
+
+def test_interrupted_run_goes_on_to_the_same_bytes(
+    finished: Run,
+    train: Train,
+    base: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from emotion.callbacks import EpochLines
+
+    def interrupt(self: EpochLines, trainer: object, *_: object) -> None:
+        if trainer.current_epoch == 1:  # type: ignore[attr-defined]
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochLines, "on_train_epoch_start", interrupt)
+        broken = train(code=130)
+    assert not (broken.folder / "metrics.json").exists()
+    assert run(["train", *base[:1], f"resume={broken.folder}"]) == 0
+    log = (broken.folder / "train.log").read_text()
+    assert "resumed at epoch 1, step 5" in log
+    for name in ("predictions.csv", "metrics.json", "split.csv", "history.csv"):
+        assert (broken.folder / name).read_bytes() == (finished.folder / name).read_bytes(), name
+
+
+def test_only_test_and_report_are_done_where_only_they_are_missing(
+    train: Train, base: list[str], monkeypatch: pytest.MonkeyPatch, finished: Run
+) -> None:
+    import emotion.training
+
+    def break_off(*_: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(emotion.training, "write_report", break_off)
+        broken = train(code=143)
+    best = (broken.folder / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+    assert run(["train", *base[:1], f"resume={broken.folder}"]) == 0
+    assert (broken.folder / "checkpoints" / "last.ckpt").stat().st_mtime_ns == best
+    assert "resumed at epoch 2, step 10" in (broken.folder / "train.log").read_text()
+    assert broken.finished
+    assert (broken.folder / "metrics.json").read_bytes() == (finished.folder / "metrics.json").read_bytes()
+
+
+def test_finished_run_is_left_alone(finished: Run, base: list[str]) -> None:
+    before = (finished.folder / "report.html").stat().st_mtime_ns
+    assert run(["train", *base[:1], f"resume={finished.folder}"]) == 0
+    assert (finished.folder / "report.html").stat().st_mtime_ns == before
+
+
+def test_damaged_checkpoint_gives_way_to_the_one_before(
+    train: Train, base: list[str], finished: Run
+) -> None:
+    broken = train()
+    for name in ("report.html", "metrics.json", "predictions.csv"):
+        (broken.folder / name).unlink()
+    last = broken.folder / "checkpoints" / "last.ckpt"
+    os.truncate(last, last.stat().st_size // 2)
+    assert run(["train", *base[:1], f"resume={broken.folder}"]) == 0
+    log = (broken.folder / "train.log").read_text()
+    assert "is damaged" in log
+    assert "resumed at epoch 1, step 5" in log
+    assert (broken.folder / "metrics.json").read_bytes() == (finished.folder / "metrics.json").read_bytes()
+
+
+def test_evaluate_gives_the_very_same_figures(finished: Run, base: list[str]) -> None:
+    assert run(["evaluate", base[0], f"run={finished.folder}"]) == 0
+    again = finished.folder / "evaluate" / "test"
+    assert json.loads((again / "metrics.json").read_text())["test"] == finished.metrics["test"]
+    assert (again / "predictions.csv").read_bytes() == (finished.folder / "predictions.csv").read_bytes()
+
+
+def test_evaluate_takes_another_dataset(finished: Run, base: list[str]) -> None:
+    other = ["dataset=synthetic", "dataset.generate.seed=5", "dataset.generate.speakers=2"]
+    words = [*base[:1], *other, "dataset.generate.sentences=2"]
+    assert run(["evaluate", *words, f"run={finished.folder}"]) == 0
+    figures = json.loads((finished.folder / "evaluate" / "synthetic" / "metrics.json").read_text())
+    assert figures["test"]["n"] == 24
+
+
+def test_predict_gives_the_probabilities_of_the_test(
+    finished: Run, base: list[str], tmp_path: Path
+) -> None:
+    output = tmp_path / "new" / "out.csv"
+    root = finished.config["dataset.root"]
+    words = [f"run={finished.folder}", base[0], f"inputs={root}", f"output={output}"]
+    assert run(["predict", *words]) == 0
+    chances = {f"p_{label}": "float64" for label in finished.labels}
+    told = read_table(output, chances)
+    assert list(told.columns) == ["path", "predicted", "note", *chances]
+    told["path"] = told["path"].str.removeprefix(f"{root}/")
+    both = finished.predictions.merge(told, on="path", suffixes=("", "_again"))
+    assert len(both) == len(finished.predictions)
+    assert (both["predicted"] == both["predicted_again"]).all()
+    for name in chances:
+        assert np.allclose(both[name], both[f"{name}_again"], atol=1e-5)
+
+
+def test_odd_names_are_predicted_and_unreadable_files_do_not_stop_the_rest(
+    finished: Run, base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    source = Path(finished.config["dataset.root"]) / finished.predictions["path"][0]
+    names = ["my clip (1).wav", "a,b.wav", "émotion.wav", "it's #1 [x].wav"]
+    for name in names:
+        shutil.copy(source, tmp_path / name)
+    (tmp_path / "broken.wav").write_text("no audio")
+    monkeypatch.chdir(tmp_path)
+    assert run(["predict", base[0], f"run={finished.folder}", "output=o.jsonl", *names]) == 0
+    rows = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+    assert [row["path"] for row in rows] == sorted(names)
+    assert run(["predict", base[0], f"run={finished.folder}", "output=o.jsonl", "."]) == 3
+    assert len(Path("o.jsonl").read_text().splitlines()) == len(names)
+
+
+def test_split_all_is_untested(train: Train) -> None:
+    last = train("split=all")
+    assert "test" not in last.metrics
+    assert last.metrics["val"]["n"] > 0
+    assert not (last.folder / "predictions.csv").exists()
+    assert last.finished
+
+
+def test_run_starts_from_the_weights_of_another(finished: Run, train: Train) -> None:
+    heir = train(f"init_from={finished.folder}", "trainer.max_epochs=1")
+    first = pd.read_csv(heir.folder / "history.csv")["train_loss"][0]
+    assert first < pd.read_csv(finished.folder / "history.csv")["train_loss"][0]
+    other = train(f"init_from={finished.folder}", "dataset.labels=[angry,sad]", "trainer.max_epochs=1")
+    assert other.labels == ("angry", "sad")
+
+
+@pytest.mark.parametrize("logger", ["csv", "[csv,tensorboard]"])
+def test_loggers_write_where_they_say(train: Train, logger: str) -> None:
+    done = train(f"logger={logger}", "trainer.max_epochs=1")
+    assert "val/uar" in (done.folder / "csv" / "metrics.csv").read_text()
+
+
+def test_debug_trainer_sends_one_batch_through(train: Train) -> None:
+    debugged = train("trainer=debug")
+    assert not (debugged.folder / "metrics.json").exists()
+
+
+def test_sweep_table_has_a_row_a_job_failed_ones_too(base: list[str], tmp_path: Path) -> None:
+    words = [*base[:3], f"hydra.sweep.dir={tmp_path}", "trainer.max_epochs=1", "-m"]
+    assert run(["train", *words, "loader.batch_size=16,0", "loader.num_workers=0,2"]) == 1
+    table = read_table(tmp_path / "sweep.csv")
+    assert list(table["status"]) == ["done", "done", "failed", "failed"]
+    assert float(table["test_uar"][0]) == pytest.approx(float(table["test_uar"][1]))
+    assert (table["clips_per_second"][:2].astype(float) > 0).all()
+    assert "loader.batch_size=0" in table["error"][2]
+    assert not (tmp_path / "2").exists()
+
+
+def test_latest_is_the_newest_run(base: list[str], tmp_path: Path) -> None:
+    words = [f"output_root={tmp_path}", f"cache_dir={base[0].partition('=')[2]}/cache"]
+    assert run(["train", *base[1:], *words, "trainer.max_epochs=1"]) == 0
+    assert find_run("latest", tmp_path).finished
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_synthetic_voices_are_neither_trivial_nor_hopeless(tmp_path: Path, seed: int) -> None:
+    assert run(["train", f"output_root={tmp_path}", f"seed={seed}"]) == 0
+    assert 0.5 <= find_run("latest", tmp_path).metrics["test"]["uar"] <= 0.9
