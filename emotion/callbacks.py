@@ -10,6 +10,7 @@ import lightning as L  # noqa: N812 - Lightning's own abbreviation
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from emotion.batch import Batch
@@ -28,7 +29,7 @@ class StepSeeds(Callback):
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:  # noqa: D102
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         step = trainer.global_step * trainer.world_size + trainer.global_rank
         torch.manual_seed(self.seed * 1_000_000_007 + step)
 
@@ -42,7 +43,7 @@ class EpochLines(Callback):
         self.started = 0.0
         self.bar: Progress | None = None
 
-    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self.started = time.perf_counter()
         if watched():
             self.bar = Progress(
@@ -55,17 +56,17 @@ class EpochLines(Callback):
             self.bar.add_task("", total=trainer.num_training_batches)
             self.bar.start()
 
-    def on_train_batch_end(self, *_: Any) -> None:  # noqa: D102
+    def on_train_batch_end(self, *_: Any) -> None:
         if self.bar is not None:
             self.bar.advance(self.bar.task_ids[0])
 
-    def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+    def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         seconds = time.perf_counter() - self.started
         for logger in trainer.loggers:
             rates = {"epoch/train_seconds": seconds, "epoch/clips_per_second": self.clips / seconds}
             logger.log_metrics(rates, step=trainer.global_step)
 
-    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._stop_bar()
         seconds = time.perf_counter() - self.started
         self.seconds.append(seconds)
@@ -76,16 +77,20 @@ class EpochLines(Callback):
             if name in figures
         ]
         log.info(
-            "epoch %d/%s  %s  %.1f s", trainer.current_epoch + 1, trainer.max_epochs, "  ".join(shown), seconds
+            "epoch %d/%s  %s  %.1f s",
+            trainer.current_epoch + 1,
+            trainer.max_epochs,
+            "  ".join(shown),
+            seconds,
         )
         for logger in trainer.loggers:
             logger.log_metrics({"epoch/seconds": seconds}, step=trainer.global_step)
 
-    def on_exception(self, *_: Any) -> None:  # noqa: D102
+    def on_exception(self, *_: Any) -> None:
         self._stop_bar()
 
     def rates(self) -> dict[str, float]:
-        """Return the median epoch's seconds and training clips a second; nothing before the first."""
+        """Return the median epoch's seconds and training clips a second, once there is one."""
         if not self.seconds:
             return {}
         seconds = statistics.median(self.seconds)
@@ -103,11 +108,17 @@ class History(Callback):
     def __init__(self, file: Path) -> None:
         self.file = file
 
-    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
-        row = {"epoch": float(trainer.current_epoch), "lr": trainer.optimizers[0].param_groups[0]["lr"]}
-        row |= {name: float(trainer.callback_metrics[f"{stage}/{figure}"])
-                for stage in ("train", "val") for figure in ("loss", "uar", "wa")
-                if (name := f"{stage}_{figure}") and f"{stage}/{figure}" in trainer.callback_metrics}
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        row = {
+            "epoch": float(trainer.current_epoch),
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+        }
+        row |= {
+            name: float(trainer.callback_metrics[f"{stage}/{figure}"])
+            for stage in ("train", "val")
+            for figure in ("loss", "uar", "wa")
+            if (name := f"{stage}_{figure}") and f"{stage}/{figure}" in trainer.callback_metrics
+        }
         rows = pd.DataFrame([row])
         if self.file.exists():
             before = read_table(self.file, dict.fromkeys(row, "float64"))
@@ -118,15 +129,15 @@ class History(Callback):
 class SampleImages(Callback):
     """Shows TensorBoard the first batch as the network sees it, augmented."""
 
-    def on_train_batch_start(  # noqa: D102
-        self, trainer: L.Trainer, module: L.LightningModule, batch: Batch, index: int
+    def on_train_batch_start(
+        self, trainer: L.Trainer, module: Any, batch: Batch, index: int
     ) -> None:
         if trainer.global_step:
             return
         with torch.no_grad():
             image = module.image(batch.x[:16]).float().cpu().flip(-2)  # low bands at the bottom
         low, high = image.amin((-2, -1), keepdim=True), image.amax((-2, -1), keepdim=True)
+        images = (image - low) / (high - low).clamp(min=1e-6)
         for logger in trainer.loggers:
-            if hasattr(logger.experiment, "add_images"):
-                images = (image - low) / (high - low).clamp(min=1e-6)
+            if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_images("augmented", images, 0)

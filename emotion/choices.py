@@ -1,4 +1,4 @@
-"""The command `list`: what can be picked, each with the first comment of its YAML. Light to import."""
+"""The command `list`: what can be picked, each with its YAML's first comment. Light to import."""
 
 from collections.abc import Sequence
 from importlib.resources import files

@@ -29,8 +29,23 @@ COMMANDS = {
 """Each command and what it does; a Hydra command has a config of its name."""
 
 PATH_KEYS = frozenset(
-    ("inputs output data_root cache_dir output_root resume run init_from dataset.root dataset.path "
-     "dataset.speaker split.path model.weights hydra.run.dir hydra.sweep.dir").split()
+    [
+        "inputs",
+        "output",
+        "data_root",
+        "cache_dir",
+        "output_root",
+        "resume",
+        "run",
+        "init_from",
+        "dataset.root",
+        "dataset.path",
+        "dataset.speaker",
+        "split.path",
+        "model.weights",
+        "hydra.run.dir",
+        "hydra.sweep.dir",
+    ]
 )
 """Keys whose values are paths or patterns: any character may stand in them."""
 
@@ -38,7 +53,20 @@ SETTING = re.compile(r"(\+{0,2}[A-Za-z_][\w./@:-]*=|~[A-Za-z_])")
 """How a word begins that is a setting, by Hydra's grammar."""
 
 FLAGS_WITH_VALUE = frozenset(
-    "--config-dir -cd --config-path -cp --config-name -cn --package -p --cfg -c --info -i".split()
+    [
+        "--config-dir",
+        "-cd",
+        "--config-path",
+        "-cp",
+        "--config-name",
+        "-cn",
+        "--package",
+        "-p",
+        "--cfg",
+        "-c",
+        "--info",
+        "-i",
+    ]
 )
 
 DISK_FULL = 28
@@ -157,7 +185,7 @@ def usage() -> str:
     )
 
 
-# --- Hydra ------------------------------------------------------------------------------------------
+# --- Hydra ---------------------------------------------------------------------------------------
 
 
 def run_hydra(command: str, words: list[str]) -> int:
@@ -229,7 +257,9 @@ def quote_paths(value: str) -> str:
     if value in ("", "null") or value[0] in "'\"":
         return value
     if value.startswith("[") and value.endswith("]") and not Path(value).exists():
-        return f"[{','.join(quote(part.strip()) for part in value[1:-1].split(',') if part.strip())}]"
+        return (
+            f"[{','.join(quote(part.strip()) for part in value[1:-1].split(',') if part.strip())}]"
+        )
     return quote(value)
 
 
@@ -245,7 +275,9 @@ def complete(words: list[str]) -> int:
     """Complete a command line for the shell, or print how to switch that on."""
     line = os.environ.get("COMP_LINE", "")
     match = re.match(r"(\s*\S+\s+)(\S+)(\s.*)?$", line)
-    if any(word.startswith("query") for word in words) and (match is None or match.group(3) is None):
+    if any(word.startswith("query") for word in words) and (
+        match is None or match.group(3) is None
+    ):
         start = match.group(2) if match else ""
         print(" ".join(name for name in COMMANDS if name.startswith(start)))
         return OK
@@ -291,7 +323,7 @@ def report_sweep(folder: Path) -> None:
         print(f"table: {folder / TABLE}")
 
 
-# --- commands ---------------------------------------------------------------------------------------
+# --- commands ------------------------------------------------------------------------------------
 
 
 def train(config: "Config") -> int:

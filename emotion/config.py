@@ -9,6 +9,7 @@ from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -19,7 +20,9 @@ from emotion.errors import ConfigError, EmotionError, near
 CONFIGS = "emotion.conf"
 
 GROUPS = frozenset(("dataset", "preprocessing", "split", "model", "trainer", "logger"))
-FIXED = frozenset(("dataset", "preprocessing", "split", "model", "seed", "recipe", "data_root", "init_from"))
+FIXED = frozenset(
+    ("dataset", "preprocessing", "split", "model", "seed", "recipe", "data_root", "init_from")
+)
 """What a run cannot change when it goes on."""
 
 
@@ -164,7 +167,9 @@ class Config:
                     "change. Start a new run, with init_from=RUN to keep the weights."
                 )
             if OmegaConf.select(self.node, key, default=MISSING) == MISSING:
-                raise ConfigError(f"the run has no setting {key!r}.{near(key, flat_keys(self.node))}")
+                raise ConfigError(
+                    f"the run has no setting {key!r}.{near(key, flat_keys(self.node))}"
+                )
             changes[key] = override.value()
         return self.replaced(changes)
 
@@ -192,14 +197,20 @@ def load_config(path: Path) -> Config:
 def composed(command: str, overrides: list[str]) -> Iterator[Config]:
     """Give the composition of a command without running it."""
     register()
-    with hydra.initialize_config_module(CONFIGS, version_base="1.3", job_name=command):
-        yield Config(hydra.compose(command, overrides=overrides))
+    outer = GlobalHydra.instance().hydra  # inside a command, Hydra is at work already
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_module(CONFIGS, version_base="1.3", job_name=command):
+            yield Config(hydra.compose(command, overrides=overrides))
+    finally:
+        GlobalHydra.instance().hydra = outer
 
 
 def register() -> None:
     """Make the schema and the resolvers known to Hydra."""
     ConfigStore.instance().store("train_schema", TrainSchema)
     OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
+    OmegaConf.register_new_resolver("either", lambda first, second: first or second, replace=True)
 
 
 def explain(error: HydraException | OmegaConfBaseException, command: str) -> str:
@@ -219,7 +230,9 @@ def explain(error: HydraException | OmegaConfBaseException, command: str) -> str
         cause = cause.__cause__
     text = first_line(cause or error)
     struct = re.search(r"Key '([^']*)' (?:is not in struct|not in '\w+Schema')", str(cause or ""))
-    override = re.search(r"Could not (?:override|append to config.+|delete.+)? ?'([^']*)'", str(error))
+    override = re.search(
+        r"Could not (?:override|append to config.+|delete.+)? ?'([^']*)'", str(error)
+    )
     if struct or "Could not override" in str(error):
         key = (override.group(1) if override else struct.group(1) if struct else "").split("@")[0]
         if isinstance(cause, OmegaConfBaseException) and not struct and cause is not error:
@@ -237,7 +250,6 @@ def first_line(error: BaseException) -> str:
 
 def _all_keys(command: str) -> list[str]:
     """Return every key that a command's composition has."""
-    hydra.core.global_hydra.GlobalHydra.instance().clear()
     with composed(command, []) as config:
         return flat_keys(config.node)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import lightning as L  # noqa: N812 - Lightning's own abbreviation
 import numpy as np
@@ -14,12 +14,14 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from emotion.audio.cache import Cache, Progress
 from emotion.audio.standardise import Standardiser
 from emotion.batch import Batch
+from emotion.config import Config
 from emotion.corpora import datasets
 from emotion.corpora.index import Index, open_clips
 from emotion.corpora.splits import SUBSETS, TEST, TRAIN, VAL, Protocol, Split
 from emotion.errors import ConfigError
 from emotion.features.cache import open_feature_cache
 from emotion.features.spectrogram import LogMel, mask_padding
+from emotion.progress import bars
 from emotion.store import ClipStore, Place, Stored
 
 STATISTICS_CLIPS = 2048
@@ -79,7 +81,7 @@ class EmotionDataModule(L.LightningDataModule):
         self.progress = progress
         self.device = torch.device("cpu")
 
-    # --- files to tables --------------------------------------------------------------------------
+    # --- files to tables -------------------------------------------------------------------------
 
     def prepare_data(self) -> None:
         """Build what is missing of index and cache; called once a machine."""
@@ -101,7 +103,9 @@ class EmotionDataModule(L.LightningDataModule):
             cache_dir=self.cache_dir,
             progress=self.progress("decoding") if self.progress else None,
         )
-        columns = {name: self.cache.index[name].to_numpy() for name in ("offset", "length", "scale")}
+        columns = {
+            name: self.cache.index[name].to_numpy() for name in ("offset", "length", "scale")
+        }
         self.waves = ClipStore(
             file=self.cache.samples_file,
             dtype=torch.int16 if self.cache.dtype == "int16" else torch.float32,
@@ -118,10 +122,11 @@ class EmotionDataModule(L.LightningDataModule):
         """Take a split of the index' table."""
         self.split = split
         self.rows = {
-            part: torch.from_numpy(np.flatnonzero((split.subset == part).to_numpy())) for part in SUBSETS
+            part: torch.from_numpy(np.flatnonzero((split.subset == part).to_numpy()))
+            for part in SUBSETS
         }
 
-    # --- what is known of the training clips --------------------------------------------------------
+    # --- what is known of the training clips -----------------------------------------------------
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -144,7 +149,7 @@ class EmotionDataModule(L.LightningDataModule):
         if len(rows) > STATISTICS_CLIPS:
             rows = rows[torch.linspace(0, len(rows) - 1, STATISTICS_CLIPS).long()]
         count, total, squares = 0, 0.0, 0.0
-        for some in rows.split(64):
+        for some in torch.split(rows, 64):
             image = self._values(self.store.gather(self._store_rows(some)))
             if image.ndim == 2:
                 image = features(image)
@@ -154,7 +159,7 @@ class EmotionDataModule(L.LightningDataModule):
         mean = total / count
         return mean, max(0.0, squares / count - mean**2) ** 0.5
 
-    # --- tables to batches --------------------------------------------------------------------------
+    # --- tables to batches -----------------------------------------------------------------------
 
     def place_on(self, device: torch.device, features: LogMel | None = None) -> None:
         """Choose where tensors are kept and, given `features`, feed spectrograms, not waves."""
@@ -182,22 +187,22 @@ class EmotionDataModule(L.LightningDataModule):
         store = self.waves if waves else self.store
         clips = _Clips(store, self._store_rows(rows), self.targets[rows], rows)
         return DataLoader(
-            clips,  # type: ignore[arg-type]
+            clips,
             batch_size=self.batch_size,
             sampler=EpochSampler(len(clips), self.seed) if shuffle else None,
-            collate_fn=_as_gathered,
+            collate_fn=_as_gathered,  # type: ignore[arg-type] # __getitems__ gave a whole batch
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=self.device.type == "cuda" and store.place != "device",
         )
 
-    def train_dataloader(self) -> DataLoader[RawBatch]:  # noqa: D102
+    def train_dataloader(self) -> DataLoader[RawBatch]:
         return self.loader(self.rows[TRAIN], shuffle=True)
 
-    def val_dataloader(self) -> DataLoader[RawBatch]:  # noqa: D102
+    def val_dataloader(self) -> DataLoader[RawBatch]:
         return self.loader(self.rows[VAL])
 
-    def test_dataloader(self) -> DataLoader[RawBatch]:  # noqa: D102
+    def test_dataloader(self) -> DataLoader[RawBatch]:
         return self.loader(self.rows[TEST])
 
     def predict_dataloader(self) -> list[DataLoader[RawBatch]]:
@@ -219,8 +224,26 @@ class EmotionDataModule(L.LightningDataModule):
         return torch.from_numpy(self.index.table["row"].to_numpy()[rows.numpy()].copy())
 
 
+def build_datamodule(config: Config, **changes: Any) -> EmotionDataModule:
+    """Return the datamodule that a composition describes; `changes` replace its parts."""
+    parts: dict[str, Any] = {
+        "dataset": lambda: config.build("dataset"),
+        "standardiser": lambda: config.build("preprocessing"),
+        "protocol": lambda: config.build("split"),
+    }
+    return EmotionDataModule(
+        **{name: changes[name] if name in changes else make() for name, make in parts.items()},
+        cache_dir=Path(config["cache_dir"]),
+        batch_size=config["loader.batch_size"],
+        num_workers=config["loader.num_workers"],
+        place=config["loader.place"],
+        seed=config["seed"],
+        progress=bars,
+    )
+
+
 class EpochSampler(Sampler[int]):
-    """A new order every epoch that depends on seed and epoch alone, so that a resumed run has it."""
+    """A new order every epoch, of seed and epoch alone, so that a resumed run has it too."""
 
     def __init__(self, size: int, seed: int) -> None:
         self.size = size
@@ -234,7 +257,7 @@ class EpochSampler(Sampler[int]):
         """Take the epoch's number; Lightning calls this."""
         self.epoch = epoch
 
-    def __iter__(self):  # type: ignore[no-untyped-def]  # noqa: D105
+    def __iter__(self):  # type: ignore[no-untyped-def]
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         return iter(torch.randperm(self.size, generator=generator).tolist())
 

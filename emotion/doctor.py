@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 PACKAGE = "emotion"
-PYTHON = (3, 11)
 WIDTH = 100
 ROOMY_GB = 5
 """The caches of the four published corpora take about 2 GB, a run 0.3."""
@@ -75,10 +74,9 @@ def examine() -> tuple[str, bool]:
 
 def _looked(look: Callable[[], Iterator[Line]]) -> list[Line]:
     """Return a look's lines; a broken package is a line, not the doctor's end."""
-    lines = []
+    lines: list[Line] = []
     try:
-        for line in look():
-            lines.append(line)
+        lines.extend(look())
     except Exception as err:  # whatever a broken installation raises
         lines.append(Line("BAD", look.__name__, f"{type(err).__name__}: {err}"))
     return lines
@@ -86,11 +84,14 @@ def _looked(look: Callable[[], Iterator[Line]]) -> list[Line]:
 
 def python() -> Iterator[Line]:
     """Yield the interpreter."""
-    said = f"{platform.python_version()} on {platform.platform(terse=True)}, {sys.prefix}"
-    if sys.version_info >= PYTHON:
+    from packaging.specifiers import SpecifierSet
+
+    found, needed = platform.python_version(), metadata(PACKAGE)["Requires-Python"]
+    said = f"{found} on {platform.platform(terse=True)}, {sys.prefix}"
+    if SpecifierSet(needed).contains(found, prereleases=True):
         yield Line("ok", "python", said)
     else:
-        yield Line("BAD", "python", f"{said}: {'.'.join(map(str, PYTHON))} or newer is needed")
+        yield Line("BAD", "python", f"{said}: {needed} is needed")
 
 
 def packages() -> Iterator[Line]:
@@ -110,14 +111,10 @@ def extras() -> Iterator[Line]:
     for extra in sorted(metadata(PACKAGE).get_all("Provides-Extra") or []):
         wanted = _requirements(extra)
         gives = GIVES.get(extra, ", ".join(requirement.name for requirement in wanted))
-        problems = [
-            f"{requirement.name} {problem}"
-            for requirement in wanted
-            if (problem := problem_of(requirement))
-        ]
+        problems = [f"{each.name} {problem}" for each in wanted if (problem := problem_of(each))]
         if problems:
             install = f"pip install '{PACKAGE}[{extra}]'"
-            yield Line("note", extra, f"{gives}: {install} ({', '.join(problems)})")
+            yield Line("note", extra, f"{install} for {gives} ({', '.join(problems)})")
         else:
             yield Line("ok", extra, gives)
 
@@ -136,12 +133,13 @@ def _requirements(extra: str = "") -> "list[Requirement]":
     """Return what the package declares that it needs, or what one extra adds."""
     from packaging.requirements import Requirement
 
-    declared = map(Requirement, requires(PACKAGE) or [])
     found = []
-    for requirement in declared:
+    for requirement in map(Requirement, requires(PACKAGE) or []):
         marker, requirement.marker = requirement.marker, None
-        base = marker is None or marker.evaluate({"extra": ""})
-        if base != bool(extra) and (base or (marker and marker.evaluate({"extra": extra}))):
+        needed = marker is None or marker.evaluate({"extra": ""})
+        if extra:
+            needed = not needed and marker is not None and marker.evaluate({"extra": extra})
+        if needed:
             found.append(requirement)
     return found
 
@@ -154,11 +152,9 @@ def device() -> Iterator[Line]:
         try:
             import_module(name)
         except (ImportError, OSError, RuntimeError) as err:
-            reason = f"does not load beside torch {torch.__version__} ({err})"
+            hint = "install both from PyPI; a torch for CPUs only lacks what it loads"
             yield Line(
-                "BAD",
-                name,
-                f"{reason}. Install both from PyPI: a CPU-only torch lacks CUDA's libraries",
+                "BAD", name, f"does not load beside torch {torch.__version__} ({err}): {hint}"
             )
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
@@ -167,17 +163,14 @@ def device() -> Iterator[Line]:
     elif torch.backends.mps.is_available():
         yield Line("ok", "device", "Apple MPS")
     elif shutil.which("nvidia-smi"):
-        said = f"CPU: torch (CUDA {torch.version.cuda}) cannot use the NVIDIA GPU; is its driver too old?"
+        said = f"CPU: torch for CUDA {torch.version.cuda} finds no GPU; is the driver older?"
         yield Line("note", "device", said)
     else:
         yield Line("ok", "device", "CPU; no GPU is found")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    set_by = (
-        f", OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}"
-        if "OMP_NUM_THREADS" in os.environ
-        else ""
-    )
-    yield Line("ok", "threads", f"{torch.get_num_threads()} of {cores} cores{set_by}")
+    limit = os.environ.get("OMP_NUM_THREADS")
+    said = f"{torch.get_num_threads()} of {cores} cores"
+    yield Line("ok", "threads", f"{said}, since OMP_NUM_THREADS={limit}" if limit else said)
 
 
 def machine() -> Iterator[Line]:
@@ -227,16 +220,16 @@ def corpora() -> Iterator[Line]:
 
     with composed("train", ["dataset=cs334"]) as config:
         dataset = config.build("dataset")
-    missing = []
+    root, missing = dataset.root.resolve(), []
     for reader in dataset.readers.values():
         try:
-            found = len(reader.scan(dataset.root).rows)
+            found = len(reader.scan(root).rows)
         except CorpusError:
             below = reader.folder if isinstance(reader, PatternReader) else ""
-            missing.append(f"{reader.corpus} ({dataset.root / below})")
+            missing.append(f"{reader.corpus} ({root / below})")
             continue
         of = f" of the {reader.published:,} published" if reader.published else ""
-        yield Line("ok", reader.corpus, f"{found:,}{of} clips under {dataset.root}")
+        yield Line("ok", reader.corpus, f"{found:,}{of} clips under {root}")
     if missing:
         hint = (
             "Set EMOTION_DATA_ROOT (or data_root=…) to where they lie; dataset=synthetic needs none"

@@ -9,7 +9,17 @@ from typing import Any
 
 from emotion.config import Config
 
-PACKAGES = ("emotion", "torch", "torchaudio", "lightning", "hydra-core", "timm", "numpy", "soundfile", "soxr")
+PACKAGES = (
+    "emotion",
+    "torch",
+    "torchaudio",
+    "lightning",
+    "hydra-core",
+    "timm",
+    "numpy",
+    "soundfile",
+    "soxr",
+)
 
 
 def describe() -> dict[str, Any]:
@@ -49,9 +59,16 @@ def commit() -> str | None:
     try:
         head, changes = (
             subprocess.run(
-                ["git", "-C", str(source), *arguments], capture_output=True, text=True, check=True, timeout=10
+                ["git", "-C", str(source), *arguments],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=10,
             ).stdout.strip()
-            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+            for arguments in (
+                ["rev-parse", "HEAD"],
+                ["status", "--porcelain", "--untracked-files=no"],
+            )
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -7,12 +7,12 @@ import pandas as pd
 
 from emotion.config import Config
 from emotion.corpora.splits import TEST, FileSplit, Split
-from emotion.datamodule import EmotionDataModule
+from emotion.datamodule import EmotionDataModule, build_datamodule
 from emotion.errors import RunError
 from emotion.evaluation.outcome import Outcome
-from emotion.files import write_table
+from emotion.files import write_json, write_table
 from emotion.runs import Run, find_run, open_model
-from emotion.training import build_datamodule, predict_subsets, quiet_lightning, write_json
+from emotion.trainer import build_judge, predict_subsets, quiet_lightning
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +35,17 @@ def evaluate(config: Config) -> str:
         }
     )
     if other is not None:
-        settings = settings.with_node("dataset", config).replaced({"dataset.labels": list(run.labels)})
+        settings = settings.with_node("dataset", config).replaced(
+            {"dataset.labels": list(run.labels)}
+        )
         data = build_datamodule(settings)
         data.prepare_data()
         data.divide(Split(pd.Series(TEST, index=data.index.table.index)))
     else:
         if not run.metrics.get(TEST):
-            raise RunError(f"{run.folder} is untested: its split has no test clips. Give dataset=….")
+            raise RunError(
+                f"{run.folder} is untested: its split has no test clips. Give dataset=…."
+            )
         data = build_datamodule(settings, protocol=FileSplit(path=str(run.folder / "split.csv")))
         data.setup()
     name = OWN if other is None else "-".join(sorted(set(data.index.table["corpus"])))
@@ -59,18 +63,8 @@ def evaluate(config: Config) -> str:
 
 def judge(run: Run, settings: Config, data: EmotionDataModule) -> Outcome:
     """Return what a run's best model says of the datamodule's test clips."""
-    import lightning as L  # noqa: N812 - Lightning's own abbreviation
-
     model = open_model(run)
+    trainer = build_judge(settings)
+    data.place_on(trainer.strategy.root_device)
     with quiet_lightning():
-        trainer = L.Trainer(
-            accelerator=settings["trainer.accelerator"],
-            devices=1,
-            precision=settings["trainer.precision"],
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_checkpointing=False,
-        )
-        data.place_on(trainer.strategy.root_device)
         return predict_subsets(trainer, model, data)[TEST]

@@ -25,7 +25,11 @@ def bars(name: str) -> Callable[[int, int], None]:
         return say
 
     progress = Progress(
-        TextColumn(f"{name:>12}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True
+        TextColumn(f"{name:>12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        transient=True,
     )
     task = progress.add_task(name, total=None)
 

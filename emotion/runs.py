@@ -53,7 +53,9 @@ class Run:
         """One row a test clip."""
         path = self.folder / "predictions.csv"
         if not path.is_file():
-            raise RunError(f"{self.folder} has no predictions.csv: the run is untested or unfinished.")
+            raise RunError(
+                f"{self.folder} has no predictions.csv: the run is untested or unfinished."
+            )
         columns = {f"p_{label}": "float64" for label in self.labels}
         return read_table(path, columns)
 
@@ -94,7 +96,9 @@ def find_run(name: str | None, output_root: Path) -> Run:
     if name == LATEST:
         runs = find_runs(output_root / "train")
         if not runs:
-            raise RunError(f"there is no run under {output_root / 'train'} yet. Start with emotion train.")
+            raise RunError(
+                f"there is no run under {output_root / 'train'} yet. Start with emotion train."
+            )
         return max(runs, key=lambda run: run.folder.name)
     folder = Path(name).expanduser()
     if not folder.is_dir():
@@ -119,7 +123,9 @@ def open_model(run: Run) -> "EmotionClassifier":
     from emotion.checkpoints import read_checkpoint
 
     if not run.best.is_file():
-        raise RunError(f"{run.folder} has no best.ckpt: it did not finish an epoch. Try resume={run.folder}.")
+        raise RunError(
+            f"{run.folder} has no best.ckpt: it did not finish an epoch. Try resume={run.folder}."
+        )
     checkpoint = read_checkpoint(run.best)
     model = build_model(run.config)
     load_weights(model, checkpoint, run.folder)

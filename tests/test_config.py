@@ -1,5 +1,6 @@
 """Every YAML composes and builds; wrong settings are named."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def test_half_cycle_holds_its_rate_before_it_falls() -> None:
         optimizer.step()
         schedule.step()
     assert rates[:29] == pytest.approx([1e-3] * 29)
-    steps = [a - b for a, b in zip(rates[30:], rates[31:], strict=False)]
+    steps = [before - after for before, after in pairwise(rates[30:])]
     assert steps == pytest.approx([steps[0]] * len(steps), rel=1e-3)
 
 

@@ -15,11 +15,23 @@ from emotion.cli import run
 from emotion.files import read_table
 from emotion.runs import Run, find_run
 
-CONTRACT = (
-    "config.yaml environment.json split.csv skipped.csv metrics.json predictions.csv timing.json "
-    "report.html confusion.png train.log history.csv checkpoints/best.ckpt checkpoints/last.ckpt "
-    "checkpoints/previous.ckpt checkpoints/best.ckpt.sha256"
-).split()
+CONTRACT = [
+    "config.yaml",
+    "environment.json",
+    "split.csv",
+    "skipped.csv",
+    "metrics.json",
+    "predictions.csv",
+    "timing.json",
+    "report.html",
+    "confusion.png",
+    "train.log",
+    "history.csv",
+    "checkpoints/best.ckpt",
+    "checkpoints/last.ckpt",
+    "checkpoints/previous.ckpt",
+    "checkpoints/best.ckpt.sha256",
+]
 
 Train = Callable[..., Run]
 
@@ -65,11 +77,15 @@ def test_figures_are_those_of_scikit_learn(finished: Run) -> None:
     assert test["n"] == len(table)
     assert test["wa"] == pytest.approx(accuracy_score(table.target, table.predicted))
     assert test["uar"] == pytest.approx(balanced_accuracy_score(table.target, table.predicted))
-    assert test["macro_f1"] == pytest.approx(f1_score(table.target, table.predicted, average="macro"))
+    assert test["macro_f1"] == pytest.approx(
+        f1_score(table.target, table.predicted, average="macro")
+    )
     labels = sorted(finished.labels)
     chances = table[[f"p_{label}" for label in labels]].to_numpy()
     assert np.allclose(chances.sum(1), 1)
-    assert test["calibration"]["loss"] == pytest.approx(log_loss(table.target, chances, labels=labels))
+    assert test["calibration"]["loss"] == pytest.approx(
+        log_loss(table.target, chances, labels=labels)
+    )
 
 
 def test_split_file_says_who_was_where(finished: Run) -> None:
@@ -87,7 +103,9 @@ def test_same_seed_gives_the_same_files(finished: Run, train: Train) -> None:
 
 def test_other_seed_gives_another_run(finished: Run, train: Train) -> None:
     other = train("seed=1")
-    assert (other.folder / "history.csv").read_bytes() != (finished.folder / "history.csv").read_bytes()
+    assert (other.folder / "history.csv").read_bytes() != (
+        finished.folder / "history.csv"
+    ).read_bytes()
 
 
 def test_existing_run_is_never_overwritten(
@@ -139,7 +157,9 @@ def test_only_test_and_report_are_done_where_only_they_are_missing(
     assert (broken.folder / "checkpoints" / "last.ckpt").stat().st_mtime_ns == best
     assert "resumed at epoch 2, step 10" in (broken.folder / "train.log").read_text()
     assert broken.finished
-    assert (broken.folder / "metrics.json").read_bytes() == (finished.folder / "metrics.json").read_bytes()
+    assert (broken.folder / "metrics.json").read_bytes() == (
+        finished.folder / "metrics.json"
+    ).read_bytes()
 
 
 def test_finished_run_is_left_alone(finished: Run, base: list[str]) -> None:
@@ -160,14 +180,18 @@ def test_damaged_checkpoint_gives_way_to_the_one_before(
     log = (broken.folder / "train.log").read_text()
     assert "is damaged" in log
     assert "resumed at epoch 1, step 5" in log
-    assert (broken.folder / "metrics.json").read_bytes() == (finished.folder / "metrics.json").read_bytes()
+    assert (broken.folder / "metrics.json").read_bytes() == (
+        finished.folder / "metrics.json"
+    ).read_bytes()
 
 
 def test_evaluate_gives_the_very_same_figures(finished: Run, base: list[str]) -> None:
     assert run(["evaluate", base[0], f"run={finished.folder}"]) == 0
     again = finished.folder / "evaluate" / "test"
     assert json.loads((again / "metrics.json").read_text())["test"] == finished.metrics["test"]
-    assert (again / "predictions.csv").read_bytes() == (finished.folder / "predictions.csv").read_bytes()
+    assert (again / "predictions.csv").read_bytes() == (
+        finished.folder / "predictions.csv"
+    ).read_bytes()
 
 
 def test_evaluate_takes_another_dataset(finished: Run, base: list[str]) -> None:
@@ -226,7 +250,9 @@ def test_run_starts_from_the_weights_of_another(finished: Run, train: Train) -> 
     heir = train(f"init_from={finished.folder}", "trainer.max_epochs=1")
     first = pd.read_csv(heir.folder / "history.csv")["train_loss"][0]
     assert first < pd.read_csv(finished.folder / "history.csv")["train_loss"][0]
-    other = train(f"init_from={finished.folder}", "dataset.labels=[angry,sad]", "trainer.max_epochs=1")
+    other = train(
+        f"init_from={finished.folder}", "dataset.labels=[angry,sad]", "trainer.max_epochs=1"
+    )
     assert other.labels == ("angry", "sad")
 
 

@@ -25,7 +25,7 @@ from emotion.audio.standardise import Standardiser
 from emotion.errors import AudioError, CacheError
 from emotion.files import read_table, sync_folder, write_table, write_text, written_whole
 
-FORMAT = 1
+FORMAT = 2
 PART_CLIPS = 128
 ALONE_CLIPS = 64
 """Up to this many clips are done in this process: starting others would take longer."""
@@ -110,7 +110,9 @@ def cache_key(table: pd.DataFrame, standardiser: Standardiser) -> str:
     digest = hashlib.sha256()
     settings = {"format": FORMAT, **dataclasses.asdict(standardiser)}
     digest.update(json.dumps(settings, sort_keys=True).encode())
-    digest.update(table[["path", "size", "mtime_ns"]].to_csv(index=False).encode(errors="surrogateescape"))
+    digest.update(
+        table[["path", "size", "mtime_ns"]].to_csv(index=False).encode(errors="surrogateescape")
+    )
     return digest.hexdigest()[:20]
 
 
@@ -141,7 +143,9 @@ def _open(folder: Path) -> Cache:
         )
         size = cache.samples_file.stat().st_size
     except (OSError, ValueError, KeyError) as err:
-        raise CacheError(f"cache {folder} is damaged ({err}). Delete that folder, run again.") from err
+        raise CacheError(
+            f"cache {folder} is damaged ({err}). Delete that folder, run again."
+        ) from err
     if size != about["bytes"]:
         raise CacheError(
             f"cache {folder} is damaged: samples.bin has {size} bytes, not {about['bytes']}. "
@@ -192,7 +196,9 @@ def _build_parts(
     workers = Parallel(
         n_jobs=1 if len(table) <= ALONE_CLIPS else jobs, return_as="generator_unordered"
     )
-    for count in workers(delayed(_build_part)(clips, standardiser, root, part) for clips, part in todo):
+    for count in workers(
+        delayed(_build_part)(clips, standardiser, root, part) for clips, part in todo
+    ):
         done += count
         if progress is not None:
             progress(done, len(table))
@@ -219,7 +225,13 @@ def _build_part(table: pd.DataFrame, standardiser: Standardiser, root: Path, par
             file.write(samples.tobytes())
             entry = {"path": clip.path, "error": "", "length": len(samples), "scale": scale}
             rows.append(entry | dataclasses.asdict(measure(wave, rate)))
-    columns = ["path", "error", "length", "scale", *(field.name for field in dataclasses.fields(Facts))]
+    columns = [
+        "path",
+        "error",
+        "length",
+        "scale",
+        *(field.name for field in dataclasses.fields(Facts)),
+    ]
     # Whole numbers stay whole where a clip that cannot be read has none.
     whole = {"length": "Int64", "clipped": "Int64"}
     write_table(part, pd.DataFrame(rows, columns=columns).astype(whole))

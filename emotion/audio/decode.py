@@ -1,4 +1,4 @@
-"""Reads audio files: the only place that opens one. libsndfile does the work, whatever the suffix."""
+"""Reads audio files: the only place that opens one. libsndfile decides by what a file holds."""
 
 import os
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ Wave = npt.NDArray[np.float32]
 """Mono samples, shape (T,), full scale at 1."""
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64"})
-"""Names under which a folder is searched for audio; what a file holds is decided by its content."""
+"""Names under which a folder is searched for audio; a file is read whatever its name."""
 
 MIN_RATE, MAX_RATE = 1_000, 768_000
 MAX_CHANNELS = 64
 MAX_SECONDS = 4 * 3600
 
 UNREADABLE = (sf.LibsndfileError, OSError, ValueError, TypeError)
-"""What soundfile raises of a file; TypeError where the suffix says raw samples, without a header."""
+"""What soundfile raises of a file; TypeError where the suffix says raw samples, no header."""
 
 
 @dataclass(frozen=True)

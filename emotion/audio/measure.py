@@ -34,7 +34,8 @@ class Facts:
 def measure(wave: Wave, sample_rate: int) -> Facts:
     """Return the facts of a decoded clip, (T,) float32."""
     start, stop = active_span(wave, sample_rate)
-    active = wave[start:stop]
+    mean = float(wave.mean())
+    active = wave[start:stop] - np.float32(mean)
     power = float(np.dot(active, active)) / len(active)
     magnitude = np.abs(wave)
     return Facts(
@@ -42,7 +43,7 @@ def measure(wave: Wave, sample_rate: int) -> Facts:
         peak=float(magnitude.max()),
         level_db=round(10 * float(np.log10(max(power, 1e-12))), 3),
         loudest_db=round(float(frame_levels_db(wave, sample_rate).max()), 3),
-        dc=round(float(wave.mean()), 6),
+        dc=round(mean, 6),
         clipped=int(np.count_nonzero(magnitude >= 0.999)),
         lead_ms=round(1000 * start / sample_rate, 1),
         tail_ms=round(1000 * (len(wave) - stop) / sample_rate, 1),

@@ -42,7 +42,9 @@ class Standardiser:
             if isinstance(value, str | bool) or not (optional or isinstance(value, int | float)):
                 raise ConfigError(f"preprocessing.{name}={value} is no number.")
         if not 1_000 <= self.sample_rate <= 192_000:
-            raise ConfigError(f"preprocessing.sample_rate={self.sample_rate} is not 1000…192000 Hz.")
+            raise ConfigError(
+                f"preprocessing.sample_rate={self.sample_rate} is not 1000…192000 Hz."
+            )
         for name in ("duration_ms", "max_duration_ms", "trim_db"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -93,15 +95,20 @@ def fit_length(wave: Wave, length: int, *, padding: str) -> Wave:
         return wave[:length]
     if padding == "zero" or not len(wave):
         return np.pad(wave, (0, missing))
-    return np.pad(wave, (0, missing), mode="reflect")
+    padded: Wave = np.pad(wave, (0, missing), mode="reflect")
+    return padded
 
 
 def frame_levels_db(wave: Wave, sample_rate: int, *, frame_ms: float = 20.0) -> Wave:
-    """Return the level of each whole frame, dB re full scale, (frames,); -120 at the least."""
+    """Return the level of each whole frame, dB re full scale, (frames,); -120 at the least.
+
+    The clip's mean is no sound: an offset (SAVEE's reach 0.045) would fill every silence.
+    """
     size = min(len(wave), samples_of(frame_ms, sample_rate))
-    frames = wave[: len(wave) // size * size].reshape(-1, size)
+    frames = (wave - wave.mean())[: len(wave) // size * size].reshape(-1, size)
     power = np.einsum("ij,ij->i", frames, frames) / size
-    return (10 * np.log10(np.maximum(power, 1e-12))).astype(np.float32)
+    levels: Wave = (10 * np.log10(np.maximum(power, 1e-12))).astype(np.float32)
+    return levels
 
 
 def trim_silence(

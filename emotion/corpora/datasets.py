@@ -77,14 +77,12 @@ def folder_dataset(
     if speaker:
         named = speaker if "(?P<speaker>" in speaker else f"(?P<speaker>{speaker})"
         pattern += f"(?:(?=.*?{named}))?"
-    reader = PatternReader(corpus="folder", pattern=pattern, glob="audio")
+    reader: Reader = PatternReader(corpus="folder", pattern=pattern, glob="audio")
     labels = None if labels is None else [str(label).lower() for label in labels]
     return corpora_dataset(root=root, readers={"folder": reader}, labels=labels)
 
 
-def table_dataset(
-    *, path: str | None, root: str | None, labels: Sequence[str] | None
-) -> Dataset:
+def table_dataset(*, path: str | None, root: str | None, labels: Sequence[str] | None) -> Dataset:
     """Return a dataset of a user's CSV: path, emotion and, best, speaker.
 
     Raises:
@@ -93,7 +91,5 @@ def table_dataset(
     if not path:
         raise ConfigError("dataset.path is not set. Say which table to read: dataset.path=FILE.csv")
     table = Path(path).expanduser()
-    reader = TableReader(path=str(table))
-    return corpora_dataset(
-        root=root or str(table.parent), readers={"csv": reader}, labels=labels
-    )
+    reader: Reader = TableReader(path=str(table))
+    return corpora_dataset(root=root or str(table.parent), readers={"csv": reader}, labels=labels)

@@ -7,7 +7,7 @@ no audio file.
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from filelock import FileLock
 from joblib import Parallel, delayed
 
 from emotion.audio.cache import Cache, Progress, open_cache
-from emotion.audio.decode import read_header
+from emotion.audio.decode import Header, read_header
 from emotion.audio.measure import SILENT_DB
 from emotion.audio.standardise import Standardiser
 from emotion.corpora.datasets import Dataset
@@ -79,7 +79,9 @@ def build_index(dataset: Dataset, folder: Path) -> Index:
         rows += scan.rows
         skipped += scan.skipped
         notes += _count_note(reader.corpus, len(scan.rows), reader.published)
-    table = pd.DataFrame(rows, columns=list(dict.fromkeys([*ROW, *(key for row in rows for key in row)])))
+    table = pd.DataFrame(
+        rows, columns=list(dict.fromkeys([*ROW, *(key for row in rows for key in row)]))
+    )
     table = table.sort_values("path", ignore_index=True)
     headers = _read_headers(table, dataset.root, folder)
     headers = headers.drop(columns=["size", "mtime_ns"])
@@ -89,7 +91,9 @@ def build_index(dataset: Dataset, folder: Path) -> Index:
     table = table[~unusable].drop(columns="error").reset_index(drop=True)
     if not len(table):
         first = f" ({skipped[0][0]} {skipped[0][1]})" if skipped else ""
-        raise CorpusError(f"none of the {len(skipped)} files under {dataset.root} is a clip{first}.")
+        raise CorpusError(
+            f"none of the {len(skipped)} files under {dataset.root} is a clip{first}."
+        )
     return Index(
         table=table,
         skipped=pd.DataFrame(skipped, columns=["path", "reason"]),
@@ -106,7 +110,7 @@ def open_clips(
     cache_dir: Path,
     progress: Progress | None = None,
 ) -> tuple[Index, Cache]:
-    """Return a dataset's index, unusable clips left out, and its waveform cache, built if missing."""
+    """Return a dataset's index, unusable clips left out, and its cache, built if missing."""
     index = build_index(dataset, cache_dir / "index")
     cache = open_cache(
         index.table, standardiser, root=dataset.root, folder=cache_dir / "waves", progress=progress
@@ -143,7 +147,7 @@ def select_clips(index: Index, cache: Cache) -> Index:
     return Index(kept, everything, index.labels, index.notes, index.root)
 
 
-def found_labels(emotions: Sequence[str] | pd.Series) -> tuple[str, ...]:  # type: ignore[type-arg]
+def found_labels(emotions: Iterable[str]) -> tuple[str, ...]:
     """Return the classes that occur, the common ones in their usual order, then the others."""
     found = set(emotions)
     return (*(label for label in KNOWN if label in found), *sorted(found - set(KNOWN)))
@@ -159,14 +163,15 @@ def summarise_skipped(skipped: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _conflicts(table: pd.DataFrame) -> pd.Series:  # type: ignore[type-arg]
+def _conflicts(table: pd.DataFrame) -> pd.Series:
     """Return, for clips whose samples occur under several labels, the reason to leave them out."""
     labels = table.groupby("audio_hash")["emotion"].transform("nunique")
     reasons = pd.Series("", index=table.index)
     for _, twins in table[labels > 1].groupby("audio_hash"):
-        for position, clip in twins.iterrows():
-            others = [path for path in twins["path"] if path != clip["path"]]
-            reasons[position] = f"is the same recording as {', '.join(others)}, with another label"
+        for path in twins["path"]:
+            others = ", ".join(twins["path"][twins["path"] != path])
+            reason = f"is the same recording as {others}, with another label"
+            reasons[table["path"] == path] = reason
     return reasons
 
 
@@ -177,7 +182,7 @@ def _count_note(corpus: str, found: int, published: int | None) -> list[str]:
 
 
 def _read_headers(table: pd.DataFrame, root: Path, folder: Path) -> pd.DataFrame:
-    """Return the header of every clip; files that are new or changed are opened, no others."""
+    """Return the header of every clip; only those are opened that are new, changed or failed."""
     name = hashlib.sha256(str(root.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
     kept_file = folder / f"{name}.csv"
     key = ["path", "size", "mtime_ns"]
@@ -186,6 +191,7 @@ def _read_headers(table: pd.DataFrame, root: Path, folder: Path) -> pd.DataFrame
         kept = pd.DataFrame(columns=HEADER_COLUMNS)
         if kept_file.exists():
             kept = read_table(kept_file, HEADER)
+            kept = kept[kept["error"] == ""]  # rights change without the time of change
         known = table[key].merge(kept, on=key, how="left", indicator=True)
         new = table[(known["_merge"] == "left_only").to_numpy()]
         if not len(new):
@@ -202,9 +208,10 @@ def _open_headers(table: pd.DataFrame, root: Path) -> pd.DataFrame:
         try:
             header = read_header(root / path)
         except AudioError as err:
-            return dict.fromkeys(("sample_rate", "frames", "channels"), 0) | {"error": str(err)}
+            nothing = Header(sample_rate=0, frames=0, channels=0, container="")
+            return vars(nothing) | {"error": str(err)}
         return vars(header) | {"error": ""}
 
     found = Parallel(n_jobs=-1, prefer="threads")(delayed(describe)(path) for path in table["path"])
-    headers = pd.DataFrame(found).reindex(columns=HEADER_COLUMNS[3:]).fillna({"container": ""})
+    headers = pd.DataFrame(found, columns=HEADER_COLUMNS[3:])
     return pd.concat([table.reset_index(drop=True), headers], axis=1)

@@ -33,8 +33,13 @@ class Scan:
 class Reader(Protocol):
     """Anything that turns a corpus' folder into rows."""
 
-    corpus: str
-    published: int | None
+    @property
+    def corpus(self) -> str:
+        """The corpus' name."""
+
+    @property
+    def published(self) -> int | None:
+        """How many clips the published corpus has; None where there is no such number."""
 
     def scan(self, root: Path) -> Scan:
         """Return the rows of all clips under `root`."""
@@ -139,7 +144,7 @@ class PatternReader:
         row = {group: said.get(group, "") for group in GROUPS}
         row["speaker"] = row["speaker"] or "unknown"
         row["sex"] = _sex(self.sex, row["sex"] or row["speaker"])
-        return {"corpus": self.corpus} | row | {"emotion": emotion}
+        return {"corpus": self.corpus, **row, "emotion": emotion}
 
 
 @dataclass(frozen=True)
@@ -173,7 +178,7 @@ class TableReader:
                 )
         rows: list[dict[str, object]] = []
         skipped: list[tuple[str, str]] = []
-        defaults = {group: "" for group in GROUPS} | {"speaker": "unknown", "corpus": self.corpus}
+        defaults = dict.fromkeys(GROUPS, "") | {"speaker": "unknown", "corpus": self.corpus}
         for line in table.drop_duplicates("path").sort_values("path").to_dict("records"):
             said = {str(key): value or defaults.get(str(key), "") for key, value in line.items()}
             file = root / said["path"]
@@ -186,8 +191,10 @@ class TableReader:
             status = file.stat()
             place = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
             rows.append(defaults | said | place)
-        for path in table["path"][table["path"].duplicated()].unique():
-            skipped.append((path, "stands in the table more than once; the first line counts"))
+        twice = table["path"][table["path"].duplicated()].unique()
+        skipped += [
+            (path, "stands in the table more than once; the first counts") for path in twice
+        ]
         if not rows:
             first = f" ({skipped[0][0]} {skipped[0][1]})" if skipped else ""
             raise CorpusError(

@@ -1,6 +1,6 @@
 """Protocols: which clips train, validate and test. Each takes a table and names a subset a clip."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +50,10 @@ class Protocol:
             value = getattr(self, name, 0.5)
             if not 0 < value < 1:
                 raise ConfigError(f"split.{name}={value} must lie between 0 and 1.")
+        for name, least in (("fold", 0), ("folds", 2)):
+            value = getattr(self, name, least)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"split.{name}={value} must be a whole number from {least} on.")
 
     def assign(self, table: pd.DataFrame) -> Split:
         """Return the division of a table with columns path, corpus, speaker, sex, emotion, text.
@@ -59,21 +63,27 @@ class Protocol:
         """
         raise NotImplementedError
 
-    def _with_test(self, table: pd.DataFrame, test: Labels, notes: Iterable[str], folds: int) -> Split:
-        """Return the split whose test clips are given, validation cut from the other speakers."""
+    def _with_test(
+        self,
+        table: pd.DataFrame,
+        test: Labels,
+        notes: Iterable[str],
+        folds: int,
+        *,
+        validate: Collection[str] | None = None,
+    ) -> Split:
+        """Return the split whose test clips are given, validation cut from the other speakers.
+
+        `validate` names the corpora that validation is cut from; None: all.
+        """
         subset = pd.Series(np.where(test, TEST, TRAIN), index=table.index, dtype=object)
         notes = list(notes)
-        if not test.any():
-            notes.append("untested: no test clip of this protocol is here")
-        if test.all():
-            raise SplitError(f"no clip is left to train on. {_what_fits(table)}")
-        for _, clips in table[~test].groupby("corpus"):
-            validates, note = cut_validation(clips, self.val_fraction, seed=self.seed)
-            subset[validates] = VAL
-            notes += note
-        if not (subset == VAL).any():
-            raise SplitError(f"no clip is left to validate on. {_what_fits(table)}")
-        return Split(subset, (*notes, *_lacking(table, subset)), folds)
+        for corpus, clips in table[~test].groupby("corpus"):
+            if validate is None or corpus in validate:
+                validates, note = cut_validation(clips, self.val_fraction, seed=self.seed)
+                subset[validates] = VAL
+                notes += note
+        return _checked(table, subset, notes, folds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,17 +92,17 @@ class SpeakerSplit(Protocol):
 
     test_fraction: float = 0.2
 
-    def assign(self, table: pd.DataFrame) -> Split:  # noqa: D102
+    def assign(self, table: pd.DataFrame) -> Split:
         test = pd.Series(False, index=table.index)
         for _, clips in table.groupby("corpus"):
             if clips["speaker"].nunique() > 1:
-                test |= clips["speaker"].isin(
-                    pick_speakers(clips, self.test_fraction, seed=self.seed)
-                ).reindex(table.index, fill_value=False)
+                test |= (
+                    clips["speaker"]
+                    .isin(pick_speakers(clips, self.test_fraction, seed=self.seed))
+                    .reindex(table.index, fill_value=False)
+                )
         if not test.any():
-            raise SplitError(
-                f"split=speaker needs two speakers in a corpus. {_what_fits(table)}"
-            )
+            raise SplitError(f"split=speaker needs two speakers in a corpus. {_what_fits(table)}")
         return self._with_test(table, test, [], 1)
 
 
@@ -102,12 +112,12 @@ class RandomSplit(Protocol):
 
     test_fraction: float = 0.1
 
-    def assign(self, table: pd.DataFrame) -> Split:  # noqa: D102
+    def assign(self, table: pd.DataFrame) -> Split:
         order = np.random.default_rng(self.seed).permutation(len(table))
         tests = max(1, round(self.test_fraction * len(table)))
         validates = max(1, round(self.val_fraction * (len(table) - tests)))
         if tests + validates >= len(table):
-            raise SplitError(f"{len(table)} clips are too few for split=random.")
+            raise SplitError(f"split=random: {len(table)} clips are too few. {_what_fits(table)}")
         subset = pd.Series(TRAIN, index=table.index, dtype=object)
         subset.iloc[order[:tests]] = TEST
         subset.iloc[order[tests : tests + validates]] = VAL
@@ -118,7 +128,7 @@ class RandomSplit(Protocol):
 class AllSplit(Protocol):
     """Trains on every speaker: a last model, which nothing here can test."""
 
-    def assign(self, table: pd.DataFrame) -> Split:  # noqa: D102
+    def assign(self, table: pd.DataFrame) -> Split:
         return self._with_test(table, pd.Series(False, index=table.index), [], 1)
 
 
@@ -129,7 +139,7 @@ class KFold(Protocol):
     fold: int = 0
     folds: int = 5
 
-    def assign(self, table: pd.DataFrame) -> Split:  # noqa: D102
+    def assign(self, table: pd.DataFrame) -> Split:
         _check_fold(self.fold, self.folds)
         groups = _groups(table)
         if groups.nunique() < self.folds:
@@ -148,7 +158,7 @@ class LeaveOneSpeakerOut(Protocol):
 
     fold: int = 0
 
-    def assign(self, table: pd.DataFrame) -> Split:  # noqa: D102
+    def assign(self, table: pd.DataFrame) -> Split:
         groups = _groups(table)
         speakers = sorted(groups.unique())
         if len(speakers) < 2:
@@ -165,19 +175,24 @@ class CorpusSplit(Protocol):
     train: Sequence[str] = ()
     test: Sequence[str] = ()
 
-    def assign(self, table: pd.DataFrame) -> Split:  # noqa: D102
+    def assign(self, table: pd.DataFrame) -> Split:
         here = sorted(table["corpus"].unique())
-        for key, names in (("train", self.train), ("test", self.test)):
+        train, test = (
+            [names] if isinstance(names, str) else names for names in (self.train, self.test)
+        )
+        for key, names in (("train", train), ("test", test)):
             for name in names:
                 if name not in here:
-                    raise SplitError(f"split.{key} names {name!r}, which is not here.{near(name, here)}")
+                    raise SplitError(
+                        f"split.{key} names {name!r}, which is not here.{near(name, here)}"
+                    )
             if not names:
                 raise SplitError(f"split.{key}=[…] is empty.{near('', here)}")
-        both = sorted(set(self.train) & set(self.test))
+        both = sorted(set(train) & set(test))
         if both:
             raise SplitError(f"{', '.join(both)} stands in split.train and in split.test.")
-        used = table[table["corpus"].isin([*self.train, *self.test])]
-        split = self._with_test(used, used["corpus"].isin(list(self.test)), [], 1)
+        used = table[table["corpus"].isin([*train, *test])]
+        split = self._with_test(used, used["corpus"].isin(list(test)), [], 1)
         return Split(split.subset.reindex(table.index, fill_value=OUT), split.notes)
 
 
@@ -187,18 +202,20 @@ class LeaveOneCorpusOut(Protocol):
 
     fold: int = 0
 
-    def assign(self, table: pd.DataFrame) -> Split:  # noqa: D102
+    def assign(self, table: pd.DataFrame) -> Split:
         corpora = sorted(table["corpus"].unique())
         if len(corpora) < 2:
             raise SplitError(f"split=leave_corpus_out needs two corpora. {_what_fits(table)}")
         _check_fold(self.fold, len(corpora))
         chosen = corpora[self.fold]
-        return self._with_test(table, table["corpus"] == chosen, [f"tests on {chosen}"], len(corpora))
+        return self._with_test(
+            table, table["corpus"] == chosen, [f"tests on {chosen}"], len(corpora)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedSplit(Protocol):
-    """Tests on the speakers that a publication names; other corpora only train.
+    """Tests on the speakers that a publication names; other corpora wholly train.
 
     Args:
         test: by corpus, the test speakers of each fold.
@@ -210,7 +227,7 @@ class PublishedSplit(Protocol):
     val: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fold: int = 0
 
-    def assign(self, table: pd.DataFrame) -> Split:  # noqa: D102
+    def assign(self, table: pd.DataFrame) -> Split:
         bound = [corpus for corpus in self.test if (table["corpus"] == corpus).any()]
         if not bound:
             raise SplitError(
@@ -233,11 +250,9 @@ class PublishedSplit(Protocol):
             if missing:
                 notes.append(f"test speakers that are not here: {corpus} {', '.join(missing)}")
         if not val.any():
-            return self._with_test(table, test, notes, folds)
-        if not test.any():
-            notes.append("untested: no test clip of this protocol is here")
+            return self._with_test(table, test, notes, folds, validate=bound)
         subset = np.select([test, val], [TEST, VAL], TRAIN)
-        return Split(pd.Series(subset, index=table.index, dtype=object), tuple(notes), folds)
+        return _checked(table, pd.Series(subset, index=table.index, dtype=object), notes, folds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,7 +262,7 @@ class TextSplit(Protocol):
     fold: int = 0
     folds: int = 5
 
-    def assign(self, table: pd.DataFrame) -> Split:  # noqa: D102
+    def assign(self, table: pd.DataFrame) -> Split:
         _check_fold(self.fold, self.folds)
         texts = _texts(table)
         if texts.nunique() < self.folds:
@@ -257,10 +272,12 @@ class TextSplit(Protocol):
             )
         strata = table["corpus"] + "/" + table["emotion"]
         parts = _stratified_parts(strata, texts, self.folds, seed=self.seed)
-        subset = pd.Series(np.where(parts == self.fold, TEST, TRAIN), index=table.index, dtype=object)
+        subset = pd.Series(
+            np.where(parts == self.fold, TEST, TRAIN), index=table.index, dtype=object
+        )
         rest = table[subset == TRAIN]
         subset[_by_text(rest, self.val_fraction, seed=self.seed)] = VAL
-        return Split(subset, (), self.folds)
+        return _checked(table, subset, (), self.folds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,10 +286,13 @@ class FileSplit(Protocol):
 
     path: str | None = None
 
-    def assign(self, table: pd.DataFrame) -> Split:  # noqa: D102
+    def assign(self, table: pd.DataFrame) -> Split:
         if not self.path or not Path(self.path).is_file():
             raise SplitError(f"there is no split file {self.path!r}. Set split.path=FILE.csv.")
-        lines = read_table(Path(self.path))
+        try:
+            lines = read_table(Path(self.path))
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as err:
+            raise SplitError(f"{self.path} is not a CSV table ({err}).") from err
         if not {"path", "subset"} <= set(lines):
             raise SplitError(f"{self.path} has no columns path and subset.")
         wrong = lines[~lines["subset"].isin([*SUBSETS, OUT])]
@@ -299,11 +319,10 @@ class FileSplit(Protocol):
         subset = subset.fillna(OUT)
         for part in (TRAIN, VAL):
             if not (subset == part).any():
-                raise SplitError(
-                    f"{self.path} leaves no clip of this dataset in {part}. "
-                    + (f"Its paths look like {unknown[0]}, " if unknown else "Paths look like ")
-                    + f"those here like {table['path'].iloc[0]}."
-                )
+                why = f"Write {part} beside some of its paths."
+                if unknown:
+                    why = f"Its paths look like {unknown[0]}, those here like {table['path'].iloc[0]}."
+                raise SplitError(f"{self.path} leaves no clip of this dataset in {part}. {why}")
         if not (subset == TEST).any():
             notes.append("untested: the split file names no test clip")
         return Split(subset, tuple(notes))
@@ -338,10 +357,10 @@ def cut_validation(
 
 def _by_text(clips: pd.DataFrame, fraction: float, *, seed: int) -> pd.Index:
     """Return the rows of about a share of the texts, every emotion among them where possible."""
-    texts = _texts(clips)
-    parts = min(round(1 / fraction), texts.nunique())
-    if parts < 2:
-        texts, parts = pd.Series(clips["path"], index=clips.index), min(round(1 / fraction), len(clips))
+    texts, wanted = _texts(clips), max(2, round(1 / fraction))
+    if texts.nunique() < 2:
+        texts = clips["path"]
+    parts = min(wanted, texts.nunique())
     if parts < 2:
         return clips.index[:0]
     chosen = _stratified_parts(clips["emotion"], texts, parts, seed=seed)
@@ -390,12 +409,29 @@ def _lacking(table: pd.DataFrame, subset: Labels) -> list[str]:
     return notes
 
 
+def _checked(table: pd.DataFrame, subset: Labels, notes: Iterable[str], folds: int) -> Split:
+    """Return the split, with notes on what it lacks.
+
+    Raises:
+        SplitError: nothing to train or to validate on.
+    """
+    for part, verb in ((TRAIN, "train"), (VAL, "validate")):
+        if not (subset == part).any():
+            raise SplitError(f"no clip is left to {verb} on. {_what_fits(table)}")
+    untested = [] if (subset == TEST).any() else ["untested: no test clip of this protocol is here"]
+    return Split(subset, (*notes, *untested, *_lacking(table, subset)), folds)
+
+
 def _what_fits(table: pd.DataFrame) -> str:
     """Return the way out: the protocols that fit a table."""
     speakers, corpora = _groups(table).nunique(), table["corpus"].nunique()
-    fits = ["random", "all", "file"]
+    fits = ["file"]
+    if len(table) > 2:
+        fits += ["random", "all"]
+    if (table.groupby("corpus")["speaker"].nunique() > 1).any():
+        fits += ["speaker"]
     if speakers > 1:
-        fits += ["speaker", "loso", f"kfold split.folds={min(5, speakers)}"]
+        fits += ["loso", f"kfold split.folds={min(5, speakers)}"]
     if corpora > 1:
         fits += ["corpus", "leave_corpus_out"]
     return (

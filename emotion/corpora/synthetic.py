@@ -23,7 +23,7 @@ from scipy.ndimage import uniform_filter1d
 from emotion.errors import ConfigError, near
 from emotion.labels import DEFAULT, KNOWN
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[np.floating]
 
 
 # fmt: off
@@ -87,14 +87,14 @@ VOWELS = (  # of heed, head, had, hod, hawed, who'd, hud, heard
 CONSONANTS = (  # m n l, r w f, v z, s sh; the plosives b d, p t k: a closure and a burst
     [Phone(250, 1100, 2150, 70, .35)], [Phone(250, 1500, 2500, 60, .35)],
     [Phone(360, 1100, 2700, 60, .6)], [Phone(350, 1100, 1500, 60, .6)],
-    [Phone(300, 700, 2200, 60, .6)], [Phone(320, 1100, 2200, 90, 0, .1, 6500)],
-    [Phone(280, 1100, 2200, 60, .3, .05, 6000)], [Phone(280, 1500, 2500, 80, .25, .15, 5500)],
-    [Phone(320, 1500, 2500, 100, 0, .3, 5500)], [Phone(320, 1800, 2500, 100, 0, .3, 3000)],
-    [Phone(200, 900, 2200, 60, .1), Phone(300, 900, 2200, 10, .4, .1, 1000)],
-    [Phone(200, 1600, 2600, 60, .1), Phone(300, 1600, 2600, 10, .4, .2, 4000)],
-    [Phone(300, 900, 2200, 70, 0), Phone(400, 900, 2200, 25, 0, .15, 1200)],
-    [Phone(300, 1600, 2600, 60, 0), Phone(400, 1600, 2600, 30, 0, .3, 4500)],
-    [Phone(300, 1900, 2400, 60, 0), Phone(400, 1900, 2400, 35, 0, .25, 2200)],
+    [Phone(300, 700, 2200, 60, .6)], [Phone(320, 1100, 2200, 90, 0, .06, 6500)],
+    [Phone(280, 1100, 2200, 60, .18, .04, 6000)], [Phone(280, 1500, 2500, 80, .25, .1, 5500)],
+    [Phone(320, 1500, 2500, 100, 0, .18, 5500)], [Phone(320, 1800, 2500, 100, 0, .18, 3000)],
+    [Phone(200, 900, 2200, 60, .1), Phone(300, 900, 2200, 10, .4, .08, 1000)],
+    [Phone(200, 1600, 2600, 60, .1), Phone(300, 1600, 2600, 10, .4, .15, 4000)],
+    [Phone(300, 900, 2200, 70, 0), Phone(400, 900, 2200, 25, 0, .12, 1200)],
+    [Phone(300, 1600, 2600, 60, 0), Phone(400, 1600, 2600, 30, 0, .18, 4500)],
+    [Phone(300, 1900, 2400, 60, 0), Phone(400, 1900, 2400, 35, 0, .2, 2200)],
 )
 # fmt: on
 
@@ -244,7 +244,7 @@ def _mood(emotion: str, habit: np.random.Generator, rng: np.random.Generator) ->
 
 @functools.lru_cache(maxsize=256)
 def _sentence(seed: int, sentence: int) -> Array:
-    """Return the phones of a sentence: the fields of `Phone`, and the stress (0 to 1), (P, 8)."""
+    """Return the phones of a sentence: the fields of `Phone` and the stress (0 to 1), (P, 8)."""
     rng = _rng(seed, _SENTENCE, sentence=sentence)
     phones: list[tuple[float, ...]] = []
     for syllable in range(rng.integers(6, 10)):
@@ -269,10 +269,12 @@ def _controls(sentence: Array, voice: Voice, rng: np.random.Generator) -> Contro
     pitch_st = voice.accent_st * (2 * stress - 0.3) + 1 - 2 * time
     pitch_st += voice.final_st * np.clip((time - 0.6) / 0.3, 0, 1)
     pitch_st += voice.tremor_st * np.sin(2 * np.pi * 0.006 * HOP_MS * np.arange(len(held)))  # 6 Hz
-    accent_db, fall_db = rng.uniform((0, -2), (6, 8))  # of any clip, whatever the emotion
+    f0_hz = voice.f0_hz * 2 ** (pitch_st / 12)
+    accent_db, fall_db = rng.uniform((0, -2), (6, 8))  # whatever the emotion
+    loudness = 10 ** ((accent_db * stress - fall_db * time) / 20)
     return Controls(
-        f0_hz=voice.f0_hz * 2 ** (pitch_st / 12),
-        voice=quick[:, 4] * 10 ** ((accent_db * stress - fall_db * time) / 20),
+        f0_hz=f0_hz,
+        voice=quick[:, 4] * loudness / np.sqrt(f0_hz / 150),  # as loud at any pitch
         noise=quick[:, 5],
         noise_hz=held[:, 6],
         formants_hz=slow[:, :3] * voice.tract * np.array([voice.jaw, 1, 1]),
@@ -283,7 +285,7 @@ def _sources(controls: Controls, voice: Voice, sample_rate: int, rng: np.random.
     """Return the glottal source with its breath, and the noise of consonants: (2, T)."""
     hop = sample_rate * HOP_MS // 1000
     at = np.arange(len(controls.f0_hz) * hop)
-    f0_hz, voiced, noisy = (
+    f0_hz, voiced, hissed = (
         np.interp(at, hop * np.arange(len(track)), track)  # (N,) -> (T,)
         for track in (controls.f0_hz, controls.voice, controls.noise)
     )
@@ -291,13 +293,14 @@ def _sources(controls: Controls, voice: Voice, sample_rate: int, rng: np.random.
     closures = np.interp(np.arange(1, int(turns[-1]) + 1), turns, at)  # (K,), in samples
     closures += voice.rough * np.gradient(closures) * rng.standard_normal(len(closures))
     shimmer = 1 + 4 * voice.rough * rng.standard_normal(len(closures))
-    phase = np.interp(at, closures, np.arange(len(closures)))
-    cycle = phase.astype(int)
-    pulses = _rosenberg(phase - cycle, f0_hz / sample_rate, voice.open_quotient)
-    breath, frication = rng.standard_normal((2, len(at)))
+    turn = np.interp(at, closures, np.arange(len(closures)))
+    cycle = turn.astype(int)
+    phase, step = (turn - cycle).astype(np.float32), (f0_hz / sample_rate).astype(np.float32)
+    pulses = _rosenberg(phase, step, voice.open_quotient) * shimmer[cycle]
+    breath, frication = rng.standard_normal((2, len(at)), dtype=np.float32)
     breath *= 10 ** (voice.breath_db / 20)
-    breath *= 0.5 + (phase - cycle > 1 - voice.open_quotient)  # the open glottis lets air through
-    return np.stack([voiced * (pulses * shimmer[cycle] + breath), noisy * frication])
+    breath *= 0.5 + (phase > 1 - voice.open_quotient)  # the open glottis lets more air through
+    return np.stack([voiced * (pulses + breath), hissed * frication]).astype(np.float32)
 
 
 def _rosenberg(phase: Array, step: Array, open_quotient: float) -> Array:
@@ -320,7 +323,7 @@ def _filter(sources: Array, controls: Controls, voice: Voice, sample_rate: int) 
     Hann-weighted frames of 20 ms are multiplied with the response of their moment, and overlap.
     """
     hop = sample_rate * HOP_MS // 1000
-    halves = sources.astype(np.float32).reshape(2, -1, hop)
+    halves = sources.reshape(2, -1, hop)
     frames = np.concatenate([halves[:, :-1], halves[:, 1:]], axis=2)  # (2, N-1, 2 hop)
     frames *= np.hanning(2 * hop + 1)[:-1].astype(np.float32)
     hz = np.arange(2 * hop + 1) * sample_rate / (4 * hop)
@@ -333,7 +336,7 @@ def _filter(sources: Array, controls: Controls, voice: Voice, sample_rate: int) 
     octaves = np.log2((hz + 1) / controls.noise_hz[1:][noisy, None])
     spectrum[noisy] += fft.rfft(frames[1, noisy], 4 * hop) * np.exp(-2 * octaves**2)
     quarters = fft.irfft(spectrum).reshape(-1, 4, hop)
-    speech = np.zeros((len(quarters) + 3, hop))
+    speech = np.zeros((len(quarters) + 3, hop), dtype=np.float32)
     for index in range(4):
         speech[index : index + len(quarters)] += quarters[:, index]
     return speech.ravel()
@@ -358,9 +361,11 @@ def _record(
 ) -> npt.NDArray[np.float32]:
     """Return the speech as a recorder keeps it: some gain control, some noise, some level."""
     envelope = uniform_filter1d(np.abs(speech), sample_rate // 20)
-    envelope += 0.05 * envelope.max()
-    speech = speech / envelope ** rng.uniform(0.2, 0.9)
+    speech = speech / (envelope + 0.05 * envelope.max()) ** rng.uniform(0.4, 1.0)
     loud = np.abs(speech) > 0.01 * np.abs(speech).max()
     speech /= np.sqrt(np.mean(speech[loud] ** 2))
-    speech += 10 ** (rng.uniform(-46, -34) / 20) * rng.standard_normal(len(speech))
-    return np.clip(speech * 10 ** ((SPEECH_DB + voice.gain_db) / 20), -1, 1).astype(np.float32)
+    room = rng.standard_normal(len(speech), dtype=np.float32)
+    speech += 10 ** (rng.uniform(-46, -34) / 20) * room
+    speech *= 10 ** ((SPEECH_DB + voice.gain_db) / 20)
+    clip: npt.NDArray[np.float32] = speech.clip(-1, 1).astype(np.float32)
+    return clip

@@ -34,12 +34,13 @@ class Outcome:
     def target(self) -> npt.NDArray[np.int64]:
         """The true ids, (N,)."""
         ids = {label: place for place, label in enumerate(self.labels)}
-        return self.table["emotion"].map(ids).to_numpy(dtype=np.int64)
+        return np.array([ids[name] for name in self.table["emotion"]], dtype=np.int64)
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
         """The most probable ids, (N,)."""
-        return self.logits.argmax(axis=1)
+        best: npt.NDArray[np.int64] = self.logits.argmax(axis=1).astype(np.int64)
+        return best
 
     def probabilities(self, temperature: float) -> Array:
         """Return calibrated probabilities, (N, C)."""
@@ -56,7 +57,9 @@ class Outcome:
             "predicted": names[self.predicted],
         }
         probabilities = self.probabilities(temperature)
-        columns |= {f"p_{label}": probabilities[:, place] for place, label in enumerate(self.labels)}
+        columns |= {
+            f"p_{label}": probabilities[:, place] for place, label in enumerate(self.labels)
+        }
         return pd.DataFrame(columns)
 
     def figures(self, temperature: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Changes that a training clip may undergo: whole batches, on the device, each clip its own draw."""
+"""Changes that training clips undergo: whole batches, on the device, each clip its own draw."""
 
 import torch
 from torch import Tensor, nn

@@ -84,7 +84,10 @@ def _compute(
 ) -> None:
     """Append spectrograms to the files, from the last whole batch of a killed call on."""
     row_bytes = features.n_mels * features.frames * 2
-    with (partial / "samples.bin").open("ab") as samples, (partial / "scales.bin").open("ab") as scales:
+    with (
+        (partial / "samples.bin").open("ab") as samples,
+        (partial / "scales.bin").open("ab") as scales,
+    ):
         done = min(samples.tell() // row_bytes, scales.tell() // 8)
         done = done // BATCH_CLIPS * BATCH_CLIPS
         samples.truncate(done * row_bytes)

@@ -77,7 +77,9 @@ class LogMel(nn.Module):
         self.range_db = range_db
         self.hop = solve_hop(self.samples, frames)
         if self.samples <= n_fft // 2:
-            raise ConfigError(f"{duration_ms} ms are shorter than half a window of {n_fft} samples.")
+            raise ConfigError(
+                f"{duration_ms} ms are shorter than half a window of {n_fft} samples."
+            )
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
         self.register_buffer("filters", mel_filters(sample_rate, n_fft, n_mels), persistent=False)
 
@@ -108,4 +110,5 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> Tensor:
         # Many narrow bands leave the lowest ones between two bins: they stay at the floor.
         warnings.filterwarnings("ignore", message="At least one mel filterbank has all zero")
         filters = AF.melscale_fbanks(n_fft // 2 + 1, 0.0, sample_rate / 2, n_mels, sample_rate)
-    return filters.T.contiguous()
+    by_band: Tensor = filters.T.contiguous()
+    return by_band

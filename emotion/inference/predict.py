@@ -44,7 +44,9 @@ def predict(config: Config) -> int:
         raise ConfigError(f"output={output} must end in .csv or .jsonl.")
     files = find_inputs(config["inputs"])
     run = find_run(config["run"], Path(config["output_root"]))
-    device = torch.device("cuda" if config["accelerator"] != "cpu" and torch.cuda.is_available() else "cpu")
+    device = torch.device(
+        "cuda" if config["accelerator"] != "cpu" and torch.cuda.is_available() else "cpu"
+    )
     predictor = Predictor(run, device)
     rows: list[dict[str, Any]] = []
     unread = []
@@ -86,7 +88,9 @@ def find_inputs(inputs: str | Sequence[str]) -> list[str]:
     """
     names = [inputs] if isinstance(inputs, str) else list(inputs)
     if not names:
-        raise ConfigError("inputs= is not set. Give files or folders: emotion predict run=latest FILE…")
+        raise ConfigError(
+            "inputs= is not set. Give files or folders: emotion predict run=latest FILE…"
+        )
     found: set[str] = set()
     for name in names:
         path = Path(name)
@@ -98,7 +102,7 @@ def find_inputs(inputs: str | Sequence[str]) -> list[str]:
         elif path.exists() or path.is_symlink():
             found.add(name)
         else:
-            matches = [match for match in glob(name, recursive=True) if Path(match).is_file()]
+            matches = [match for match in glob(name, recursive=True) if Path(match).is_file()]  # noqa: PTH207 - keeps the name as it was given
             if not matches:
                 raise ConfigError(f"there is no file, folder or pattern {name!r}.")
             found |= set(matches)
@@ -161,6 +165,4 @@ def _warn_of_length(name: str, seconds: float, predictor: Predictor) -> None:
     """Say where much of a file lies outside what the model hears."""
     window = predictor.model.features.samples / predictor.model.features.sample_rate
     if seconds > window / (1 - MUCH):
-        log.warning(
-            "%s: only the first %.1f of its %.1f s are heard", name, window, seconds
-        )
+        log.warning("%s: only the first %.1f of its %.1f s are heard", name, window, seconds)

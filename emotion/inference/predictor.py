@@ -53,5 +53,5 @@ class Predictor:
             row[: len(wave)] = wave
         batch = mask_padding(torch.from_numpy(padded).to(self.device), length)
         logits = self.model(batch) / self.model.temperature
-        probabilities: npt.NDArray[np.float64] = logits.double().softmax(dim=1).cpu().numpy()
+        probabilities: npt.NDArray[np.float64] = logits.cpu().double().softmax(dim=1).numpy()
         return probabilities

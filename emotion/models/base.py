@@ -62,7 +62,9 @@ class EmotionClassifier(L.LightningModule):
         if normalise not in ("train", "clip"):
             raise ConfigError(f"model.normalise={normalise!r}: choose train or clip.")
         if not 0 <= label_smoothing < 1:
-            raise ConfigError(f"trainer.label_smoothing={label_smoothing} must be at least 0, under 1.")
+            raise ConfigError(
+                f"trainer.label_smoothing={label_smoothing} must be at least 0, under 1."
+            )
         self.labels = tuple(labels)
         self.features = features
         self.augment = augment
@@ -74,11 +76,11 @@ class EmotionClassifier(L.LightningModule):
         self.register_buffer("deviation", torch.ones(()))
         self.register_buffer("class_weights", torch.ones(len(labels)))
         self.register_buffer("temperature", torch.ones(()))
-        self.confusion = nn.ModuleDict(
-            {f"{stage}_": MulticlassConfusionMatrix(len(labels), validate_args=False) for stage in STAGES}
+        self.counters = nn.ModuleList(
+            MulticlassConfusionMatrix(len(labels), validate_args=False) for _ in STAGES
         )
 
-    # --- from waves to logits -------------------------------------------------------------------
+    # --- from waves to logits --------------------------------------------------------------------
 
     def image(self, x: Tensor) -> Tensor:
         """Return what the network sees: waves (B, T), or dB (B, 1, M, F) -> (B, 1, M, F)."""
@@ -101,7 +103,7 @@ class EmotionClassifier(L.LightningModule):
         logits: Tensor = self.head(self.embed(self.image(x)))
         return logits
 
-    # --- what is known of the training clips before the first step --------------------------------
+    # --- what is known of the training clips before the first step -------------------------------
 
     def load_initial_weights(self) -> None:
         """Load what a fresh run starts from; an architecture without such weights does nothing."""
@@ -137,7 +139,7 @@ class EmotionClassifier(L.LightningModule):
             own[name] = value
         self.load_state_dict(own)
 
-    # --- training ---------------------------------------------------------------------------------
+    # --- training --------------------------------------------------------------------------------
 
     def step(self, batch: Batch, stage: str) -> Tensor:
         """Return the loss of a batch and count its predictions."""
@@ -147,17 +149,17 @@ class EmotionClassifier(L.LightningModule):
         loss = nn.functional.cross_entropy(
             logits, batch.target, weight=weights, label_smoothing=smoothing
         )
-        self.confusion[f"{stage}_"].update(logits.detach(), batch.target)
+        self._counter(stage).update(logits.detach(), batch.target)
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.target))
         return loss
 
-    def training_step(self, batch: Batch, index: int) -> Tensor:  # noqa: D102
+    def training_step(self, batch: Batch, index: int) -> Tensor:
         return self.step(batch, "train")
 
-    def validation_step(self, batch: Batch, index: int) -> None:  # noqa: D102
+    def validation_step(self, batch: Batch, index: int) -> None:
         self.step(batch, "val")
 
-    def test_step(self, batch: Batch, index: int) -> None:  # noqa: D102
+    def test_step(self, batch: Batch, index: int) -> None:
         self.step(batch, "test")
 
     def predict_step(
@@ -173,11 +175,11 @@ class EmotionClassifier(L.LightningModule):
             self._log_figures("train")
         self._log_figures("val")
 
-    def on_test_epoch_end(self) -> None:  # noqa: D102
+    def on_test_epoch_end(self) -> None:
         self._log_figures("test")
 
     def _log_figures(self, stage: str) -> None:
-        counter = self.confusion[f"{stage}_"]
+        counter = self._counter(stage)
         confusion = counter.compute().cpu().numpy()
         counter.reset()
         self.log_dict(
@@ -187,6 +189,11 @@ class EmotionClassifier(L.LightningModule):
                 f"{stage}/macro_f1": float(macro_f1(confusion)),
             }
         )
+
+    def _counter(self, stage: str) -> MulticlassConfusionMatrix:
+        counter = self.counters[STAGES.index(stage)]
+        assert isinstance(counter, MulticlassConfusionMatrix)
+        return counter
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and, where there is one, its schedule, stepped every batch."""

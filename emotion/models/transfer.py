@@ -44,9 +44,10 @@ class TransferClassifier(EmotionClassifier):
         self.name = backbone
         self.pretrained = pretrained
         self.weights = weights
-        self.backbone = timm.create_model(backbone, pretrained=False, num_classes=0)
-        self.head = nn.Linear(self.backbone.head_hidden_size, len(self.labels))
-        config = self.backbone.pretrained_cfg
+        network: Any = timm.create_model(backbone, pretrained=False, num_classes=0)
+        self.backbone = network
+        self.head = nn.Linear(network.head_hidden_size, len(self.labels))
+        config = network.pretrained_cfg
         for key, name in (("mean", "picture_mean"), ("std", "picture_deviation")):
             value = torch.tensor(config[key]).view(1, 3, 1, 1)
             self.register_buffer(name, value, persistent=False)
@@ -94,7 +95,9 @@ class TransferClassifier(EmotionClassifier):
                 "Give a timm state dict or a safetensors file."
             ) from err
         own = self.backbone.state_dict()
-        missing = [name for name in own if name not in state or state[name].shape != own[name].shape]
+        missing = [
+            name for name in own if name not in state or state[name].shape != own[name].shape
+        ]
         if missing:
             raise ModelError(
                 f"model.weights={path} does not fit {self.name}: {len(missing)} of {len(own)} "

@@ -66,7 +66,7 @@ def test_lines_that_are_no_clips_are_named(recordings: Path, tmp_path: Path) -> 
     assert dict(index.skipped.itertuples(index=False)) == {
         "d.wav": "has no emotion in the table",
         "e.wav": "is not there",
-        "a.wav": "stands in the table more than once; the first line counts",
+        "a.wav": "stands in the table more than once; the first counts",
     }
 
 
@@ -89,10 +89,10 @@ def test_a_table_written_by_a_spreadsheet_is_read(recordings: Path, tmp_path: Pa
         ("file,emotion\na.wav,sad\n", "has no column 'path', only file, emotion"),
         ("path;emotion\na.wav;sad\n", "has no column 'path', only path;emotion"),
         ("path,label\na.wav,sad\n", "has no column 'emotion'"),
-        ("path,emotion\nz.wav,sad\n", r"none of the 1 lines of .*\(z\.wav is not there\).*dataset\.root"),
+        ("path,emotion\nz.wav,sad\n", r"none of the 1 lines .*\(z\.wav is not there\)"),
         ("", "is not a CSV table"),
         ('path,emotion\n"a.wav,sad\n', "is not a CSV table"),
-        (b"\x00\xff\xfe", "is not a CSV table|has no column"),
+        (b"\x00\xff\xfe", "has no column 'path'"),
     ],
 )  # fmt: skip
 def test_a_table_that_cannot_be_used_says_why(
@@ -112,14 +112,22 @@ def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     root = tmp_path / "own"
-    names = ("Happy/spk01_x.wav", "Happy/deep/SPK02.flac", "sad/spk01_y.ogg", "sad/z.wav", "loose.wav")
+    names = (
+        "Happy/spk01_x.wav",
+        "Happy/deep/SPK02.flac",
+        "sad/spk01_y.ogg",
+        "sad/z.wav",
+        "loose.wav",
+    )
     for seed, name in enumerate(names):
         write_clip(root / name, seed=seed)
     return root
 
 
 def test_a_folder_a_class_with_the_speaker_in_the_name(folders: Path, tmp_path: Path) -> None:
-    dataset = build_dataset("dataset=folder", f"dataset.root={folders}", r"dataset.speaker='spk\d+'")
+    dataset = build_dataset(
+        "dataset=folder", f"dataset.root={folders}", r"dataset.speaker='spk\d+'"
+    )
     index = build_index(dataset, tmp_path / "index")
     assert {path: (row["emotion"], row["speaker"]) for path, row in by_path(index).items()} == {
         "Happy/deep/SPK02.flac": ("happy", "SPK02"),
@@ -158,7 +166,10 @@ def test_the_case_of_class_names_does_not_matter(folders: Path, tmp_path: Path) 
         (lambda: corpora_dataset(root="x", readers={}, labels=None), r"dataset\.corpora is empty"),
         (lambda: build_dataset("dataset=cs334", "dataset.corpora=[tes]"), "Did you mean tess"),
         (lambda: build_dataset("dataset=cs334", "dataset.labels=[sad]"), "fewer than two classes"),
-        (lambda: build_dataset("dataset=cs334", "dataset.labels=[sad,fear,sad]"), "sad more than once"),
+        (
+            lambda: build_dataset("dataset=cs334", "dataset.labels=[sad,fear,sad]"),
+            "sad more than once",
+        ),
     ],
 )
 def test_a_dataset_that_cannot_be_says_what_to_set(call: Any, words: str) -> None:

@@ -1,4 +1,3 @@
-import os
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -25,6 +24,7 @@ from tests.archive import AIFF, CLIPS, CONFLICT, SILENT, SKIPPED, STEREO, write_
 from tests.conftest import build_dataset
 
 SHORT = Standardiser(8_000, duration_ms=100)
+COMMON = "sad,angry,disgust,fear,happy,neutral"
 SIX = {"crema_d": 19, "ravdess": 9, "savee": 9, "tess": 7}
 """Clips of the tiny archive in the six common classes, without silence and conflicts."""
 
@@ -73,7 +73,7 @@ def test_headers_are_opened_once(cs334: Dataset, tmp_path: Path, headers: list[s
     headers.clear()
     second = build_index(cs334, tmp_path)
     assert headers == ["1007_DFA_ANG_XX.wav"], "but for files that could not be read"
-    pd.testing.assert_frame_equal(second.table, first.table)
+    pd.testing.assert_frame_equal(second.table, first.table, check_dtype=False)
     pd.testing.assert_frame_equal(second.skipped, first.skipped)
 
 
@@ -109,7 +109,7 @@ def test_a_file_that_could_not_be_opened_is_tried_again(
 
 def test_a_link_to_nowhere_is_skipped_with_its_reason(tmp_path: Path) -> None:
     write_clip(tmp_path / "Tess/OAF_back_sad.wav")
-    os.symlink("nowhere", tmp_path / "Tess/OAF_bar_sad.wav")
+    (tmp_path / "Tess/OAF_bar_sad.wav").symlink_to("nowhere")
     index = build_index(build_dataset("dataset=tess", f"data_root={tmp_path}"), tmp_path / "i")
     assert list(index.skipped.itertuples(index=False, name=None)) == [
         ("Tess/OAF_bar_sad.wav", "is a broken link")
@@ -139,7 +139,9 @@ def test_what_cannot_be_trained_on_is_left_out_with_its_reason(
     assert reasons[first] == f"is the same recording as {second}, with another label"
     assert reasons[second] == f"is the same recording as {first}, with another label"
     assert reasons[SILENT] == "is silent"
-    assert reasons["Savee/DC_su01.wav"] == "is of the class surprise, which dataset.labels leaves out"
+    assert (
+        reasons["Savee/DC_su01.wav"] == "is of the class surprise, which dataset.labels leaves out"
+    )
     assert Counter(clips.table["corpus"]) == SIX
     assert sorted([*clips.table["path"], *reasons]) == sorted([*whole.table["path"], *SKIPPED])
 
@@ -159,11 +161,12 @@ def test_rows_point_at_their_own_samples(opened: tuple[Index, Index, Cache]) -> 
 @pytest.mark.parametrize(
     ("labels", "counts"),
     [
-        ("sad,angry,disgust,fear,happy,neutral,calm,surprise", SIX | {"ravdess": 17, "savee": 12, "tess": 9}),
-        ("sad,angry,disgust,fear,happy,neutral,surprise", SIX | {"ravdess": 13, "savee": 12, "tess": 9}),
+        (f"{COMMON},calm,surprise", SIX | {"ravdess": 17, "savee": 12, "tess": 9}),
+        (f"{COMMON},surprise", SIX | {"ravdess": 13, "savee": 12, "tess": 9}),
+        (COMMON, SIX),
         ("neutral,angry", {"crema_d": 10, "ravdess": 9, "savee": 6, "tess": 2}),
     ],
-)  # fmt: skip
+)
 def test_labels_choose_the_classes_and_their_ids(
     archive: Path, opened: tuple[Index, Index, Cache], labels: str, counts: dict[str, int]
 ) -> None:
@@ -182,7 +185,9 @@ def test_labels_that_no_clip_carries_name_those_that_are_there(
     opened: tuple[Index, Index, Cache],
 ) -> None:
     whole, _, cache = opened
-    words = r"no clip is of the classes joy, rage; the corpus has sad, angry.*dataset\.labels=\[sad,"
+    words = (
+        r"no clip is of the classes joy, rage; the corpus has sad, angry.*dataset\.labels=\[sad,"
+    )
     with pytest.raises(CorpusError, match=words):
         select_clips(replace(whole, labels=("joy", "rage")), cache)
 

@@ -1,4 +1,3 @@
-import os
 from collections import Counter
 from collections.abc import Iterator
 from itertools import product
@@ -53,8 +52,13 @@ def test_crema_names(cs334: Dataset) -> None:
     assert said(rows["1040_ITH_SAD_X"]) == ("1040", "male", "sad", "ITH", "X")
     codes = {name.split("_")[2]: row["emotion"] for name, row in rows.items()}
     assert codes == {
-        "ANG": "angry", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"
-    }  # fmt: skip
+        "ANG": "angry",
+        "DIS": "disgust",
+        "FEA": "fear",
+        "HAP": "happy",
+        "NEU": "neutral",
+        "SAD": "sad",
+    }
 
 
 def test_ravdess_names(cs334: Dataset) -> None:
@@ -143,17 +147,15 @@ def test_a_folder_without_audio_names_the_glob(cs334: Dataset, tmp_path: Path) -
         scan_of(cs334, "tess", tmp_path)
 
 
-def test_a_link_to_nowhere_is_found_so_that_it_can_be_named(
-    cs334: Dataset, tmp_path: Path
-) -> None:
+def test_a_link_to_nowhere_is_found_so_that_it_can_be_named(cs334: Dataset, tmp_path: Path) -> None:
     touch(tmp_path, ["Tess/a/OAF_back_fear.wav"])
-    os.symlink("nowhere", tmp_path / "Tess/a/OAF_bar_fear.wav")
+    (tmp_path / "Tess/a/OAF_bar_fear.wav").symlink_to("nowhere")
     assert set(rows_of(scan_of(cs334, "tess", tmp_path))) == {"OAF_back_fear", "OAF_bar_fear"}
 
 
 def test_a_circle_of_links_ends(cs334: Dataset, tmp_path: Path) -> None:
     touch(tmp_path, ["Tess/a/OAF_back_fear.wav"])
-    os.symlink(tmp_path, tmp_path / "Tess/a/up")
+    (tmp_path / "Tess/a/up").symlink_to(tmp_path)
     assert len(scan_of(cs334, "tess", tmp_path).rows) == 1
 
 
@@ -163,7 +165,10 @@ def test_a_circle_of_links_ends(cs334: Dataset, tmp_path: Path) -> None:
         ({"pattern": r"(?P<speaker>\d+)"}, r"lacks the group \(\?P<emotion>"),
         ({"pattern": r"(?P<emotion>[a-z+"}, "is no expression"),
         ({"pattern": "(?P<emotion>a)", "rename": {"speaker": {"x": "y"}}}, "rename.*'speaker'"),
-        ({"pattern": "(?P<emotion>a)", "require": {"channel": {"1": "is song"}}}, "require.*'channel'"),
+        (
+            {"pattern": "(?P<emotion>a)", "require": {"channel": {"1": "is song"}}},
+            "require.*'channel'",
+        ),
     ],
 )
 def test_a_pattern_that_cannot_work_is_refused_at_once(settings: Any, words: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from emotion.audio.standardise import Standardiser
+from emotion.corpora.datasets import Dataset
 from emotion.corpora.index import Index, build_index, open_clips
 from emotion.labels import DEFAULT
 from tests.conftest import build_dataset
@@ -14,8 +15,16 @@ pytestmark = pytest.mark.corpora
 
 
 @pytest.fixture(scope="module")
-def whole(real_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Index:
-    dataset = build_dataset("dataset=cs334", f"data_root={real_root}")
+def dataset(real_root: Path) -> Dataset:
+    if any(real_root.glob("Crema/1001_*")):
+        pytest.skip(
+            "the full archive is here; what is counted below is the part without EVAR's test"
+        )
+    return build_dataset("dataset=cs334", f"data_root={real_root}")
+
+
+@pytest.fixture(scope="module")
+def whole(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Index:
     return build_index(dataset, tmp_path_factory.mktemp("index"))
 
 
@@ -48,9 +57,8 @@ def test_headers_show_the_irregularities(whole: Index) -> None:
 
 @pytest.mark.slow
 def test_silence_and_conflicts_leave_7992(
-    real_root: Path, tmp_path_factory: pytest.TempPathFactory
+    dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    dataset = build_dataset("dataset=cs334", f"data_root={real_root}")
     tiny = Standardiser(8_000, duration_ms=20)
     index, _ = open_clips(dataset, tiny, cache_dir=tmp_path_factory.mktemp("cache"))
     assert len(index.table) == 7_992

@@ -18,7 +18,15 @@ def emotion(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command of a venv that sees the packages here, but this project only as a wheel."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
+    build = [
+        *pip,
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(folder),
+        str(ROOT),
+    ]
     subprocess.run(build, check=True)
     (wheel,) = folder.glob("*.whl")
     venv.create(folder / "venv", with_pip=False)
@@ -43,7 +51,9 @@ def folder(emotion: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_is_what_runs(emotion: Path, tmp_path: Path) -> None:
-    code = "import emotion.config, emotion.conf; print(emotion.config.__file__, emotion.conf.__path__)"
+    code = (
+        "import emotion.config, emotion.conf; print(emotion.config.__file__, emotion.conf.__path__)"
+    )
     python = emotion.parent / "python"
     done = subprocess.run(
         [python, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True

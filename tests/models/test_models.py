@@ -40,7 +40,9 @@ def make(name: str, *overrides: str) -> EmotionClassifier:
 def seen_by(network: torch.nn.Module, run: Callable[[], object]) -> tuple[int, ...]:
     """Return the shape of one clip that reaches a network."""
     shapes: list[tuple[int, ...]] = []
-    handle = network.register_forward_pre_hook(lambda _, args: shapes.append(tuple(args[0].shape[1:])))
+    handle = network.register_forward_pre_hook(
+        lambda _, args: shapes.append(tuple(args[0].shape[1:]))
+    )
     run()
     handle.remove()
     return shapes[0]
@@ -121,7 +123,9 @@ def test_frozen_blocks_stay_as_they_were(tmp_path: Path) -> None:
         torch.equal(a, b)
         for a, b in zip(model.backbone.parameters(), donor.backbone.parameters(), strict=True)
     )
-    learns = {name.split(".")[0] for name, p in model.backbone.named_parameters() if p.requires_grad}
+    learns = {
+        name.split(".")[0] for name, p in model.backbone.named_parameters() if p.requires_grad
+    }
     assert learns == {
         *(f"Mixed_6{letter}" for letter in "abcde"),
         *(f"Mixed_7{letter}" for letter in "abc"),
@@ -163,7 +167,9 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         make("mobilenet_v3", "model.weights=/nowhere.pt").load_initial_weights()
 
 
-def test_hub_out_of_reach_names_the_ways_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_hub_out_of_reach_names_the_ways_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -208,7 +214,12 @@ def test_any_module_is_a_model_by_a_yaml(tmp_path: Path) -> None:
 
 def test_predict_step_gives_rows_logits_and_embeddings() -> None:
     model = make("cnn").eval()
-    batch = Batch(torch.randn(2, SAMPLES), torch.full((2,), SAMPLES), torch.tensor([0, 1]), torch.tensor([5, 7]))
+    batch = Batch(
+        torch.randn(2, SAMPLES),
+        torch.full((2,), SAMPLES),
+        torch.tensor([0, 1]),
+        torch.tensor([5, 7]),
+    )
     with torch.no_grad():
         rows, logits, embedding = model.predict_step(batch, 0)
     assert rows.tolist() == [5, 7]

@@ -1,0 +1,150 @@
+"""What could make a number dishonest: leaks across a split, and cues that are no emotion."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from emotion.corpora.splits import TEST, TRAIN, VAL
+from emotion.errors import LeakError
+
+CUES = ("level_db", "loudest_db", "lead_ms", "tail_ms", "dc", "clipped")
+"""Of `emotion.audio.measure.Facts`: level and silence, which should carry no emotion."""
+
+NAMED = 3
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found in a split.
+
+    Attributes:
+        leaks: a sentence each, on what is in test and also in train or val; empty where clean.
+        remarks: what a reader should know and is no leak, such as shared sentences.
+    """
+
+    leaks: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for metrics.json."""
+        return {"leaks": list(self.leaks), "remarks": list(self.remarks)}
+
+
+def audit_split(table: pd.DataFrame, *, allow_leak: bool) -> Audit:
+    """Return what is wrong with a division, from columns path, corpus, speaker, text, subset.
+
+    A leak is a speaker, a file or a recording (`audio_hash`) that is in test and also in train or
+    val. Validation may share speakers with train, never with test.
+
+    Raises:
+        LeakError: there is a leak and `allow_leak` is not set.
+    """
+    found = list(_leaks(table))
+    if found and not allow_leak:
+        raise LeakError(
+            f"this split leaks: {'; '.join(found)}. Mend the split, or set split.allow_leak=true "
+            "to train all the same, every figure marked."
+        )
+    return Audit(tuple(found), tuple(_remarks(table)))
+
+
+def _leaks(table: pd.DataFrame) -> Iterator[str]:
+    speakers = table["corpus"] + " " + table["speaker"]
+    kinds = [("speaker", speakers), ("file", table["path"])]
+    if "audio_hash" in table:
+        kinds.append(("recording", table["audio_hash"]))
+    test = table["subset"] == TEST
+    for kind, names in kinds:
+        for part in (TRAIN, VAL):
+            shared = sorted(set(names[test]) & set(names[table["subset"] == part]))
+            if not shared:
+                continue
+            if kind == "recording":
+                shared = [_both_paths(table, digest, part) for digest in shared]
+            more = f" and {len(shared) - NAMED} more" if len(shared) > NAMED else ""
+            plural = "s" if len(shared) > 1 else ""
+            yield f"{kind}{plural} {', '.join(shared[:NAMED])}{more} in test and in {part}"
+
+
+def _both_paths(table: pd.DataFrame, digest: str, part: str) -> str:
+    """Return the two files that hold one recording."""
+    same = table[table["audio_hash"] == digest]
+    first = same["path"][same["subset"] == TEST].iloc[0]
+    return f"{first} = {same['path'][same['subset'] == part].iloc[0]}"
+
+
+def _remarks(table: pd.DataFrame) -> Iterator[str]:
+    spoken = table["corpus"] + "/" + table["text"]
+    known = table["text"] != ""
+    test = set(spoken[known & (table["subset"] == TEST)])
+    shared = test & set(spoken[known & (table["subset"] == TRAIN)])
+    if shared:
+        yield (
+            f"{len(shared)} of the {len(test)} sentences or words of the test clips are also in "
+            "train: the model may know the words, not the voices"
+        )
+
+
+@dataclass(frozen=True)
+class Shortcuts:
+    """What two tiny probes reach on the test clips, UAR, from level and silence alone.
+
+    Attributes:
+        emotion: of telling the emotion; near `chance` where nothing betrays it.
+        chance: 1 / the number of classes.
+        corpus: of telling the corpus; None where there is only one.
+        corpus_chance: 1 / the number of corpora.
+        cues: what the probes saw.
+    """
+
+    emotion: float
+    chance: float
+    corpus: float | None = None
+    corpus_chance: float | None = None
+    cues: Sequence[str] = field(default=CUES)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for metrics.json."""
+        return {
+            name: getattr(self, name) for name in ("emotion", "chance", "corpus", "corpus_chance")
+        }
+
+
+def probe_shortcuts(table: pd.DataFrame) -> Shortcuts | None:
+    """Return what level and silence alone tell, or None where there are no test clips.
+
+    The probes are logistic regressions on `CUES`, fitted on the training clips and judged on the
+    test clips; a probe of the corpus is fitted where both have several corpora.
+    """
+    train, test = table[table["subset"] == TRAIN], table[table["subset"] == TEST]
+    if not len(test) or train["emotion"].nunique() < 2:
+        return None
+    both = set(train["corpus"]) & set(test["corpus"])
+    corpus = _probe(train, test[test["corpus"].isin(both)], "corpus") if len(both) > 1 else None
+    return Shortcuts(
+        emotion=_probe(train, test[test["emotion"].isin(set(train["emotion"]))], "emotion"),
+        chance=1 / train["emotion"].nunique(),
+        corpus=corpus,
+        corpus_chance=1 / train["corpus"].nunique() if corpus is not None else None,
+    )
+
+
+def _probe(train: pd.DataFrame, test: pd.DataFrame, target: str) -> float:
+    model = make_pipeline(
+        StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
+    )
+    model.fit(_cues(train), train[target])
+    return float(balanced_accuracy_score(test[target], model.predict(_cues(test))))
+
+
+def _cues(table: pd.DataFrame) -> Any:
+    cues = table[list(CUES)].to_numpy(dtype=np.float64)
+    cues[:, CUES.index("clipped")] = np.log1p(cues[:, CUES.index("clipped")])
+    return cues

@@ -1,0 +1,44 @@
+"""Who has looked at which test clips: every opening of a test subset is counted."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from filelock import FileLock
+
+NAME = "ledger.jsonl"
+
+
+def test_fingerprint(paths: Iterable[str]) -> str:
+    """Return what names a test subset: a hash of which clips are in it."""
+    return hashlib.sha256("\n".join(sorted(paths)).encode(errors="surrogateescape")).hexdigest()[
+        :16
+    ]
+
+
+def record_look(output_root: Path, fingerprint: str, *, by: str) -> None:
+    """Note that someone opens a test subset; the same one again is noted once."""
+    path = output_root / NAME
+    output_root.mkdir(parents=True, exist_ok=True)
+    with FileLock(output_root / f".{NAME}.lock"):
+        if by in _lookers(path, fingerprint):
+            return
+        entry = {"test": fingerprint, "by": by, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            file.flush()
+
+
+def count_looks(output_root: Path, fingerprint: str) -> int:
+    """Return how many runs and evaluations have opened a test subset."""
+    return len(_lookers(output_root / NAME, fingerprint))
+
+
+def _lookers(path: Path, fingerprint: str) -> set[str]:
+    if not path.exists():
+        return set()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    entries = [json.loads(line) for line in lines if line.endswith("}")]  # a torn line is no look
+    return {entry["by"] for entry in entries if entry["test"] == fingerprint}
