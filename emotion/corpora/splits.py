@@ -321,7 +321,8 @@ class FileSplit(Protocol):
             if not (subset == part).any():
                 why = f"Write {part} beside some of its paths."
                 if unknown:
-                    why = f"Its paths look like {unknown[0]}, those here like {table['path'].iloc[0]}."
+                    here = table["path"].iloc[0]
+                    why = f"Its paths look like {unknown[0]}, those here like {here}."
                 raise SplitError(f"{self.path} leaves no clip of this dataset in {part}. {why}")
         if not (subset == TEST).any():
             notes.append("untested: the split file names no test clip")

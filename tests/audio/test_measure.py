@@ -48,7 +48,7 @@ def test_clipped_samples_are_counted() -> None:
 
 
 def test_silence_at_the_ends_is_measured_below_the_clips_own_level() -> None:
-    wave = np.concatenate([np.zeros(RATE), 0.3 * np.ones(RATE), np.zeros(RATE // 2)])
+    wave = np.concatenate([np.zeros(RATE), 0.3 * np.tile([1, -1], RATE // 2), np.zeros(RATE // 2)])
     wave = wave.astype(np.float32)
     loud, quiet = measure(wave, RATE), measure(wave / 18, RATE)
     assert (loud.lead_ms, loud.tail_ms) == (1000.0, 500.0)
@@ -68,4 +68,12 @@ def test_the_quietest_voice_is_no_silence_and_silence_is() -> None:
 @pytest.mark.parametrize("size", [1, 2, 100])
 def test_a_clip_shorter_than_a_frame_has_finite_facts(size: int) -> None:
     facts = measure(np.full(size, 0.5, np.float32), RATE)
-    assert facts == replace(facts, peak=0.5, level_db=-6.021, loudest_db=-6.021, lead_ms=0.0)
+    assert facts == replace(facts, peak=0.5, dc=0.5, level_db=-120.0, loudest_db=-120.0)
+
+
+def test_an_offset_is_no_sound() -> None:
+    wave = np.pad(voice(0.5, RATE), RATE)
+    plain, offset = measure(wave, RATE), measure(wave + np.float32(0.045), RATE)
+    assert offset.dc == pytest.approx(plain.dc + 0.045, abs=1e-4)
+    assert offset.lead_ms == plain.lead_ms >= 1000
+    assert offset.level_db == pytest.approx(plain.level_db, abs=0.1)
