@@ -23,6 +23,7 @@ COMMANDS = {
     "evaluate": "judge a run on its test clips or on another dataset",
     "predict": "files or folders -> emotion and probabilities",
     "benchmark": "prediction time, throughput and memory",
+    "study": "models × folds × seeds as one table with intervals and paired tests",
     "list": "what can be picked: datasets, models, splits, trainers, experiments, sweeps",
     "doctor": "what this machine has and lacks",
 }
@@ -194,7 +195,7 @@ def run_hydra(command: str, words: list[str]) -> int:
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
-    from emotion.config import CONFIGS, Config, register
+    from emotion.config import CONFIGS, Config, picked, register
 
     register()
     set_up_logging()
@@ -208,7 +209,8 @@ def run_hydra(command: str, words: list[str]) -> int:
         if sweeps:
             tables.add(Path(HydraConfig.get().sweep.dir))
         try:
-            codes.append(HYDRA[command](Config(node)))
+            choices = picked(HydraConfig.get().runtime.choices)
+            codes.append(HYDRA[command](Config(node, choices)))
         except Exception as err:
             if command in LEAVE_FOLDER and folder != Path():
                 remove_begun(folder)
@@ -375,6 +377,15 @@ def evaluate(config: "Config") -> int:
     return OK
 
 
+def study(config: "Config") -> int:
+    """Run what is missing of a study."""
+    from emotion.study import run_study
+
+    table, done = run_study(config, task_overrides())
+    print(table)
+    return OK if done else FAILED
+
+
 def predict(config: "Config") -> int:
     """Label files."""
     from emotion.inference.predict import predict
@@ -420,6 +431,7 @@ HYDRA: dict[str, Callable[["Config"], int]] = {
     "stats": stats,
     "inspect": inspect,
     "evaluate": evaluate,
+    "study": study,
     "predict": predict,
     "benchmark": benchmark,
 }

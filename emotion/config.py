@@ -95,11 +95,35 @@ class TrainSchema:
     trainer: TrainerSchema = field(default_factory=TrainerSchema)
 
 
+@dataclass
+class GridSchema:
+    """What a study varies: see conf/study.yaml."""
+
+    models: list[str] = field(default_factory=lambda: ["cnn"])
+    trainers: list[str] = field(default_factory=lambda: ["half_cycle"])
+    folds: Any = "all"
+    seeds: list[int] = field(default_factory=lambda: [0])
+    split_seed: int = 0
+    jobs: int = 1
+    threads: int | None = None
+    retry: bool = False
+
+
+@dataclass
+class StudySchema(TrainSchema):
+    """The keys of `emotion study`: a run's, and what the runs differ in."""
+
+    name: str = "study"
+    study: GridSchema = field(default_factory=GridSchema)
+
+
 @dataclass(frozen=True)
 class Config:
     """A composition, read-only. `DictConfig` goes no further than this class."""
 
     node: DictConfig
+    choices: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What was picked of each group."""
 
     def __getitem__(self, key: str) -> Any:
         """Return a value, resolved, as plain Python; dots go deeper."""
@@ -144,11 +168,7 @@ class Config:
         OmegaConf.set_readonly(node, False)
         for key, value in changes.items():
             OmegaConf.update(node, key, value, merge=False, force_add=True)
-        return Config(node)
-
-    def with_node(self, key: str, source: "Config") -> "Config":
-        """Return the composition with another one's node, resolved there."""
-        return self.replaced({key: source[key]})
+        return Config(node, self.choices)
 
     def overridden(self, words: Sequence[str]) -> "Config":
         """Return the composition of a run that goes on, with what the command line changes.
@@ -201,7 +221,12 @@ def composed(command: str, overrides: list[str]) -> Iterator[Config]:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_module(CONFIGS, version_base="1.3", job_name=command):
-            yield Config(hydra.compose(command, overrides=overrides))
+            node = hydra.compose(command, overrides=overrides, return_hydra_config=True)
+            choices = picked(node.hydra.runtime.choices)
+            OmegaConf.set_struct(node, False)
+            del node["hydra"]
+            OmegaConf.set_struct(node, True)
+            yield Config(node, choices)
     finally:
         GlobalHydra.instance().hydra = outer
 
@@ -209,8 +234,18 @@ def composed(command: str, overrides: list[str]) -> Iterator[Config]:
 def register() -> None:
     """Make the schema and the resolvers known to Hydra."""
     ConfigStore.instance().store("train_schema", TrainSchema)
+    ConfigStore.instance().store("study_schema", StudySchema)
     OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
     OmegaConf.register_new_resolver("either", lambda first, second: first or second, replace=True)
+
+
+def picked(choices: Mapping[Any, Any]) -> dict[str, str]:
+    """Return what was picked of each of this program's groups, as plain text."""
+    return {
+        str(group).lstrip("/"): str(choice)
+        for group, choice in choices.items()
+        if choice and not str(group).startswith("hydra/") and "@" not in str(group)
+    }
 
 
 def explain(error: HydraException | OmegaConfBaseException, command: str) -> str:

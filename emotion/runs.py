@@ -70,6 +70,16 @@ class Run:
         return self.folder / "checkpoints" / "best.ckpt"
 
     @property
+    def leaks(self) -> bool:
+        """Whether the run's split leaks."""
+        return bool(self.metrics.get("leaks"))
+
+    @property
+    def robustness(self) -> dict[str, Any]:
+        """What `evaluate perturb=` found; empty before."""
+        return self._json("evaluate/perturbed/robustness.json")
+
+    @property
     def finished(self) -> bool:
         """Whether the run has come to its report, the last file that it writes."""
         return (self.folder / "report.html").is_file()

@@ -19,7 +19,7 @@ from emotion.corpora.splits import SUBSETS, TEST, VAL, FileSplit, Split
 from emotion.datamodule import EmotionDataModule, build_datamodule
 from emotion.errors import ConfigError, RunError
 from emotion.evaluation.audit import Audit, audit_split, probe_shortcuts
-from emotion.evaluation.ledger import record_look, test_fingerprint
+from emotion.evaluation.ledger import fingerprint_clips, record_look
 from emotion.evaluation.metrics import fit_temperature
 from emotion.evaluation.report import write_report
 from emotion.files import write_json, write_table, write_text
@@ -202,6 +202,7 @@ def _write_beginning(session: Session) -> None:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     described = environment.describe() | {
         "seed": config["seed"],
+        "choices": dict(config.choices),
         "fingerprints": {"index": data.index.fingerprint, "cache": data.cache.key},
         "notes": _notes(data),
         "parameters": parameters,
@@ -248,7 +249,7 @@ def _test(session: Session) -> None:
     run, data, model = session.run, session.data, session.model
     test = data.table["subset"] == TEST
     if test.any():
-        fingerprint = test_fingerprint(data.table["path"][test])
+        fingerprint = fingerprint_clips(data.table["path"][test])
         record_look(Path(session.config["output_root"]), fingerprint, by=str(run.folder.resolve()))
     checkpoint = read_checkpoint(run.best)
     load_weights(model, checkpoint, run.folder)

@@ -11,7 +11,7 @@ from filelock import FileLock
 NAME = "ledger.jsonl"
 
 
-def test_fingerprint(paths: Iterable[str]) -> str:
+def fingerprint_clips(paths: Iterable[str]) -> str:
     """Return what names a test subset: a hash of which clips are in it."""
     return hashlib.sha256("\n".join(sorted(paths)).encode(errors="surrogateescape")).hexdigest()[
         :16

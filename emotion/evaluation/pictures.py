@@ -1,20 +1,22 @@
-"""What a page shows beside its words: line charts, a confusion matrix, spectrograms, sounds.
+"""What a page shows beside its words: charts, a confusion matrix, spectrograms, sounds.
 
 Charts are SVG whose colours are the page's: they follow its light and its dark.
 """
 
 import base64
-import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import soundfile as sf
 from markupsafe import Markup, escape
 
 from emotion.audio.decode import Wave
+from emotion.evaluation.metrics import ReliabilityCurve, RiskCoverage
 
 WIDTH, HEIGHT = 360, 236
 LEFT, RIGHT, TOP, BOTTOM = 44, 10, 10, 38
@@ -23,8 +25,12 @@ LEFT, RIGHT, TOP, BOTTOM = 44, 10, 10, 38
 SPARSE = 12
 """Up to so many points a line shows each as a dot."""
 
-BANDS, HOP_MS, WINDOW_MS = 128, 12.5, 32.0
-RANGE_DB, SHADES = 60.0, 16
+THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
+
+RATE = 16_000
+"""Of the sounds and spectrograms on a page, Hz."""
+
+BANDS, HOP, RANGE_DB, SHADES = 128, 200, 60.0, 16
 KBPS = 48
 
 
@@ -32,8 +38,8 @@ KBPS = 48
 class Axis:
     """One axis of a chart; `names` stand at 0, 1, 2… in place of numbers."""
 
-    label: str
     ticks: Sequence[float]
+    label: str = ""
     percent: bool = False
     names: Sequence[str] = ()
 
@@ -67,23 +73,21 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart and the words around it; `says` is for those who do not see it."""
+    """A chart and what it says in words; `mark` is an x that stands out."""
 
     title: str
     x: Axis
     y: Axis
     lines: Sequence[Line]
     says: str
-    note: str = ""
     mark: float | None = None
     diagonal: bool = False
-    styles: dict[str, str] = field(default_factory=dict)
 
     @property
     def svg(self) -> Markup:
         """The picture, to be put into a page as it is."""
         size = f'viewBox="0 0 {WIDTH} {HEIGHT}"'
-        parts = [f'<svg class="chart" {size} role="img" aria-label="{escape(self.says)}">']
+        parts = [f'<svg class="chart" {size} role="img" aria-label="{escape(self.title)}">']
         parts += self._frame()
         for line in self.lines:
             parts += self._draw(line)
@@ -103,7 +107,7 @@ class Chart:
             out.append(_text(at, bottom + 15, self.x.text(number), "end" if edge else "middle"))
         out.append(_text((LEFT + right) / 2, HEIGHT - 4, self.x.label, "middle"))
         if self.diagonal:
-            out.append(f'<path class="line quiet" d="M{LEFT} {bottom}L{right} {TOP}"/>')
+            out.append(f'<path class="mark" d="M{LEFT} {bottom}L{right} {TOP}"/>')
         if self.mark is not None:
             at = self.x.place(self.mark, LEFT, right)
             out.append(f'<path class="mark" d="M{at:.1f} {TOP}V{bottom}"/>')
@@ -113,9 +117,7 @@ class Chart:
         """Return a line and its dots; what is not a finite number is a gap."""
         points = [
             (self.x.place(x, LEFT, WIDTH - RIGHT), self.y.place(y, HEIGHT - BOTTOM, TOP), size)
-            for x, y, size in zip(
-                line.x, line.y, line.sizes or itertools.repeat(1.0), strict=line.sizes is not None
-            )
+            for x, y, size in zip(line.x, line.y, line.sizes or [1.0] * len(line.x), strict=True)
             if np.isfinite(x) and np.isfinite(y)
         ]
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y, _ in points)
@@ -127,6 +129,95 @@ class Chart:
                 for x, y, size in points
             ]
         return out
+
+
+def learning_charts(history: pd.DataFrame, *, best_epoch: int | None) -> Iterator[Chart]:
+    """Yield loss and UAR over epochs, those of them that history.csv has."""
+    epochs = (history["epoch"] + 1).tolist()
+    x = Axis(round_ticks(1, max(epochs), whole=True), "epoch")
+    for figure, title in (("loss", "Loss"), ("uar", "UAR, %"), ("lr", "Learning rate")):
+        columns = {f"train_{figure}": "training", f"val_{figure}": "validation", figure: "rate"}
+        lines = [
+            Line(
+                name, epochs, history[column].tolist(), "main" if name == "validation" else "quiet"
+            )
+            for column, name in columns.items()
+            if column in history and history[column].notna().any()
+        ]
+        values = [value for line in lines for value in line.y if np.isfinite(value)]
+        if not values:
+            continue
+        scale = 100 if figure == "uar" else 1
+        ends = (
+            f"{line.name} {scale * line.y[0]:.3g} to {scale * line.y[-1]:.3g}" for line in lines
+        )
+        yield Chart(
+            title=title,
+            x=x,
+            y=Axis(round_ticks(min(values), max(values)), percent=figure == "uar"),
+            lines=lines,
+            says=f"From the first epoch to the last: {', '.join(ends)}.",
+            mark=None if best_epoch is None else best_epoch + 1,
+        )
+
+
+def reliability_chart(curve: ReliabilityCurve, *, before: ReliabilityCurve) -> Chart:
+    """Return how often a model is right by how sure it is, before and after calibration."""
+    sizes = (curve.count / max(1, curve.count.max())).tolist()
+    return Chart(
+        title="Reliability: right answers, %",
+        x=Axis(SHARE, "probability of the answer, %", percent=True),
+        y=Axis(SHARE, percent=True),
+        lines=[
+            Line("before", before.confidence.tolist(), before.accuracy.tolist(), "quiet dashed"),
+            Line("calibrated", curve.confidence.tolist(), curve.accuracy.tolist(), "main", sizes),
+        ],
+        says="On the diagonal its probabilities can be taken at their word; below it, it is too "
+        "sure. A dot's area is the number of clips.",
+        diagonal=True,
+    )
+
+
+def abstention_chart(curve: RiskCoverage) -> Chart:
+    """Return how often a model is wrong when it may leave the least sure clips unanswered."""
+    half = curve.risk[min(int(np.searchsorted(curve.coverage, 0.5)), len(curve.risk) - 1)]
+    return Chart(
+        title="Coverage and risk: wrong answers, %",
+        x=Axis(SHARE, "clips answered, the surest first, %", percent=True),
+        y=Axis(SHARE, percent=True),
+        lines=[Line("of the answers", curve.coverage.tolist(), curve.risk.tolist(), "miss")],
+        says=f"Of the surer half {percent(half, 0)} are wrong, of all clips "
+        f"{percent(curve.risk[-1], 0)}.",
+    )
+
+
+def robustness_charts(
+    curves: Mapping[str, Sequence[Mapping[str, Any]]], *, clean: float
+) -> Iterator[Chart]:
+    """Yield a chart a perturbation: UAR by strength, beside that of the clips as they are."""
+    for name, points in curves.items():
+        places = list(range(len(points)))
+        title, strength = name.replace("_", " "), [f"{point['strength']:g}" for point in points]
+        unit = str(points[0].get("label", "")).rpartition(f" {strength[0]} ")[2]
+        worst = min(points, key=lambda point: float(point["uar"]))
+        yield Chart(
+            title=title,
+            x=Axis([-0.5, *places, len(places) - 0.5], unit, names=["", *strength, ""]),
+            y=Axis(SHARE, percent=True),
+            lines=[
+                Line("as recorded", [-0.5, len(places) - 0.5], [clean, clean], "quiet dashed"),
+                Line("perturbed", places, [float(point["uar"]) for point in points]),
+            ],
+            says=f"Lowest at {worst['strength']:g} {unit}: {percent(worst['uar'])}, "
+            f"{100 * (worst['uar'] - clean):+.1f} points.",
+        )
+
+
+def percent(share: float | None, digits: int = 1, *, unit: bool = True) -> str:
+    """Return a share in percent, as a person reads it; a dash where it is not known."""
+    if share is None or not np.isfinite(share):
+        return "–"
+    return f"{100 * share:.{digits}f}" + (f"{THIN_SPACE}%" if unit else "")
 
 
 def round_ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
@@ -164,37 +255,35 @@ def confusion_png(counts: npt.NDArray[np.int64], labels: Sequence[str], *, title
     return file.getvalue()
 
 
-def spectrogram_png(wave: Wave, sample_rate: int, *, heard_s: float | None) -> bytes:
-    """Return a spectrogram of a clip, (T,), as ink on nothing: black, its opacity the level.
+def spectrogram_png(wave: Wave, *, heard_s: float | None) -> bytes:
+    """Return a spectrogram of a clip at `RATE`, (T,), as ink on nothing: its opacity is the level.
 
     From 0 Hz at the bottom to half the rate, the upper `RANGE_DB` of the clip. What comes after
     `heard_s` is paler: a model that is given only the beginning never hears it.
     """
     from PIL import Image
 
-    size, hop = round(WINDOW_MS * sample_rate / 1000), round(HOP_MS * sample_rate / 1000)
-    padded = np.pad(wave, (size // 2, max(size, size - len(wave))))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[: len(wave) : hop]
-    power = np.abs(np.fft.rfft(frames * np.hanning(size), n=4 * BANDS, axis=1)) ** 2
-    bands = power[:, : 2 * BANDS].reshape(len(frames), BANDS, 2).mean(axis=2)  # (F, bands)
+    size = 4 * BANDS
+    padded = np.pad(wave, size // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::HOP]
+    power = np.abs(np.fft.rfft(frames * np.hanning(size), axis=1)[:, :-1]) ** 2
+    bands = power.reshape(len(frames), BANDS, 2).mean(axis=2)  # (F, BANDS)
     levels = 10 * np.log10(np.maximum(bands, 1e-12))
     ink = np.clip(1 + (levels - levels.max()) / RANGE_DB, 0, 1)
     if heard_s is not None:
-        ink[round(heard_s * 1000 / HOP_MS) :] *= 0.35
+        ink[round(heard_s * RATE / HOP) :] *= 0.35
     opacity = (np.round(ink * (SHADES - 1)) * (255 // (SHADES - 1))).astype(np.uint8).T[::-1]
-    picture = np.stack([np.zeros_like(opacity), opacity], axis=-1)  # (bands, F, grey and alpha)
+    picture = np.stack([np.zeros_like(opacity), opacity], axis=-1)  # (BANDS, F, grey and alpha)
     file = BytesIO()
-    Image.fromarray(picture, mode="LA").save(file, "PNG", optimize=True)
+    Image.fromarray(picture).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
-def mp3(wave: Wave, sample_rate: int) -> bytes:
-    """Return a clip, (T,), as an MP3 file of `KBPS` kbit/s, at 16, 22.05 or 24 kHz."""
+def mp3(wave: Wave) -> bytes:
+    """Return a clip at `RATE`, (T,), as an MP3 file of `KBPS` kbit/s."""
     file = BytesIO()
     level = (160 - KBPS) / (160 - 8)  # libsndfile: 0 is MPEG-2's highest bitrate, 1 its lowest
-    sf.write(
-        file, wave, sample_rate, format="MP3", compression_level=level, bitrate_mode="CONSTANT"
-    )
+    sf.write(file, wave, RATE, format="MP3", compression_level=level, bitrate_mode="CONSTANT")
     return file.getvalue()
 
 

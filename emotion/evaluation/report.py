@@ -1,9 +1,323 @@
-"""The page of a run."""
+"""The page of a run: report.html, which opens anywhere, offline, and confusion.png."""
 
-from emotion.files import write_text
+import math
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from jinja2 import Environment, PackageLoader
+
+from emotion.audio.decode import decode
+from emotion.audio.standardise import resample
+from emotion.config import Config
+from emotion.corpora.splits import SUBSETS, TEST, VAL
+from emotion.errors import AudioError
+from emotion.evaluation.ledger import count_looks, fingerprint_clips
+from emotion.evaluation.metrics import (
+    confusion_matrix,
+    reliability_curve,
+    risk_coverage,
+    softmax,
+)
+from emotion.evaluation.pictures import (
+    RATE,
+    Chart,
+    abstention_chart,
+    confusion_png,
+    data_uri,
+    learning_charts,
+    mp3,
+    percent,
+    reliability_chart,
+    robustness_charts,
+    spectrogram_png,
+)
+from emotion.files import read_table, write_text, written_whole
 from emotion.runs import Run
+
+Array = npt.NDArray[np.float64]
+
+MISTAKES, PLAYED_S = 12, 4.0
+"""How many mistakes a page shows, and how many seconds of each."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A clip that the model was sure of, wrongly; `sound` and `picture` are None if unreadable."""
+
+    path: str
+    speaker: str
+    target: str
+    predicted: str
+    probability: float
+    seconds: float = 0.0
+    sound: str | None = None
+    picture: str | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The test clips of a run: target and predicted ids, (N,), calibrated probabilities, (N, C)."""
+
+    table: pd.DataFrame
+    target: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
+    probabilities: Array
+
+    @classmethod
+    def of(cls, run: Run) -> "Judged | None":
+        """Return what a run's predictions.csv holds, or None where it has no clip."""
+        if not (run.folder / "predictions.csv").is_file() or not len(run.predictions):
+            return None
+        table, ids = run.predictions, {label: place for place, label in enumerate(run.labels)}
+        return cls(
+            table=table,
+            target=table["target"].map(ids).to_numpy(dtype=np.int64),
+            predicted=table["predicted"].map(ids).to_numpy(dtype=np.int64),
+            probabilities=table[[f"p_{label}" for label in run.labels]].to_numpy(np.float64),
+        )
 
 
 def write_report(run: Run) -> None:
-    """Write report.html and confusion.png from what the run left."""
-    write_text(run.folder / "report.html", "report")
+    """Write confusion.png and then report.html from what the run left.
+
+    What a run lacks, its page leaves out; an untested one shows its validation figures.
+    """
+    judged = Judged.of(run)
+    if judged is not None:
+        counts = confusion_matrix(judged.target, judged.predicted, n_classes=len(run.labels))
+        title = f"{'LEAKS · ' if run.leaks else ''}{len(judged.table):,} test clips"
+        with written_whole(run.folder / "confusion.png") as file:
+            file.write(confusion_png(counts, run.labels, title=title))
+    page = _template("report.html").render(**_contents(run, judged))
+    whole = page.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    write_text(run.folder / "report.html", whole)
+
+
+def _template(name: str) -> Any:
+    """Return a page's template, which escapes all that it is given."""
+    pages = Environment(
+        loader=PackageLoader("emotion.evaluation"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters["percent"] = percent
+    pages.filters["number"] = partial(percent, unit=False)
+    pages.filters["count"] = "{:,}".format
+    return pages.get_template(name)
+
+
+def _contents(run: Run, judged: Judged | None) -> dict[str, Any]:
+    """Return what the template shows."""
+    config, metrics, environment = run.config, run.metrics, run.environment
+    part = TEST if metrics.get(TEST) else VAL
+    figures = metrics.get(part) or {}
+    labels = run.labels
+    absent = set(figures.get("absent") or ())
+    choices = environment.get("choices") or {}
+    clips = _read(run, "split.csv")
+    corpora = sorted(set(clips["corpus"])) if clips is not None else []
+    return {
+        "run": run.folder.name,
+        "tested": part == TEST,
+        "figures": figures,
+        "best_epoch": metrics.get("best_epoch"),
+        "leaks": run.leaks,
+        "audit": metrics.get("audit") or {},
+        "shortcuts": metrics.get("shortcuts"),
+        "ledger": metrics.get("ledger") or _ledger(config, judged),
+        "labels": labels,
+        "chance": 1 / max(1, len(labels) - len(absent)),
+        "model": choices.get("model") or config.get("model.backbone") or _tail(config, "model"),
+        "dataset": choices.get("dataset") or ", ".join(corpora) or _tail(config, "dataset"),
+        "corpora": corpora,
+        "split": choices.get("split") or _tail(config, "split"),
+        "protocol": _protocol(config),
+        "split_settings": _scalars(config.get("split") or {}),
+        "clips": _clips(clips),
+        "skipped": _skipped(run),
+        "confusion": _confusion(judged, labels),
+        "learning": _learning(run),
+        "calibration": _calibration(judged, figures),
+        "robustness": list(
+            robustness_charts(
+                run.robustness.get("curves") or {}, clean=figures.get("uar", math.nan)
+            )
+        ),
+        "abstention": _abstention(judged),
+        "mistakes": _mistakes(judged, config),
+        "heard_s": _heard_s(config),
+        "environment": environment,
+        "timing": run.timing,
+        "config": config.yaml(),
+        "seed": config.get("seed"),
+    }
+
+
+def _read(run: Run, name: str, numbers: Sequence[str] = ()) -> pd.DataFrame | None:
+    """Return a table of a run, or None where it has none."""
+    path = run.folder / name
+    return read_table(path, dict.fromkeys(numbers, "float64")) if path.is_file() else None
+
+
+def _tail(config: Config, key: str) -> str:
+    return str(config.get(f"{key}._target_") or "").rpartition(".")[2]
+
+
+def _scalars(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a node that are plain values."""
+    plain = (int, float, str, bool)
+    return {k: v for k, v in node.items() if isinstance(v, plain) and not k.startswith("_")}
+
+
+def _protocol(config: Config) -> str:
+    """Return what a split does, in the words of its own class."""
+    try:
+        split = pkgutil.resolve_name(config["split._target_"])
+    except (ImportError, AttributeError, ValueError):  # a class that is no longer there
+        return ""
+    return " ".join((split.__doc__ or "").partition("\n\n")[0].split())
+
+
+def _ledger(config: Config, judged: Judged | None) -> dict[str, Any] | None:
+    """Return how often the test clips were opened, or None where nothing was noted."""
+    root = config.get("output_root")
+    if judged is None or not root:
+        return None
+    fingerprint = fingerprint_clips(judged.table["path"])
+    looks = count_looks(Path(root), fingerprint)
+    return {"test": fingerprint, "looks": looks} if looks else None
+
+
+def _clips(clips: pd.DataFrame | None) -> list[tuple[str, list[tuple[int, int]]]]:
+    """Return, of each corpus, the clips and speakers in train, val and test."""
+    if clips is None:
+        return []
+    rows = []
+    for corpus, own in clips.groupby("corpus"):
+        parts = [own[own["subset"] == part] for part in SUBSETS]
+        rows.append((str(corpus), [(len(part), part["speaker"].nunique()) for part in parts]))
+    return rows
+
+
+def _skipped(run: Run) -> list[tuple[str, int]]:
+    """Return the reasons why files were left out, the commonest first."""
+    table = _read(run, "skipped.csv")
+    return [] if table is None else list(table["reason"].value_counts().items())  # type: ignore[arg-type]
+
+
+def _confusion(judged: Judged | None, labels: Sequence[str]) -> list[list[tuple[int, float]]]:
+    """Return the confusion matrix: of each cell the clips and their share of the row."""
+    if judged is None:
+        return []
+    counts = confusion_matrix(judged.target, judged.predicted, n_classes=len(labels))
+    return [[(int(n), float(n / max(1, row.sum()))) for n in row] for row in counts]
+
+
+def _learning(run: Run) -> list[Chart]:
+    """Return how loss and UAR went, epoch by epoch."""
+    names = ("epoch", "train_loss", "val_loss", "train_uar", "val_uar")
+    history = _read(run, "history.csv", names)
+    if history is None or not len(history):
+        return []
+    return list(learning_charts(history, best_epoch=run.metrics.get("best_epoch")))
+
+
+def _calibration(judged: Judged | None, figures: Mapping[str, Any]) -> list[Chart]:
+    """Return the reliability diagram, and the risk when the model may abstain."""
+    known = figures.get("calibration")
+    if judged is None or not known:
+        return []
+    with np.errstate(divide="ignore"):
+        logits = np.maximum(np.log(judged.probabilities), -1e3) * known["temperature"]
+    before, after = (
+        reliability_curve(p, judged.target) for p in (softmax(logits), judged.probabilities)
+    )
+    return [
+        reliability_chart(after, before=before),
+        abstention_chart(risk_coverage(judged.probabilities, judged.target)),
+    ]
+
+
+def _abstention(judged: Judged | None) -> tuple[float, float] | None:
+    """Return the share of clips that are answered at `abstain_below=0.5`, and how many wrongly."""
+    if judged is None:
+        return None
+    sure = judged.probabilities.max(axis=1) >= 0.5
+    wrong = judged.target != judged.predicted
+    return float(sure.mean()), float(wrong[sure].mean()) if sure.any() else math.nan
+
+
+def _robustness(run: Run) -> list[Chart]:
+    """Return what `evaluate perturb=` found, a chart a perturbation."""
+    found = run.robustness
+    return list(robustness_charts(found["curves"], clean=found["clean"])) if found else []
+
+
+def _elsewhere(run: Run) -> list[tuple[str, dict[str, Any]]]:
+    """Return the figures of the run's evaluations on other clips than its own, by name."""
+    folders = (path.parent for path in sorted(run.folder.glob("evaluate/*/metrics.json")))
+    found = ((folder.name, Run(folder).metrics.get(TEST)) for folder in folders)
+    return [(name, figures) for name, figures in found if figures and name != TEST]
+
+
+def _mistakes(judged: Judged | None, config: Config) -> list[Mistake]:
+    """Return the mistakes that the model was surest of, those heard and seen that are readable."""
+    if judged is None:
+        return []
+    sure = judged.probabilities.max(axis=1)
+    wrong = np.flatnonzero(judged.target != judged.predicted)
+    chosen = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
+    root, heard_s = _root(config), _heard_s(config)
+    return [
+        _mistake(row, float(sure[place]), root=root, heard_s=heard_s)
+        for place, row in zip(chosen, judged.table.iloc[chosen].to_dict("records"), strict=True)
+    ]
+
+
+def _mistake(
+    row: Mapping[Any, Any], probability: float, *, root: Path, heard_s: float | None
+) -> Mistake:
+    mistake = Mistake(
+        path=row["path"],
+        speaker=f"{row['corpus']} {row['speaker']}".strip(),
+        target=row["target"],
+        predicted=row["predicted"],
+        probability=probability,
+    )
+    try:
+        wave, rate = decode(root / row["path"])
+    except AudioError:
+        return mistake
+    seconds = len(wave) / rate
+    wave = resample(wave[: int(PLAYED_S * rate)], rate, to_rate=RATE)
+    wave = wave * np.float32(0.9 / max(float(np.abs(wave).max()), 1e-9))  # corpora differ 20-fold
+    return replace(
+        mistake,
+        seconds=seconds,
+        sound=data_uri(mp3(wave), "audio/mpeg"),
+        picture=data_uri(spectrogram_png(wave, heard_s=heard_s), "image/png"),
+    )
+
+
+def _root(config: Config) -> Path:
+    """Return what the paths of the clips are relative to."""
+    table = config.get("dataset.path")
+    return Path(config.get("dataset.root") or (Path(table).parent if table else "."))
+
+
+def _heard_s(config: Config) -> float | None:
+    """Return how many seconds of a clip the model is given; None for all, or where it varies."""
+    lengths = [
+        config.get(key)
+        for key in ("preprocessing.duration_ms", "preprocessing.max_duration_ms")
+        if not config.get("preprocessing.trim_db")
+    ]
+    return next((float(length) / 1000 for length in lengths if length), None)

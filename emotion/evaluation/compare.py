@@ -1,0 +1,105 @@
+"""Two systems on the clips that both judged: the difference, and what can be said of it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from emotion.errors import RunError
+from emotion.evaluation.statistics import (
+    mcnemar,
+    paired_difference,
+    sign_flip_test,
+    smallest_detectable_difference,
+    speaker_confusions,
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """UAR of `a` minus UAR of `b`, as fractions, on `n` shared clips of `speakers` speakers.
+
+    `low` and `high` are the 95 % interval over speakers, `p` the sign-flip test's over speakers,
+    `smallest` the true difference that this test set would show four times in five; None where
+    there are too few speakers. `mcnemar_p` ignores speakers and is an extra only.
+    """
+
+    a: str
+    b: str
+    difference: float
+    low: float | None
+    high: float | None
+    p: float
+    smallest: float | None
+    mcnemar_p: float
+    n: int
+    speakers: int
+
+    @property
+    def verdict(self) -> str:
+        """Say which is better, or that the two cannot be told apart."""
+        if self.low is None or self.high is None or self.low <= 0 <= self.high:
+            return "not distinguishable"
+        return f"{self.a if self.difference > 0 else self.b} is better"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for a JSON file."""
+        return asdict(self) | {"verdict": self.verdict}
+
+    def sentence(self) -> str:
+        """Return what a person wants to know."""
+        interval = (
+            f"95 % interval {self.low:+.1%} to {self.high:+.1%}"
+            if self.low is not None
+            else "no interval: too few speakers"
+        )
+        smallest = f"; {self.smallest:.1%} could have been shown" if self.smallest else ""
+        return (
+            f"{self.a} - {self.b}: UAR {self.difference:+.1%} ({interval}; sign flip over "
+            f"{self.speakers} speakers p = {self.p:.3f}; {self.n:,} clips{smallest}): "
+            f"{self.verdict}. "
+            f"McNemar, which ignores speakers: p = {self.mcnemar_p:.3f}"
+        )
+
+
+def compare(first: pd.DataFrame, second: pd.DataFrame, *, names: tuple[str, str]) -> Comparison:
+    """Return the comparison of two predictions tables: path, corpus, speaker, target, predicted.
+
+    Raises:
+        RunError: no shared clip, or clips whose targets differ.
+    """
+    both = first.merge(second[["path", "target", "predicted"]], on="path", suffixes=("_a", "_b"))
+    if not len(both):
+        raise RunError(f"{names[0]} and {names[1]} share no test clip: nothing can be compared.")
+    differ = both[both["target_a"] != both["target_b"]]
+    if len(differ):
+        clip = differ.iloc[0]
+        raise RunError(
+            f"{clip.path} is {clip.target_a} for {names[0]} and {clip.target_b} for {names[1]}."
+        )
+    classes = sorted(set(both["target_a"]) | set(both["predicted_a"]) | set(both["predicted_b"]))
+    ids = {label: place for place, label in enumerate(classes)}
+    target, a, b = (
+        both[name].map(ids).to_numpy(dtype=np.int64)
+        for name in ("target_a", "predicted_a", "predicted_b")
+    )
+    speaker = (both["corpus"] + "/" + both["speaker"]).to_numpy()
+    n_classes = len(classes)
+    interval = paired_difference(target, a, predicted_b=b, speaker=speaker, n_classes=n_classes)
+    flip = sign_flip_test(
+        speaker_confusions(target, a, speaker, n_classes=n_classes),
+        speaker_confusions(target, b, speaker, n_classes=n_classes),
+    )
+    return Comparison(
+        a=names[0],
+        b=names[1],
+        difference=interval.estimate,
+        low=interval.low,
+        high=interval.high,
+        p=flip,
+        smallest=smallest_detectable_difference(interval),
+        mcnemar_p=mcnemar(target == a, target == b),
+        n=len(both),
+        speakers=interval.n_clusters,
+    )

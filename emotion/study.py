@@ -1,0 +1,184 @@
+"""A study: models × trainers × folds × seeds as one table that survives a kill.
+
+Every cell is a run folder below the study's. A finished cell is never run again; one that was
+stopped goes on where it was; one that failed is shown, and tried again on request.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from emotion.config import Config, composed, first_line
+from emotion.corpora.splits import TEST, Protocol
+from emotion.errors import ConfigError, EmotionError
+from emotion.files import write_json, write_text
+from emotion.runs import Run
+from emotion.study_table import write_tables
+
+log = logging.getLogger(__name__)
+
+SELF_MADE = ("study", "name", "hydra", "resume", "init_from")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study: what it is called, and the overrides that make it."""
+
+    folder: Path
+    row: str
+    fold: int
+    seed: int
+    overrides: tuple[str, ...]
+
+    @property
+    def run(self) -> Run:
+        """The cell's run folder."""
+        return Run(self.folder)
+
+    @property
+    def failure(self) -> str:
+        """Why the cell failed; empty where it did not."""
+        path = self.folder.with_suffix(".failed.json")
+        return str(json.loads(path.read_text(encoding="utf-8"))["error"]) if path.exists() else ""
+
+
+def run_study(config: Config, words: Sequence[str]) -> tuple[str, bool]:
+    """Run what is missing of a study, write its table; return the table and whether all is done.
+
+    Args:
+        config: the study's composition.
+        words: the overrides that the user gave: every cell gets those that are not the study's.
+    """
+    folder = Path(config["output_root"]) / "studies" / config["name"]
+    shared = [word for word in words if not word.lstrip("+~").startswith(SELF_MADE)]
+    _check_same(folder, config, shared)
+    cells = plan_cells(config, folder, shared)
+    if config["study.retry"]:
+        for cell in cells:
+            cell.folder.with_suffix(".failed.json").unlink(missing_ok=True)
+    todo = [cell for cell in cells if not cell.run.finished and not cell.failure]
+    log.info("%d cells, %d of them to do", len(cells), len(todo))
+    _run_cells(todo, jobs=config["study.jobs"], threads=config["study.threads"])
+    failed = [cell for cell in cells if cell.failure]
+    table = write_tables(folder, [(cell.row, cell.fold, cell.seed, cell.run) for cell in cells])
+    lines = [table, *(f"failed: {cell.folder.name}: {cell.failure}" for cell in failed)]
+    if failed:
+        lines.append("study.retry=true tries the failed cells again")
+    lines.append(f"table: {folder / 'table.csv'}\nreport: {folder / 'report.html'}")
+    return "\n".join(lines), not failed
+
+
+def plan_cells(config: Config, folder: Path, shared: Sequence[str]) -> list[Cell]:
+    """Return all cells of a study, models first, then trainers, folds and seeds.
+
+    Raises:
+        ConfigError: a fold that the protocol does not have.
+    """
+    folds = _folds(config, shared)
+    cells = []
+    for model in config["study.models"]:
+        for trainer in config["study.trainers"]:
+            row = model if len(config["study.trainers"]) == 1 else f"{model} {trainer}"
+            for fold in folds:
+                for seed in config["study.seeds"]:
+                    name = f"{row.replace(' ', '-')}-fold{fold}-seed{seed}"
+                    # The division is the study's: seeds vary the training, never the test clips.
+                    words = [*shared, f"model={model}", f"trainer={trainer}", f"seed={seed}"]
+                    words += [f"split.seed={config['study.split_seed']}"]
+                    words += [f"split.fold={fold}"] if len(folds) > 1 or fold else []
+                    place = [f"hydra.run.dir={folder / 'cells' / name}"]
+                    cells.append(
+                        Cell(folder / "cells" / name, row, fold, seed, tuple(words + place))
+                    )
+    return cells
+
+
+def _folds(config: Config, shared: Sequence[str]) -> list[int]:
+    """Return the folds of a study; of `all`, those whose test clips are on this disk."""
+    from emotion.corpora.index import open_clips
+
+    with composed("train", [word for word in shared if not word.startswith("-")]) as cell:
+        dataset, standardiser = cell.build("dataset"), cell.build("preprocessing")
+        has_folds = cell.get("split.fold") is not None
+        wanted = config["study.folds"]
+        if not has_folds:
+            return [0]
+        index, _ = open_clips(dataset, standardiser, cache_dir=Path(cell["cache_dir"]))
+        seed = {"split.seed": config["study.split_seed"]}
+        protocol: Protocol = cell.replaced({**seed, "split.fold": 0}).build("split")
+        count = protocol.assign(index.table).folds
+        chosen = range(count) if wanted == "all" else wanted
+        folds = []
+        for fold in chosen:
+            if not 0 <= fold < count:
+                raise ConfigError(f"study.folds has {fold}; this protocol has folds 0…{count - 1}.")
+            split = cell.replaced({**seed, "split.fold": fold}).build("split").assign(index.table)
+            if (split.subset == TEST).any():
+                folds.append(fold)
+            else:
+                log.warning("fold %d is left out: %s", fold, "; ".join(split.notes))
+    return folds
+
+
+def _check_same(folder: Path, config: Config, shared: Sequence[str]) -> None:
+    """Refuse to mix cells of different settings in one study.
+
+    Raises:
+        ConfigError: the study of this name was made with other settings.
+    """
+    path = folder / "study.json"
+    settings = {
+        "overrides": sorted(shared),
+        "split_seed": config["study.split_seed"],
+    }
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if before != settings:
+            raise ConfigError(
+                f"{folder} was made with {' '.join(before['overrides']) or 'no overrides'}, not "
+                f"{' '.join(settings['overrides']) or 'none'}. Give another name=…."
+            )
+    write_json(path, settings)
+
+
+def _run_cells(cells: Sequence[Cell], *, jobs: int, threads: int | None) -> None:
+    """Run cells one after the other, or `jobs` side by side, each in a process that stays."""
+    if jobs == 1:
+        for cell in cells:
+            run_cell(cell, threads)
+        return
+    import multiprocessing
+
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        waiting = [pool.submit(run_cell, cell, threads or 1) for cell in cells]
+        for done in as_completed(waiting):
+            done.result()
+
+
+def run_cell(cell: Cell, threads: int | None) -> None:
+    """Run a cell, or go on with it; a failure is written down, and does not stop the study."""
+    import torch
+
+    from emotion.training import logged_to, resume, train
+
+    if threads:
+        torch.set_num_threads(threads)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    log.info("cell %s", cell.folder.name)
+    try:
+        with logged_to(cell.folder):
+            if (cell.folder / "config.yaml").exists():
+                resume(cell.run, [])
+            else:
+                with composed("train", [w for w in cell.overrides if "hydra." not in w]) as config:
+                    train(config, cell.folder)
+    except EmotionError as err:
+        log.error("cell %s failed: %s", cell.folder.name, err)
+        write_text(
+            cell.folder.with_suffix(".failed.json"), json.dumps({"error": first_line(err)}) + "\n"
+        )

@@ -1,0 +1,183 @@
+"""A study's table: a row a model, folds pooled, seeds averaged, each against the first row."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from emotion.corpora.splits import TEST
+from emotion.errors import EmotionError
+from emotion.evaluation.compare import Comparison, compare
+from emotion.evaluation.metrics import score
+from emotion.evaluation.report import write_study_report
+from emotion.evaluation.statistics import holm, interval_over_speakers_and_seeds, seed_spread
+from emotion.files import write_table, write_text
+from emotion.runs import Run
+
+Finished = tuple[str, int, int, Run]
+"""Row, fold, seed, run."""
+
+
+def write_tables(folder: Path, cells: Sequence[Finished]) -> str:
+    """Write table.csv, table.md and report.html of what is finished; return the table as text."""
+    rows = list(dict.fromkeys(cell[0] for cell in cells))
+    pooled = {row: _pool([cell for cell in cells if cell[0] == row]) for row in rows}
+    table = pd.DataFrame([_describe(row, cells, pooled[row]) for row in rows])
+    table = table.join(_against_first(rows, pooled))
+    write_table(folder / "table.csv", table)
+    text = as_markdown(table)
+    write_text(folder / "table.md", text + "\n")
+    write_study_report(folder, table)
+    return text
+
+
+def _pool(cells: Sequence[Finished]) -> dict[int, pd.DataFrame]:
+    """Return, by seed, the predictions of all folds that every seed has finished."""
+    done = {
+        (fold, seed): run for _, fold, seed, run in cells if run.finished and TEST in run.metrics
+    }
+    seeds = sorted({seed for _, seed in done})
+    folds = [
+        fold for fold in sorted({fold for fold, _ in done}) if all((fold, s) in done for s in seeds)
+    ]
+    if not folds:
+        return {}
+    return {
+        seed: pd.concat([done[fold, seed].predictions for fold in folds], ignore_index=True)
+        for seed in seeds
+    }
+
+
+def _describe(
+    row: str, cells: Sequence[Finished], pooled: dict[int, pd.DataFrame]
+) -> dict[str, Any]:
+    """Return a row's own figures."""
+    mine = [run for name, _, _, run in cells if name == row]
+    done = [run for run in mine if run.finished]
+    said: dict[str, Any] = {"row": row, "cells": f"{len(done)}/{len(mine)}"}
+    if not pooled:
+        return said
+    tables = list(pooled.values())
+    labels = sorted(
+        set(tables[0]["target"]) | {name for table in tables for name in table["predicted"]}
+    )
+    ids = {label: place for place, label in enumerate(labels)}
+    target = tables[0]["target"].map(ids).to_numpy(dtype=np.int64)
+    predicted = [table["predicted"].map(ids).to_numpy(dtype=np.int64) for table in tables]
+    speaker = (tables[0]["corpus"] + "/" + tables[0]["speaker"]).to_numpy()
+    interval = interval_over_speakers_and_seeds(target, predicted, speaker, n_classes=len(labels))
+    scores = [score(target, answers, labels) for answers in predicted]
+    spread = seed_spread([each.uar for each in scores])
+    said |= {
+        "uar": interval.estimate,
+        "uar_low": interval.low,
+        "uar_high": interval.high,
+        "seed_sd": spread.sd,
+        "seeds": spread.n,
+        "wa": float(np.mean([each.wa for each in scores])),
+        "macro_f1": float(np.mean([each.macro_f1 for each in scores])),
+        "speakers": interval.n_clusters,
+        "clips": len(target),
+        "leaks": any(run.leaks for run in done),
+        "parameters": done[0].environment.get("parameters"),
+        "seconds": sum(sum(run.timing.get(part, 0.0) for part in ("fit", "test")) for run in done),
+    }
+    for corpus in sorted(set(tables[0]["corpus"])):
+        here = (tables[0]["corpus"] == corpus).to_numpy()
+        by_seed = [score(target[here], answers[here], labels).uar for answers in predicted]
+        said[f"uar_{corpus}"] = float(np.mean(by_seed))
+    return said
+
+
+def _against_first(rows: Sequence[str], pooled: dict[str, dict[int, pd.DataFrame]]) -> pd.DataFrame:
+    """Return each row's paired comparison with the first, p adjusted for their number."""
+    found: list[Comparison | None] = [None]
+    for row in rows[1:]:
+        seeds = sorted(set(pooled[row]) & set(pooled[rows[0]]))
+        if not seeds:
+            found.append(None)
+            continue
+        # Seeds side by side: a speaker's clips of all seeds stay one cluster.
+        a, b = (
+            pd.concat(
+                [
+                    pooled[name][seed].assign(path=pooled[name][seed]["path"] + f"#{seed}")
+                    for seed in seeds
+                ]
+            )
+            for name in (row, rows[0])
+        )
+        try:
+            found.append(compare(a, b, names=(row, rows[0])))
+        except EmotionError:
+            found.append(None)
+    adjusted = holm([each.p if each else np.nan for each in found])
+    return pd.DataFrame(
+        [
+            {
+                "difference": each.difference if each else None,
+                "difference_low": each.low if each else None,
+                "difference_high": each.high if each else None,
+                "p_holm": None if np.isnan(p) else float(p),
+                "smallest_shown": each.smallest if each else None,
+                "verdict": each.verdict if each else "",
+            }
+            for each, p in zip(found, adjusted, strict=True)
+        ]
+    )
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """Return a study's table for people: percent, one row a model."""
+    corpora = [
+        name
+        for name in table
+        if str(name).startswith("uar_") and name not in ("uar_low", "uar_high")
+    ]
+    head = ["", "UAR", "95 % interval", "seeds", "WA", "macro-F1"]
+    head += [str(name).removeprefix("uar_") for name in corpora] if len(corpora) > 1 else []
+    head += [
+        "against the first",
+        "p (Holm)",
+        "verdict",
+        "speakers",
+        "clips",
+        "parameters",
+        "s",
+        "cells",
+    ]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in table.to_dict("records"):
+        name = f"{row['row']} **LEAKS**" if row.get("leaks") is True else row["row"]
+        seeds = "" if _missing(row.get("seeds")) else f"{int(row['seeds'])}"
+        if not _missing(row.get("seed_sd")):
+            seeds += f" (± {row['seed_sd']:.1%})"
+        cells = [name, _percent(row.get("uar")), _range(row, "uar", ""), seeds]
+        cells += [_percent(row.get("wa")), _percent(row.get("macro_f1"))]
+        cells += [_percent(row[name]) for name in corpora] if len(corpora) > 1 else []
+        difference = _percent(row.get("difference"), sign="+")
+        if difference:
+            difference += f" ({_range(row, 'difference', '+') or 'no interval'})"
+        p = "" if _missing(row.get("p_holm")) else f"{row['p_holm']:.3f}"
+        cells += [difference, p, row.get("verdict") or ""]
+        cells += [
+            "" if _missing(row.get(k)) else f"{int(row[k]):,}"
+            for k in ("speakers", "clips", "parameters", "seconds")
+        ]
+        lines.append("| " + " | ".join([*cells, row["cells"]]) + " |")
+    return "\n".join(lines)
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and np.isnan(value))
+
+
+def _percent(value: Any, sign: str = "") -> str:
+    return "" if _missing(value) else f"{value:{sign}.1%}"
+
+
+def _range(row: dict[Any, Any], name: str, sign: str) -> str:
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return "" if _missing(low) else f"{low:{sign}.1%} to {high:{sign}.1%}"

@@ -1,0 +1,85 @@
+"""A study that is killed half-way ends in the table of one that was not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from emotion.files import read_table
+
+GRID = ["study.trainers=[half_cycle,one_cycle]", "study.folds=[0,1]", "study.seeds=[0,1]"]
+TINY = ["dataset.generate.speakers=6", "dataset.generate.sentences=2", "trainer.max_epochs=1"]
+WORDS = ["name=grid", "split=kfold", "split.folds=3", *GRID, *TINY]
+
+pytestmark = pytest.mark.slow
+
+
+def study(root: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "emotion", "study", *WORDS, f"output_root={root}", *more]
+    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def cells(root: Path) -> dict[str, int]:
+    """Return when each finished cell wrote its report."""
+    done = (root / "studies" / "grid" / "cells").glob("*/report.html")
+    return {path.parent.name: path.stat().st_mtime_ns for path in done}
+
+
+def table(root: Path) -> pd.DataFrame:
+    return read_table(root / "studies" / "grid" / "table.csv").drop(columns="seconds")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("whole")
+    process = study(root)
+    printed, _ = process.communicate(timeout=500)
+    assert process.returncode == 0, printed
+    return root
+
+
+def test_table_has_a_row_a_variant_with_interval_and_paired_test(whole: Path) -> None:
+    found = table(whole)
+    assert list(found["row"]) == ["cnn half_cycle", "cnn one_cycle"]
+    assert list(found["cells"]) == ["4/4", "4/4"]
+    assert set(found["seeds"]) == {"2"}
+    assert set(found["speakers"]) == {"4"}
+    assert found["difference"][1]
+    assert "| cnn one_cycle |" in (whole / "studies" / "grid" / "table.md").read_text()
+    assert (whole / "studies" / "grid" / "report.html").exists()
+
+
+def test_killed_study_goes_on_and_ends_in_the_same_table(whole: Path, tmp_path: Path) -> None:
+    process = study(tmp_path)
+    deadline = time.monotonic() + 300
+    while len(cells(tmp_path)) < 3:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = cells(tmp_path)
+    again = study(tmp_path)
+    printed, _ = again.communicate(timeout=500)
+    assert again.returncode == 0, printed
+    assert {name: cells(tmp_path)[name] for name in before} == before
+    pd.testing.assert_frame_equal(table(tmp_path), table(whole))
+
+
+def test_side_by_side_gives_the_same_table(whole: Path, tmp_path: Path) -> None:
+    process = study(tmp_path, "study.jobs=2")
+    printed, _ = process.communicate(timeout=500)
+    assert process.returncode == 0, printed
+    pd.testing.assert_frame_equal(table(tmp_path), table(whole))
+
+
+def test_other_settings_want_another_name(whole: Path) -> None:
+    process = study(whole, "trainer.label_smoothing=0.1")
+    printed, _ = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "Give another name=" in printed
