@@ -151,7 +151,7 @@ def untrained_models(config: Config, scratch: Path) -> list[Subject]:
     subjects = []
     for name in config["models"]:
         with composed("train", [f"model={name}"]) as composition:
-            own = composition.with_node("preprocessing", config)
+            own = composition.replaced({"preprocessing": config["preprocessing"]})
         torch.manual_seed(0)
         model = build_model(own)
         run = Run(scratch / name)

@@ -1,5 +1,6 @@
 """The LightningDataModule: from a dataset's files to batches of cached tensors."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -148,14 +149,16 @@ class EmotionDataModule(L.LightningDataModule):
         rows = self.rows[TRAIN]
         if len(rows) > STATISTICS_CLIPS:
             rows = rows[torch.linspace(0, len(rows) - 1, STATISTICS_CLIPS).long()]
+        features = copy.deepcopy(features).to(self.device)
         count, total, squares = 0, 0.0, 0.0
         for some in torch.split(rows, 64):
             image = self._values(self.store.gather(self._store_rows(some)))
             if image.ndim == 2:
-                image = features(image)
+                image = features(image.to(self.device))
+            image = image.cpu().double()  # not every accelerator has doubles
             count += image.numel()
-            total += float(image.sum(dtype=torch.float64))
-            squares += float(image.square().sum(dtype=torch.float64))
+            total += float(image.sum())
+            squares += float(image.square().sum())
         mean = total / count
         return mean, max(0.0, squares / count - mean**2) ** 0.5
 

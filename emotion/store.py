@@ -67,8 +67,8 @@ class ClipStore:
         return len(self.offset)
 
     def __getstate__(self) -> dict[str, object]:
-        """Pickle the file's name, never what is mapped from it."""
-        return self.__dict__ | ({"_flat": None} if self.place == "disk" else {})
+        """Pickle the file's name, never what was read or mapped from it."""
+        return self.__dict__ | {"_flat": None}
 
     @property
     def bytes(self) -> int:

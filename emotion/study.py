@@ -64,7 +64,11 @@ def run_study(config: Config, words: Sequence[str]) -> tuple[str, bool]:
     log.info("%d cells, %d of them to do", len(cells), len(todo))
     _run_cells(todo, jobs=config["study.jobs"], threads=config["study.threads"])
     failed = [cell for cell in cells if cell.failure]
-    table = write_tables(folder, [(cell.row, cell.fold, cell.seed, cell.run) for cell in cells])
+    table = write_tables(
+        folder,
+        [(cell.row, cell.fold, cell.seed, cell.run) for cell in cells],
+        settings=" ".join(shared) or "no other settings",
+    )
     lines = [table, *(f"failed: {cell.folder.name}: {cell.failure}" for cell in failed)]
     if failed:
         lines.append("study.retry=true tries the failed cells again")

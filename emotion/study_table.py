@@ -11,8 +11,8 @@ from emotion.corpora.splits import TEST
 from emotion.errors import EmotionError
 from emotion.evaluation.compare import Comparison, compare
 from emotion.evaluation.metrics import score
-from emotion.evaluation.report import write_study_report
 from emotion.evaluation.statistics import holm, interval_over_speakers_and_seeds, seed_spread
+from emotion.evaluation.study_page import write_study_page
 from emotion.files import write_table, write_text
 from emotion.runs import Run
 
@@ -20,16 +20,21 @@ Finished = tuple[str, int, int, Run]
 """Row, fold, seed, run."""
 
 
-def write_tables(folder: Path, cells: Sequence[Finished]) -> str:
+def write_tables(folder: Path, cells: Sequence[Finished], *, settings: str) -> str:
     """Write table.csv, table.md and report.html of what is finished; return the table as text."""
     rows = list(dict.fromkeys(cell[0] for cell in cells))
     pooled = {row: _pool([cell for cell in cells if cell[0] == row]) for row in rows}
     table = pd.DataFrame([_describe(row, cells, pooled[row]) for row in rows])
     table = table.join(_against_first(rows, pooled))
     write_table(folder / "table.csv", table)
-    text = as_markdown(table)
+    head, body = for_people(table)
+    text = "\n".join(
+        ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+        + ["| " + " | ".join(row) + " |" for row in body]
+    )
     write_text(folder / "table.md", text + "\n")
-    write_study_report(folder, table)
+    runs = [run.folder.name for _, _, _, run in cells if run.finished]
+    write_study_page(folder, table, head=head, cells=body, settings=settings, runs=runs)
     return text
 
 
@@ -129,45 +134,40 @@ def _against_first(rows: Sequence[str], pooled: dict[str, dict[int, pd.DataFrame
     )
 
 
-def as_markdown(table: pd.DataFrame) -> str:
-    """Return a study's table for people: percent, one row a model."""
-    corpora = [
-        name
-        for name in table
-        if str(name).startswith("uar_") and name not in ("uar_low", "uar_high")
-    ]
-    head = ["", "UAR", "95 % interval", "seeds", "WA", "macro-F1"]
-    head += [str(name).removeprefix("uar_") for name in corpora] if len(corpora) > 1 else []
-    head += [
-        "against the first",
-        "p (Holm)",
-        "verdict",
-        "speakers",
-        "clips",
-        "parameters",
-        "s",
-        "cells",
-    ]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+def for_people(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Return a study's table in percent: headings, and a row of texts a model."""
+    corpora = [str(name) for name in table if str(name).startswith("uar_")]
+    corpora = [name for name in corpora if name not in ("uar_low", "uar_high")]
+    corpora = corpora if len(corpora) > 1 else []
+    counts = ("speakers", "clips", "parameters", "seconds")
+    head = ["model", "UAR", "95 % interval", "seeds", "WA", "macro-F1"]
+    head += [name.removeprefix("uar_") for name in corpora]
+    head += ["against the first", "p (Holm)", "verdict", *counts, "cells"]
+    body = []
     for row in table.to_dict("records"):
-        name = f"{row['row']} **LEAKS**" if row.get("leaks") is True else row["row"]
         seeds = "" if _missing(row.get("seeds")) else f"{int(row['seeds'])}"
         if not _missing(row.get("seed_sd")):
             seeds += f" (± {row['seed_sd']:.1%})"
-        cells = [name, _percent(row.get("uar")), _range(row, "uar", ""), seeds]
-        cells += [_percent(row.get("wa")), _percent(row.get("macro_f1"))]
-        cells += [_percent(row[name]) for name in corpora] if len(corpora) > 1 else []
         difference = _percent(row.get("difference"), sign="+")
         if difference:
             difference += f" ({_range(row, 'difference', '+') or 'no interval'})"
-        p = "" if _missing(row.get("p_holm")) else f"{row['p_holm']:.3f}"
-        cells += [difference, p, row.get("verdict") or ""]
-        cells += [
-            "" if _missing(row.get(k)) else f"{int(row[k]):,}"
-            for k in ("speakers", "clips", "parameters", "seconds")
-        ]
-        lines.append("| " + " | ".join([*cells, row["cells"]]) + " |")
-    return "\n".join(lines)
+        body.append(
+            [
+                f"{row['row']} LEAKS" if row.get("leaks") is True else str(row["row"]),
+                _percent(row.get("uar")),
+                _range(row, "uar", ""),
+                seeds,
+                _percent(row.get("wa")),
+                _percent(row.get("macro_f1")),
+                *(_percent(row[name]) for name in corpora),
+                difference,
+                "" if _missing(row.get("p_holm")) else f"{row['p_holm']:.3f}",
+                str(row.get("verdict") or ""),
+                *("" if _missing(row.get(name)) else f"{int(row[name]):,}" for name in counts),
+                str(row["cells"]),
+            ]
+        )
+    return head, body
 
 
 def _missing(value: Any) -> bool:

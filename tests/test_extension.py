@@ -81,7 +81,7 @@ def test_own_dataset_and_own_model_are_a_file_each(
 
 def test_a_folder_a_class_needs_no_yaml(recordings: Path, tmp_path: Path) -> None:
     for file in recordings.glob("*.wav"):
-        speaker, emotion, _ = file.stem.split("-")
+        emotion = file.stem.split("-")[1]
         (tmp_path / "classes" / emotion).mkdir(parents=True, exist_ok=True)
         file.rename(tmp_path / "classes" / emotion / file.name)
     folder = tmp_path / "run"

@@ -135,14 +135,14 @@ def learning_charts(history: pd.DataFrame, *, best_epoch: int | None) -> Iterato
     """Yield loss and UAR over epochs, those of them that history.csv has."""
     epochs = (history["epoch"] + 1).tolist()
     x = Axis(round_ticks(1, max(epochs), whole=True), "epoch")
-    for figure, title in (("loss", "Loss"), ("uar", "UAR, %"), ("lr", "Learning rate")):
-        columns = {f"train_{figure}": "training", f"val_{figure}": "validation", figure: "rate"}
+    for figure, title in (("loss", "Loss"), ("uar", "UAR, %")):
         lines = [
-            Line(
-                name, epochs, history[column].tolist(), "main" if name == "validation" else "quiet"
+            Line(name, epochs, history[f"{stage}_{figure}"].tolist(), style)
+            for stage, name, style in (
+                ("train", "training", "quiet"),
+                ("val", "validation", "main"),
             )
-            for column, name in columns.items()
-            if column in history and history[column].notna().any()
+            if f"{stage}_{figure}" in history
         ]
         values = [value for line in lines for value in line.y if np.isfinite(value)]
         if not values:
@@ -236,7 +236,7 @@ def confusion_png(counts: npt.NDArray[np.int64], labels: Sequence[str], *, title
     clips = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, clips, out=np.zeros(counts.shape), where=clips > 0)
     side = 1.6 + 0.72 * len(labels)
-    figure = Figure(figsize=(side + 0.4, side), dpi=160, layout="constrained")
+    figure = Figure(figsize=(side + 0.4, side), dpi=130, layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(counts.shape):
@@ -275,7 +275,7 @@ def spectrogram_png(wave: Wave, *, heard_s: float | None) -> bytes:
     opacity = (np.round(ink * (SHADES - 1)) * (255 // (SHADES - 1))).astype(np.uint8).T[::-1]
     picture = np.stack([np.zeros_like(opacity), opacity], axis=-1)  # (BANDS, F, grey and alpha)
     file = BytesIO()
-    Image.fromarray(picture).save(file, "PNG", optimize=True)
+    Image.fromarray(picture).save(file, "PNG")
     return file.getvalue()
 
 

@@ -2,16 +2,14 @@
 
 import math
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from jinja2 import Environment, PackageLoader
 
 from emotion.audio.decode import decode
 from emotion.audio.standardise import resample
@@ -25,6 +23,7 @@ from emotion.evaluation.metrics import (
     risk_coverage,
     softmax,
 )
+from emotion.evaluation.pages import load_page
 from emotion.evaluation.pictures import (
     RATE,
     Chart,
@@ -33,7 +32,6 @@ from emotion.evaluation.pictures import (
     data_uri,
     learning_charts,
     mp3,
-    percent,
     reliability_chart,
     robustness_charts,
     spectrogram_png,
@@ -65,6 +63,7 @@ class Mistake:
 class Judged:
     """The test clips of a run: target and predicted ids, (N,), calibrated probabilities, (N, C)."""
 
+    labels: tuple[str, ...]
     table: pd.DataFrame
     target: npt.NDArray[np.int64]
     predicted: npt.NDArray[np.int64]
@@ -73,15 +72,22 @@ class Judged:
     @classmethod
     def of(cls, run: Run) -> "Judged | None":
         """Return what a run's predictions.csv holds, or None where it has no clip."""
-        if not (run.folder / "predictions.csv").is_file() or not len(run.predictions):
+        table = run.predictions if (run.folder / "predictions.csv").is_file() else pd.DataFrame()
+        if not len(table):
             return None
-        table, ids = run.predictions, {label: place for place, label in enumerate(run.labels)}
+        labels = run.labels
         return cls(
+            labels=labels,
             table=table,
-            target=table["target"].map(ids).to_numpy(dtype=np.int64),
-            predicted=table["predicted"].map(ids).to_numpy(dtype=np.int64),
-            probabilities=table[[f"p_{label}" for label in run.labels]].to_numpy(np.float64),
+            target=np.array([labels.index(name) for name in table["target"]]),
+            predicted=np.array([labels.index(name) for name in table["predicted"]]),
+            probabilities=table[[f"p_{label}" for label in labels]].to_numpy(np.float64),
         )
+
+    @property
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """Clips by true and predicted class, (C, C)."""
+        return confusion_matrix(self.target, self.predicted, n_classes=len(self.labels))
 
 
 def write_report(run: Run) -> None:
@@ -91,27 +97,12 @@ def write_report(run: Run) -> None:
     """
     judged = Judged.of(run)
     if judged is not None:
-        counts = confusion_matrix(judged.target, judged.predicted, n_classes=len(run.labels))
         title = f"{'LEAKS · ' if run.leaks else ''}{len(judged.table):,} test clips"
         with written_whole(run.folder / "confusion.png") as file:
-            file.write(confusion_png(counts, run.labels, title=title))
-    page = _template("report.html").render(**_contents(run, judged))
+            file.write(confusion_png(judged.confusion, judged.labels, title=title))
+    page = load_page("report.html").render(**_contents(run, judged))
     whole = page.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     write_text(run.folder / "report.html", whole)
-
-
-def _template(name: str) -> Any:
-    """Return a page's template, which escapes all that it is given."""
-    pages = Environment(
-        loader=PackageLoader("emotion.evaluation"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    pages.filters["percent"] = percent
-    pages.filters["number"] = partial(percent, unit=False)
-    pages.filters["count"] = "{:,}".format
-    return pages.get_template(name)
 
 
 def _contents(run: Run, judged: Judged | None) -> dict[str, Any]:
@@ -119,8 +110,7 @@ def _contents(run: Run, judged: Judged | None) -> dict[str, Any]:
     config, metrics, environment = run.config, run.metrics, run.environment
     part = TEST if metrics.get(TEST) else VAL
     figures = metrics.get(part) or {}
-    labels = run.labels
-    absent = set(figures.get("absent") or ())
+    labels = tuple(config["dataset.labels"])
     choices = environment.get("choices") or {}
     clips = _read(run, "split.csv")
     corpora = sorted(set(clips["corpus"])) if clips is not None else []
@@ -134,7 +124,7 @@ def _contents(run: Run, judged: Judged | None) -> dict[str, Any]:
         "shortcuts": metrics.get("shortcuts"),
         "ledger": metrics.get("ledger") or _ledger(config, judged),
         "labels": labels,
-        "chance": 1 / max(1, len(labels) - len(absent)),
+        "chance": 1 / max(1, len(labels) - len(figures.get("absent") or ())),
         "model": choices.get("model") or config.get("model.backbone") or _tail(config, "model"),
         "dataset": choices.get("dataset") or ", ".join(corpora) or _tail(config, "dataset"),
         "corpora": corpora,
@@ -143,14 +133,11 @@ def _contents(run: Run, judged: Judged | None) -> dict[str, Any]:
         "split_settings": _scalars(config.get("split") or {}),
         "clips": _clips(clips),
         "skipped": _skipped(run),
-        "confusion": _confusion(judged, labels),
+        "confusion": _confusion(judged),
         "learning": _learning(run),
         "calibration": _calibration(judged, figures),
-        "robustness": list(
-            robustness_charts(
-                run.robustness.get("curves") or {}, clean=figures.get("uar", math.nan)
-            )
-        ),
+        "robustness": _robustness(run),
+        "elsewhere": _elsewhere(run),
         "abstention": _abstention(judged),
         "mistakes": _mistakes(judged, config),
         "heard_s": _heard_s(config),
@@ -161,10 +148,10 @@ def _contents(run: Run, judged: Judged | None) -> dict[str, Any]:
     }
 
 
-def _read(run: Run, name: str, numbers: Sequence[str] = ()) -> pd.DataFrame | None:
+def _read(run: Run, name: str) -> pd.DataFrame | None:
     """Return a table of a run, or None where it has none."""
     path = run.folder / name
-    return read_table(path, dict.fromkeys(numbers, "float64")) if path.is_file() else None
+    return read_table(path) if path.is_file() else None
 
 
 def _tail(config: Config, key: str) -> str:
@@ -213,21 +200,20 @@ def _skipped(run: Run) -> list[tuple[str, int]]:
     return [] if table is None else list(table["reason"].value_counts().items())  # type: ignore[arg-type]
 
 
-def _confusion(judged: Judged | None, labels: Sequence[str]) -> list[list[tuple[int, float]]]:
+def _confusion(judged: Judged | None) -> list[list[tuple[int, float]]]:
     """Return the confusion matrix: of each cell the clips and their share of the row."""
     if judged is None:
         return []
-    counts = confusion_matrix(judged.target, judged.predicted, n_classes=len(labels))
-    return [[(int(n), float(n / max(1, row.sum()))) for n in row] for row in counts]
+    return [[(int(n), float(n / max(1, row.sum()))) for n in row] for row in judged.confusion]
 
 
 def _learning(run: Run) -> list[Chart]:
     """Return how loss and UAR went, epoch by epoch."""
-    names = ("epoch", "train_loss", "val_loss", "train_uar", "val_uar")
-    history = _read(run, "history.csv", names)
+    history = _read(run, "history.csv")
     if history is None or not len(history):
         return []
-    return list(learning_charts(history, best_epoch=run.metrics.get("best_epoch")))
+    numbers = history.apply(pd.to_numeric, errors="coerce")
+    return list(learning_charts(numbers, best_epoch=run.metrics.get("best_epoch")))
 
 
 def _calibration(judged: Judged | None, figures: Mapping[str, Any]) -> list[Chart]:

@@ -16,9 +16,13 @@ def shift_time(image: Tensor, steps: Tensor) -> Tensor:
 def draw_spans(
     batch: int, size: int, *, count: int, max_fraction: float, device: torch.device
 ) -> Tensor:
-    """Return which of `size` places lie in one of `count` random spans: (B, size) bool."""
-    width = torch.rand(batch, count, 1, device=device) * max_fraction * size
-    start = torch.rand(batch, count, 1, device=device) * (size - width)
+    """Return which of `size` places lie in one of `count` random spans: (B, size) bool.
+
+    A span has 0…max_fraction · size whole places.
+    """
+    most = int(max_fraction * size)
+    width = (torch.rand(batch, count, 1, device=device) * (most + 1)).floor()
+    start = (torch.rand(batch, count, 1, device=device) * (size - width + 1)).floor()
     place = torch.arange(size, device=device)
     return ((place >= start) & (place < start + width)).any(dim=1)
 

@@ -5,6 +5,7 @@ Each is stored as int16 over its own range of dB, so that a step is 0.0012 dB at
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from emotion.errors import CacheError
 from emotion.features.spectrogram import LogMel, mask_padding
 from emotion.files import sync_folder, write_text
 from emotion.store import ClipStore
@@ -38,6 +40,9 @@ def open_feature_cache(
         key: what the clips are, such as their cache's key.
         folder: where feature caches lie.
         progress: told the clips done and in all.
+
+    Raises:
+        CacheError: what lies there is damaged.
     """
     settings = {"format": FORMAT, "waves": key, **features.settings}
     name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:20]
@@ -52,9 +57,17 @@ def open_feature_cache(
                 write_text(partial / "about.json", json.dumps(settings, indent=2) + "\n")
                 partial.rename(final)
                 sync_folder(folder)
-    scales = torch.from_numpy(np.fromfile(final / "scales.bin", dtype="float32")).view(-1, 2)
     shape = (1, features.n_mels, features.frames)
     size = features.n_mels * features.frames
+    for part, wanted in (("samples.bin", 2 * size), ("scales.bin", 8)):
+        file = final / part
+        found = file.stat().st_size if file.is_file() else 0
+        if found != wanted * len(waves):
+            raise CacheError(
+                f"cache {final} is damaged: {part} has {found} bytes, not {wanted * len(waves)}. "
+                "Delete that folder, run again."
+            )
+    scales = torch.from_numpy(np.fromfile(final / "scales.bin", dtype="float32")).view(-1, 2)
     return ClipStore(
         file=final / "samples.bin",
         dtype=torch.int16,
@@ -100,3 +113,6 @@ def _compute(
             scales.write(torch.stack([scale, shift], dim=1).numpy().tobytes())
             if progress is not None:
                 progress(start + len(values), len(waves))
+        for file in (samples, scales):
+            file.flush()
+            os.fsync(file.fileno())

@@ -1,0 +1,22 @@
+"""Pages that open anywhere, offline: their templates, which escape all that they are given."""
+
+from functools import partial
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from emotion.evaluation.pictures import percent
+
+
+def load_page(name: str) -> Any:
+    """Return a page's template."""
+    pages = Environment(
+        loader=PackageLoader("emotion.evaluation"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters["percent"] = percent
+    pages.filters["number"] = partial(percent, unit=False)
+    pages.filters["count"] = "{:,}".format
+    return pages.get_template(name)
