@@ -16,7 +16,10 @@ from tests.archive import write_archive, write_clip
 __all__ = ["build_dataset", "write_clip"]
 
 settings.register_profile(
-    "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "tests",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("tests")
 

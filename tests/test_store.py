@@ -6,7 +6,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -45,6 +45,7 @@ def store(clips: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> 
     return write_store(tmp_path_factory.mktemp("store"), clips)
 
 
+@settings(max_examples=30)
 @given(rows=st.lists(st.integers(0, len(LENGTHS) - 1), min_size=1, max_size=9))
 def test_a_gathered_clip_is_its_slice_of_the_file(
     store: ClipStore, clips: list[np.ndarray], rows: list[int]
@@ -56,6 +57,7 @@ def test_a_gathered_clip_is_its_slice_of_the_file(
         np.testing.assert_array_equal(samples[: LENGTHS[row]], clips[row])
 
 
+@settings(max_examples=30)
 @given(rows=st.lists(st.integers(0, 4), min_size=1, max_size=9))
 def test_clips_of_one_shape_come_in_that_shape(
     tmp_path_factory: pytest.TempPathFactory, rows: list[int]

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion.audio.standardise import (
@@ -75,6 +75,7 @@ def test_a_long_clip_is_cut_without_a_trace_of_the_cut() -> None:
     np.testing.assert_allclose(CS334(wave, 48_000), whole[:63_916], atol=1e-6)
 
 
+@settings(max_examples=30)
 @given(rates, rates, st.integers(1, 3_000))
 def test_resampled_length_is_exact(rate: int, to_rate: int, samples: int) -> None:
     wave = resample(np.ones(samples, np.float32), rate, to_rate=to_rate)
@@ -89,6 +90,7 @@ def test_resampling_keeps_a_tone_and_its_time(rate: int) -> None:
     np.testing.assert_allclose(wave[1_000:-1_000], wanted[1_000:-1_000], atol=1e-3)
 
 
+@settings(max_examples=30)
 @given(st.floats(0.01, 3.0), st.integers(0, 9), rates)
 def test_the_cut_of_silence_does_not_depend_on_the_level(gain: float, seed: int, rate: int) -> None:
     sound = voice(0.3, rate, seed=seed)

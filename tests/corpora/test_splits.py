@@ -92,7 +92,7 @@ def said(table: pd.DataFrame) -> set[str]:
 
 
 @pytest.mark.parametrize("protocol", SPEAKER_DISJOINT, ids=repr)
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(table=tables(), seed=st.integers(0, 99))
 def test_speaker_never_crosses_subsets(protocol: Protocol, table: pd.DataFrame, seed: int) -> None:
     split = assign(replace(protocol, seed=seed), table)
@@ -121,7 +121,7 @@ def check_validation(corpus: str, clips: pd.DataFrame, split: Split) -> None:
             assert not said(train) & said(val)
 
 
-@settings(max_examples=10)
+@settings(max_examples=8)
 @given(table=tables(), seed=st.integers(0, 99))
 def test_the_same_seed_gives_the_same_split(table: pd.DataFrame, seed: int) -> None:
     for protocol in (*SPEAKER_DISJOINT, TextSplit(folds=2), RandomSplit()):
@@ -132,7 +132,7 @@ def test_the_same_seed_gives_the_same_split(table: pd.DataFrame, seed: int) -> N
             pd.testing.assert_series_equal(first.subset, again.subset)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(table=tables(), seed=st.integers(0, 99))
 def test_each_corpus_is_divided_as_if_it_were_alone(table: pd.DataFrame, seed: int) -> None:
     together = assign(SpeakerSplit(seed=seed), table)
@@ -149,7 +149,7 @@ def test_another_seed_gives_another_split() -> None:
         assert len(drawn) == 4
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(table=tables(), folds=st.integers(2, 6), seed=st.integers(0, 99))
 def test_the_test_parts_of_all_folds_are_the_whole_corpus_once(
     table: pd.DataFrame, folds: int, seed: int
@@ -178,7 +178,7 @@ def test_leave_one_out_tests_each_speaker_and_each_corpus_once(table: pd.DataFra
         assert {split.folds for split in splits if split} <= {groups.nunique()}
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(table=tables(least=3))
 def test_what_an_error_says_fits_does_fit(table: pd.DataFrame) -> None:
     with pytest.raises(SplitError) as caught:
@@ -227,7 +227,7 @@ def test_random_is_the_reports_90_to_10_and_validation_is_of_the_90() -> None:
     assert counts.to_dict() == {"train": 972, "val": 108, "test": 120}
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(table=tables(), seed=st.integers(0, 99))
 def test_a_text_never_crosses_into_test(table: pd.DataFrame, seed: int) -> None:
     split = assign(TextSplit(folds=2, fold=seed % 2, seed=seed), table)

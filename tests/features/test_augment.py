@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -24,6 +24,7 @@ def runs(covered: Tensor) -> int:
     return longest
 
 
+@settings(max_examples=30)
 @given(st.lists(st.integers(-300, 300), min_size=4, max_size=4))
 def test_shifting_turns_each_clip_round_by_its_own_steps(steps: list[int]) -> None:
     image = images(4)

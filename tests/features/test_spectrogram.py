@@ -85,7 +85,7 @@ def test_silence_is_finite() -> None:
     assert torch.equal(image, torch.full_like(image, -100.0))
 
 
-def test_a_checkpoint_holds_nothing_of_it_and_half_precision_is_possible() -> None:
+def test_a_checkpoint_holds_nothing_of_it() -> None:
     assert LogMel(24_414, 2618, n_mels=128, frames=128).state_dict() == {}
 
 
