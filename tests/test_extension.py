@@ -88,7 +88,7 @@ def test_a_folder_a_class_needs_no_yaml(recordings: Path, tmp_path: Path) -> Non
     own = ["dataset=folder", f"dataset.root={tmp_path}/classes", r"dataset.speaker=S\d+"]
     places = [f"output_root={tmp_path}/outputs", f"hydra.run.dir={folder}"]
     assert run(["train", *own, *places, "trainer.max_epochs=1"]) == 0
-    assert Run(folder).labels == ("ang", "hap", "neu", "sad")
+    assert Run(folder).labels == ("sad", "ang", "hap", "neu")
     one = ["dataset=folder", f"dataset.root={tmp_path}/classes", "trainer.max_epochs=1"]
     assert run(["train", *one, f"output_root={tmp_path}/outputs"]) == 1
     assert run(["train", *one, f"output_root={tmp_path}/outputs", "split=random"]) == 0

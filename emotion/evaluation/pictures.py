@@ -18,8 +18,8 @@ from markupsafe import Markup, escape
 from emotion.audio.decode import Wave
 from emotion.evaluation.metrics import ReliabilityCurve, RiskCoverage
 
-WIDTH, HEIGHT = 360, 236
-LEFT, RIGHT, TOP, BOTTOM = 44, 10, 10, 38
+SIZE, SMALL = (360, 236), (200, 164)
+LEFT, RIGHT, TOP, BOTTOM = 36, 10, 10, 38
 """Of a chart, in its own units, which are about the pixels of a phone."""
 
 SPARSE = 12
@@ -82,11 +82,22 @@ class Chart:
     says: str
     mark: float | None = None
     diagonal: bool = False
+    small: bool = False
+
+    @property
+    def right(self) -> int:
+        """Where the x axis ends."""
+        return (SMALL if self.small else SIZE)[0] - RIGHT
+
+    @property
+    def bottom(self) -> int:
+        """Where the y axis starts."""
+        return (SMALL if self.small else SIZE)[1] - BOTTOM
 
     @property
     def svg(self) -> Markup:
         """The picture, to be put into a page as it is."""
-        size = f'viewBox="0 0 {WIDTH} {HEIGHT}"'
+        size = f'viewBox="0 0 {self.right + RIGHT} {self.bottom + BOTTOM}"'
         parts = [f'<svg class="chart" {size} role="img" aria-label="{escape(self.title)}">']
         parts += self._frame()
         for line in self.lines:
@@ -96,7 +107,7 @@ class Chart:
     def _frame(self) -> list[str]:
         """Return grid, numbers, labels, the diagonal and the mark."""
         out = []
-        right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+        right, bottom = self.right, self.bottom
         for number, value in enumerate(self.y.ticks):
             at = self.y.place(value, bottom, TOP)
             out.append(f'<path class="grid" d="M{LEFT} {at:.1f}H{right}"/>')
@@ -105,7 +116,7 @@ class Chart:
             at = self.x.place(value, LEFT, right)
             edge = not self.x.names and number == len(self.x.ticks) - 1
             out.append(_text(at, bottom + 15, self.x.text(number), "end" if edge else "middle"))
-        out.append(_text((LEFT + right) / 2, HEIGHT - 4, self.x.label, "middle"))
+        out.append(_text((LEFT + right) / 2, bottom + BOTTOM - 4, self.x.label, "middle"))
         if self.diagonal:
             out.append(f'<path class="mark" d="M{LEFT} {bottom}L{right} {TOP}"/>')
         if self.mark is not None:
@@ -116,7 +127,7 @@ class Chart:
     def _draw(self, line: Line) -> list[str]:
         """Return a line and its dots; what is not a finite number is a gap."""
         points = [
-            (self.x.place(x, LEFT, WIDTH - RIGHT), self.y.place(y, HEIGHT - BOTTOM, TOP), size)
+            (self.x.place(x, LEFT, self.right), self.y.place(y, self.bottom, TOP), size)
             for x, y, size in zip(line.x, line.y, line.sizes or [1.0] * len(line.x), strict=True)
             if np.isfinite(x) and np.isfinite(y)
         ]
@@ -165,7 +176,7 @@ def reliability_chart(curve: ReliabilityCurve, *, before: ReliabilityCurve) -> C
     """Return how often a model is right by how sure it is, before and after calibration."""
     sizes = (curve.count / max(1, curve.count.max())).tolist()
     return Chart(
-        title="Reliability: right answers, %",
+        title="Reliability: right, %",
         x=Axis(SHARE, "probability of the answer, %", percent=True),
         y=Axis(SHARE, percent=True),
         lines=[
@@ -182,7 +193,7 @@ def abstention_chart(curve: RiskCoverage) -> Chart:
     """Return how often a model is wrong when it may leave the least sure clips unanswered."""
     half = curve.risk[min(int(np.searchsorted(curve.coverage, 0.5)), len(curve.risk) - 1)]
     return Chart(
-        title="Coverage and risk: wrong answers, %",
+        title="Coverage and risk: wrong, %",
         x=Axis(SHARE, "clips answered, the surest first, %", percent=True),
         y=Axis(SHARE, percent=True),
         lines=[Line("of the answers", curve.coverage.tolist(), curve.risk.tolist(), "miss")],
@@ -209,7 +220,8 @@ def robustness_charts(
                 Line("perturbed", places, [float(point["uar"]) for point in points]),
             ],
             says=f"Lowest at {worst['strength']:g} {unit}: {percent(worst['uar'])}, "
-            f"{100 * (worst['uar'] - clean):+.1f} points.",
+            f"{100 * (worst['uar'] - clean):+.1f} points.".replace("-", "−"),
+            small=True,
         )
 
 

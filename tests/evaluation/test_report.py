@@ -1,0 +1,260 @@
+import base64
+import io
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile as sf
+from PIL import Image
+
+from emotion.evaluation.outcome import Outcome
+from emotion.evaluation.pictures import (
+    RATE,
+    Axis,
+    Chart,
+    Line,
+    mp3,
+    percent,
+    round_ticks,
+    spectrogram_png,
+)
+from emotion.evaluation.report import MISTAKES, write_report
+from emotion.files import write_json, write_table, write_text
+from emotion.runs import Run
+from tests.archive import voice, write_clip
+
+LABELS = ("sad", "angry", "happy")
+SPEAKERS, CLIPS = 4, 9
+AWKWARD = "<b>&x.wav"
+EXTERNAL = re.compile(
+    r"""(?:src|href|action|data)\s*=\s*["']?\s*(?!data:|\#)|url\(|@import""", re.I
+)
+
+CONFIG = """
+seed: 3
+output_root: {root}/outputs
+dataset: {{_target_: emotion.corpora.datasets.corpora_dataset, root: {root}, labels: [sad, angry, happy]}}
+preprocessing: {{sample_rate: 16000, duration_ms: 200, trim_db: null}}
+split: {{_target_: emotion.corpora.splits.SpeakerSplit, seed: 3, test_fraction: 0.2}}
+model: {{_target_: emotion.models.cnn.CNN}}
+"""
+
+MakeRun = Callable[..., Run]
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """Return what writes a run folder with test clips, as a run would leave it."""
+
+    def make(*, tested: bool = True, audio: bool = True, **metrics: Any) -> Run:
+        folder = tmp_path / "run"
+        folder.mkdir()
+        write_text(folder / "config.yaml", CONFIG.format(root=tmp_path))
+        outcome = _outcome()
+        if audio:
+            for number, path in enumerate(outcome.table["path"]):
+                write_clip(tmp_path / path, 0.3, seed=number)
+        part = "test" if tested else "val"
+        write_json(folder / "metrics.json", {part: outcome.figures(1.5), "best_epoch": 1} | metrics)
+        if tested:
+            write_table(folder / "predictions.csv", outcome.predictions(1.5))
+        split = outcome.table[["path", "corpus", "speaker", "emotion"]].assign(subset=part)
+        write_table(folder / "split.csv", split)
+        write_text(folder / "skipped.csv", "path,reason\na.wav,is empty\nb.wav,is empty\n")
+        rows = "0,1.5,1.6,0.4,0.3\n1,1.2,1.4,0.6,0.45\n"
+        write_text(folder / "history.csv", f"epoch,train_loss,val_loss,train_uar,val_uar\n{rows}")
+        described = {"versions": {"torch": "2.11"}, "notes": ["<i>noted</i>"], "parameters": 1234}
+        write_json(folder / "environment.json", described | {"licences": {"made": "CC0"}})
+        write_json(folder / "timing.json", {"fit": 12.5, "clips_per_second": 800.0})
+        return Run(folder)
+
+    return make
+
+
+def _outcome() -> Outcome:
+    """Return test clips of four speakers, some of them taken for another emotion."""
+    rng = np.random.default_rng(0)
+    numbers = range(SPEAKERS * CLIPS)
+    table = pd.DataFrame(
+        {
+            "path": [AWKWARD, *(f"clips/{number}.wav" for number in numbers[1:])],
+            "corpus": "made",
+            "speaker": [f"s{number // CLIPS}" for number in numbers],
+            "sex": [("female", "male")[number // CLIPS % 2] for number in numbers],
+            "emotion": [LABELS[number % 3] for number in numbers],
+        }
+    )
+    logits = rng.normal(size=(len(table), 3)) + np.eye(3)[np.arange(len(table)) % 3]
+    logits[0] = (0.0, 9.0, 0.0)  # the surest mistake
+    return Outcome(table, logits, LABELS)
+
+
+def page_of(run: Run) -> str:
+    write_report(run)
+    return (run.folder / "report.html").read_text(encoding="utf-8")
+
+
+def words_of(page: str) -> str:
+    """Return what a page says, without its tags and with plain spaces."""
+    words: list[str] = []
+    parser = HTMLParser()
+    parser.handle_data = words.append  # type: ignore[method-assign]
+    parser.feed(page)
+    return " ".join(" ".join(words).split())
+
+
+def test_page_shows_the_score_its_interval_and_every_section(make_run: MakeRun) -> None:
+    run = make_run()
+    page, test = page_of(run), run.metrics["test"]
+    words = words_of(page)
+    low, high = (100 * test["interval"][key] for key in ("uar_low", "uar_high"))
+    assert f"{100 * test['uar']:.1f} %" in words
+    assert f"95 % interval {low:.1f} to {high:.1f} % over 4 speakers" in words
+    assert "Article 5(1)(f)" in words
+    assert "Article 50(3)" in words
+    assert "2 files were left out" in words
+    for name in ("confusion", "classes", "mistakes", "learning", "calibration", "protocol", "card"):
+        assert f'id="{name}"' in page
+    assert page.count("<svg") == 4
+    assert "LEAKS" not in words
+
+
+def test_page_and_picture_fetch_nothing(make_run: MakeRun) -> None:
+    page = page_of(make_run())
+    assert not re.search(r"https?://|<script|<link", page, re.I)
+    tags = re.findall(r"<[a-z][^>]*>", page, re.I)
+    assert [tag[:90] for tag in tags if EXTERNAL.search(tag)] == []
+    assert "default-src 'none'" in page
+
+
+def test_leaks_are_marked_on_the_page_its_title_and_its_tables(make_run: MakeRun) -> None:
+    audit = {"leaks": ["speaker made s0 in test and in train"], "remarks": []}
+    page = page_of(make_run(leaks=True, audit=audit))
+    assert '<div class="band" role="alert"><strong>LEAKS</strong>' in page
+    assert re.search(r"<title>LEAKS", page)
+    assert audit["leaks"][0] in page
+    captions = re.findall(r"<caption>.*?</caption>", page, re.S)
+    figures = [caption for caption in captions if "Clips" not in caption or "Rows" in caption]
+    assert len(figures) >= 5
+    assert all("LEAKS" in caption for caption in figures)
+
+
+def test_names_of_files_and_notes_are_escaped(make_run: MakeRun) -> None:
+    page = page_of(make_run())
+    assert AWKWARD not in page
+    assert "&lt;b&gt;&amp;x.wav" in page
+    assert "<i>noted" not in page
+
+
+def test_a_name_that_is_no_utf_8_does_not_break_the_page(make_run: MakeRun) -> None:
+    run = make_run(audio=False)
+    table = run.predictions
+    table.loc[0, "path"] = "caf\udce9.wav"
+    write_table(run.folder / "predictions.csv", table)
+    assert "caf\N{REPLACEMENT CHARACTER}.wav" in page_of(run)
+
+
+def test_untested_run_shows_validation(make_run: MakeRun) -> None:
+    run = make_run(tested=False)
+    words = words_of(page_of(run))
+    assert "Untested. Validation UAR" in words
+    assert "untested: " in words
+    assert not (run.folder / "confusion.png").exists()
+
+
+def test_run_without_figures_has_a_page(tmp_path: Path) -> None:
+    write_text(tmp_path / "config.yaml", CONFIG.format(root=tmp_path))
+    assert "No figures yet" in page_of(Run(tmp_path))
+
+
+def test_mistakes_can_be_heard_and_seen_where_the_clips_are_there(make_run: MakeRun) -> None:
+    page = page_of(make_run())
+    sounds = re.findall(r'<audio[^>]* src="data:audio/mpeg;base64,([^"]+)"', page)
+    wrong = int((_outcome().target != _outcome().predicted).sum())
+    assert len(sounds) == page.count('<img src="data:image/png') == min(MISTAKES, wrong)
+    wave, rate = sf.read(io.BytesIO(base64.b64decode(sounds[0])))
+    assert rate == RATE
+    assert np.abs(wave).max() > 0.5
+    assert page.index("&lt;b&gt;") < page.index("clips/")  # the surest mistake comes first
+
+
+def test_mistakes_without_their_clips_are_named(make_run: MakeRun) -> None:
+    page = page_of(make_run(audio=False))
+    assert "<audio" not in page
+    assert "could not be read" in page
+    assert "&lt;b&gt;&amp;x.wav" in page
+
+
+def test_probes_robustness_and_other_clips_are_shown_if_measured(make_run: MakeRun) -> None:
+    run = make_run(shortcuts={"emotion": 0.99, "chance": 1 / 3, "corpus": None})
+    points = [{"strength": x, "uar": 0.3, "label": f"white noise {x} dB SNR"} for x in (20, 0)]
+    found = {"clean": 0.5, "curves": {"white_noise": points}}
+    write_json(run.folder / "evaluate" / "perturbed" / "robustness.json", found)
+    figures = {"test": _outcome().figures(1.0)}
+    write_json(run.folder / "evaluate" / "elsewhere" / "metrics.json", figures)
+    words = words_of(page_of(run))
+    assert "The probe does as well as the model" in words
+    assert "Lowest at 20 dB SNR: 30.0 %, −20.0 points." in words
+    assert "elsewhere" in words
+
+
+def test_confusion_png_is_a_picture(make_run: MakeRun) -> None:
+    run = make_run()
+    write_report(run)
+    with Image.open(run.folder / "confusion.png") as picture:
+        assert picture.format == "PNG"
+        assert min(picture.size) > 300
+    assert not list(run.folder.glob("*.partial"))
+
+
+def test_the_same_run_has_the_same_page(make_run: MakeRun) -> None:
+    run = make_run()
+    first, picture = page_of(run), (run.folder / "confusion.png").read_bytes()
+    assert page_of(run) == first
+    assert (run.folder / "confusion.png").read_bytes() == picture
+
+
+def test_chart_leaves_gaps_and_escapes_its_words() -> None:
+    chart = Chart(
+        "<t>", Axis([0, 2]), Axis([0, 1]), [Line("a", [0, 1, 2], [0, np.nan, 1])], says=""
+    )
+    assert chart.svg.count("<circle") == 2
+    assert "nan" not in chart.svg
+    assert "<t>" not in chart.svg
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.21, 0.35), (3.0, 3.0), (-2, 700), (1e-4, 1e-3)])
+def test_ticks_span_what_they_are_for(low: float, high: float) -> None:
+    ticks = round_ticks(low, high)
+    assert ticks[0] <= low <= high <= ticks[-1]
+    assert 2 <= len(ticks) <= 8
+
+
+@pytest.mark.parametrize("samples", [1, 100, RATE])
+@pytest.mark.parametrize("level", [0.0, 0.1])
+def test_any_clip_has_a_spectrogram_and_a_sound(samples: int, level: float) -> None:
+    wave = voice(1.0, RATE, level=level)[:samples]
+    with Image.open(io.BytesIO(spectrogram_png(wave, heard_s=0.5))) as picture:
+        assert picture.mode == "LA"
+    assert sf.info(io.BytesIO(mp3(wave))).samplerate == RATE
+
+
+def test_spectrogram_puts_high_tones_on_top_and_pales_what_is_not_heard() -> None:
+    wave = np.sin(2 * np.pi * 7000 * np.arange(RATE) / RATE).astype(np.float32)
+    with Image.open(io.BytesIO(spectrogram_png(wave, heard_s=0.5))) as picture:
+        ink = np.asarray(picture)[..., 1].astype(float)  # (bands, frames)
+    quarter, half = len(ink) // 4, ink.shape[1] // 2
+    assert ink[:quarter].sum() > 10 * ink[quarter:].sum()
+    assert ink[:, 5 : half - 5].max() > 2 * ink[:, half + 5 : -5].max()
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.3541, "35.4 %"), (None, "–"), (float("nan"), "–"), (1, "100.0 %")]
+)
+def test_percent_says_what_is_known(share: float | None, text: str) -> None:
+    assert percent(share).replace("\N{NARROW NO-BREAK SPACE}", " ") == text
