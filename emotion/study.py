@@ -6,6 +6,7 @@ stopped goes on where it was; one that failed is shown, and tried again on reque
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -84,20 +85,18 @@ def plan_cells(config: Config, folder: Path, shared: Sequence[str]) -> list[Cell
     """
     folds = _folds(config, shared)
     cells = []
-    for model in config["study.models"]:
+    for entry in config["study.models"]:
+        model, *own = entry.split()
         for trainer in config["study.trainers"]:
-            row = model if len(config["study.trainers"]) == 1 else f"{model} {trainer}"
+            row = entry if len(config["study.trainers"]) == 1 else f"{entry} {trainer}"
             for fold in folds:
                 for seed in config["study.seeds"]:
-                    name = f"{row.replace(' ', '-')}-fold{fold}-seed{seed}"
+                    name = f"{re.sub(r'[^A-Za-z0-9_.=]+', '-', row)}-fold{fold}-seed{seed}"
                     # The division is the study's: seeds vary the training, never the test clips.
-                    words = [*shared, f"model={model}", f"trainer={trainer}", f"seed={seed}"]
-                    words += [f"split.seed={config['study.split_seed']}"]
+                    words = [*shared, f"model={model}", f"trainer={trainer}", *own]
+                    words += [f"seed={seed}", f"split.seed={config['study.split_seed']}"]
                     words += [f"split.fold={fold}"] if len(folds) > 1 or fold else []
-                    place = [f"hydra.run.dir={folder / 'cells' / name}"]
-                    cells.append(
-                        Cell(folder / "cells" / name, row, fold, seed, tuple(words + place))
-                    )
+                    cells.append(Cell(folder / "cells" / name, row, fold, seed, tuple(words)))
     return cells
 
 
@@ -179,7 +178,7 @@ def run_cell(cell: Cell, threads: int | None) -> None:
             if (cell.folder / "config.yaml").exists():
                 resume(cell.run, [])
             else:
-                with composed("train", [w for w in cell.overrides if "hydra." not in w]) as config:
+                with composed("train", list(cell.overrides)) as config:
                     train(config, cell.folder)
     except EmotionError as err:
         log.error("cell %s failed: %s", cell.folder.name, err)

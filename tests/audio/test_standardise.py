@@ -90,6 +90,11 @@ def test_resampling_keeps_a_tone_and_its_time(rate: int) -> None:
     np.testing.assert_allclose(wave[1_000:-1_000], wanted[1_000:-1_000], atol=1e-3)
 
 
+def test_what_the_new_rate_cannot_hold_is_filtered_out() -> None:
+    tone = np.sin(2 * np.pi * 20_000 * np.arange(48_000) / 48_000).astype(np.float32)
+    assert np.abs(resample(tone, 48_000, to_rate=24_414)[1_000:-1_000]).max() < 1e-4
+
+
 @settings(max_examples=30)
 @given(st.floats(0.01, 3.0), st.integers(0, 9), rates)
 def test_the_cut_of_silence_does_not_depend_on_the_level(gain: float, seed: int, rate: int) -> None:

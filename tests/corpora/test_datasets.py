@@ -79,8 +79,11 @@ def test_a_tables_paths_may_be_relative_to_another_root(recordings: Path, tmp_pa
 
 
 def test_a_table_written_by_a_spreadsheet_is_read(recordings: Path, tmp_path: Path) -> None:
-    (recordings / "clips.csv").write_text("path,emotion\na.wav,froh\n", encoding="utf-8-sig")
-    assert open_table(recordings / "clips.csv", tmp_path).labels == ("froh",)
+    lines = "path,emotion,speaker\na.wav,froh,007\nb.wav,froh,010\n"
+    (recordings / "clips.csv").write_text(lines, encoding="utf-8-sig")
+    index = open_table(recordings / "clips.csv", tmp_path)
+    assert index.labels == ("froh",)
+    assert list(index.table["speaker"]) == ["007", "010"]
 
 
 @pytest.mark.parametrize(

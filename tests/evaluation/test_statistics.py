@@ -64,8 +64,9 @@ def clip_targets(rng, n_speakers, own_mix=False):
     """Return targets, (G · 60,): ten a class, or by a mix of classes that is the speaker's own."""
     if not own_mix:
         return np.tile(TARGET, n_speakers)
-    mixes = rng.dirichlet(np.full(N_CLASSES, 1.5), size=n_speakers)
-    return np.concatenate([rng.choice(N_CLASSES, size=60, p=mix) for mix in mixes])
+    mixes = rng.dirichlet(np.full(N_CLASSES, 1.5), size=(n_speakers, 1))
+    draws = rng.random((n_speakers, 60, 1))
+    return (draws > mixes.cumsum(axis=-1)[..., :-1]).sum(axis=-1).ravel()
 
 
 def predict(rng, logits, target, speaker):
@@ -138,7 +139,7 @@ def test_mean_recall_is_uar():
         ([0, 1], [0, 1], ["a"]),
         ([0, 1], [0], ["a", "b"]),
         ([0.5], [0.0], ["a"]),
-        ([], [], []),
+        (*np.empty((2, 0), dtype=int), []),
     ],
     ids=["no class", "negative", "no speaker", "not predicted", "fractions", "no clips"],
 )
@@ -279,14 +280,14 @@ def percentile_interval(stacks):
     return np.quantile(metrics.uar(stacks), [0.025, 0.975])
 
 
-def clip_bootstrap_interval(confusions, rng, draws=500):
+def clip_bootstrap_interval(confusions, rng, draws=300):
     """Return the interval that takes clips for independent."""
     pooled = confusions.sum(axis=0)
     stacks = rng.multinomial(pooled.sum(), pooled.ravel() / pooled.sum(), size=draws)
     return percentile_interval(stacks.reshape(draws, N_CLASSES, N_CLASSES))
 
 
-def percentile_speaker_bootstrap(confusions, rng, draws=500):
+def percentile_speaker_bootstrap(confusions, rng, draws=300):
     """Return the interval that resamples speakers."""
     n_speakers = len(confusions)
     times = rng.multinomial(n_speakers, np.full(n_speakers, 1 / n_speakers), size=draws)
@@ -305,7 +306,7 @@ def percentile_speaker_bootstrap(confusions, rng, draws=500):
 def test_bootstraps_promise_too_much(method, n_speakers, at_most):
     rng = np.random.default_rng(0)
     held = []
-    for _ in range(300):
+    for _ in range(200):
         confusions = speaker_confusions(*one_system(rng, n_speakers), n_classes=N_CLASSES)
         low, high = method(confusions, rng)
         held.append(low <= 0.65 <= high)
@@ -444,11 +445,14 @@ def test_smallest_detectable_difference_is_its_formula():
 @pytest.mark.slow
 @pytest.mark.parametrize("n_speakers", [8, 20])
 def test_smallest_detectable_difference_is_found_four_times_in_five(n_speakers):
-    rng = np.random.default_rng(0)
-    ties = (difference(*two_systems(rng, n_speakers)) for _ in range(500))
+    rng = np.random.default_rng(0)  # about a UAR of .5, where variance changes least with the gain
+    ties = (difference(*two_systems(rng, n_speakers, uar=0.5)) for _ in range(500))
     gain = np.sqrt(np.mean([smallest_detectable_difference(tie) ** 2 for tie in ties]))
-    found = [difference(*two_systems(rng, n_speakers, gain=gain)).high < 0 for _ in range(1000)]
-    assert np.mean(found) == pytest.approx(0.8, abs=0.06)
+    found = [
+        difference(*two_systems(rng, n_speakers, uar=0.5 - gain / 2, gain=gain)).high < 0
+        for _ in range(1000)
+    ]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.05)
 
 
 @pytest.mark.parametrize("statistic", [mean_recall, metrics.macro_f1], ids=["uar", "macro_f1"])
@@ -531,8 +535,16 @@ def test_holm_by_hand():
     np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
 
 
-@settings(max_examples=15, deadline=None)  # multipletests collects garbage at every call
-@given(st.lists(st.one_of(st.floats(0, 1), st.just(np.nan)), max_size=8))
+@pytest.mark.parametrize(  # few, as multipletests collects garbage at every call
+    "p_values",
+    [
+        [],
+        [np.nan],
+        [0.02, np.nan, 0.02, 0.9, np.nan, 1.0, 0.0],
+        np.random.default_rng(0).beta(0.5, 3, size=12),
+    ],
+    ids=["none", "nan", "ties", "twelve"],
+)
 def test_holm_is_its_closed_form_and_passes_over_nan(p_values):
     adjusted = holm(p_values)
     p = np.array(p_values, dtype=float)

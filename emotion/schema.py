@@ -1,0 +1,97 @@
+"""The keys of `emotion train` and `emotion study` and their types, which Hydra checks."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass
+class RecipeSchema:
+    """What the report asks for with a model: each file of conf/model/ sets its own."""
+
+    max_epochs: int = 50
+    batch_size: int = 64
+
+
+@dataclass
+class LoaderSchema:
+    """How batches are made: see conf/train.yaml."""
+
+    batch_size: int = MISSING
+    num_workers: int = 0
+    place: str = "auto"
+    features: str = "auto"
+
+
+@dataclass
+class EarlyStoppingSchema:
+    """What decides on the best epoch and on the end."""
+
+    monitor: str = "val/uar"
+    mode: str = "max"
+    patience: int = 5
+
+
+@dataclass
+class TrainerSchema:
+    """How a model is fitted: see conf/trainer/."""
+
+    max_epochs: int = MISSING
+    accelerator: str = "auto"
+    devices: Any = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    gradient_clip: float | None = None
+    overfit_batches: float = 0.0
+    fast_dev_run: bool = False
+    detect_anomaly: bool = False
+    class_weights: bool = False
+    label_smoothing: float = 0.0
+    early_stopping: EarlyStoppingSchema = field(default_factory=EarlyStoppingSchema)
+    optimizer: Any = MISSING
+    schedule: Any = None
+
+
+@dataclass
+class TrainSchema:
+    """The keys of `emotion train`; the groups check their own."""
+
+    seed: int = 0
+    data_root: str = MISSING
+    output_root: str = MISSING
+    cache_dir: str = MISSING
+    resume: str | None = None
+    init_from: str | None = None
+    debug: bool = False
+    recipe: RecipeSchema = field(default_factory=RecipeSchema)
+    dataset: Any = MISSING
+    preprocessing: Any = MISSING
+    split: Any = MISSING
+    model: Any = MISSING
+    logger: Any = MISSING
+    loader: LoaderSchema = field(default_factory=LoaderSchema)
+    trainer: TrainerSchema = field(default_factory=TrainerSchema)
+
+
+@dataclass
+class GridSchema:
+    """What a study varies: see conf/study.yaml."""
+
+    models: list[str] = field(default_factory=lambda: ["cnn"])
+    trainers: list[str] = field(default_factory=lambda: ["half_cycle"])
+    folds: Any = "all"
+    seeds: list[int] = field(default_factory=lambda: [0])
+    split_seed: int = 0
+    jobs: int = 1
+    threads: int | None = None
+    retry: bool = False
+
+
+@dataclass
+class StudySchema(TrainSchema):
+    """The keys of `emotion study`: a run's, and what the runs differ in."""
+
+    name: str = "study"
+    study: GridSchema = field(default_factory=GridSchema)
