@@ -103,15 +103,22 @@ class EpochLines(Callback):
 
 
 class History(Callback):
-    """Writes history.csv, a row an epoch; a resumed run goes on behind the epochs that it keeps."""
+    """Writes history.csv, a row an epoch; a resumed run goes on behind the epochs that it keeps.
+
+    `lr` is the rate of the epoch's first step.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self.rate = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         row = {
             "epoch": float(trainer.current_epoch),
-            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "lr": self.rate,
         }
         row |= {
             name: float(trainer.callback_metrics[f"{stage}/{figure}"])

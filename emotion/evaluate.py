@@ -70,6 +70,8 @@ def judge_run(run: Run, config: Config) -> str:
     figures = outcome.figures(temperature)
     write_table(folder / "predictions.csv", outcome.predictions(temperature))
     write_json(folder / "metrics.json", {TEST: figures, "leaks": run.metrics.get("leaks", False)})
+    if run.finished:
+        write_report(run)
     return f"{_headline(name, figures, looks, leaks=name == OWN and run.leaks)}\nin {folder}"
 
 

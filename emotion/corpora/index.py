@@ -154,12 +154,14 @@ def found_labels(emotions: Iterable[str]) -> tuple[str, ...]:
 
 
 def summarise_skipped(skipped: pd.DataFrame) -> list[str]:
-    """Return one line a kind of reason, with its count and, where they are few, the files."""
+    """Return one line a reason, with how many files it concerns and one of them."""
     lines = []
     for reason, count in Counter(skipped["reason"]).most_common():
         paths = skipped["path"][skipped["reason"] == reason]
-        named = f": {', '.join(paths)}" if count <= 3 else f", such as {paths.iloc[0]}"
-        lines.append(f"{count} left out, {reason}{named}")
+        if count == 1:
+            lines.append(f"left out: {paths.iloc[0]} {reason}")
+        else:
+            lines.append(f"left out: {count} files, each {reason}, such as {paths.iloc[0]}")
     return lines
 
 

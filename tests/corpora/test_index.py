@@ -230,6 +230,6 @@ def test_what_is_left_out_is_told_by_reason_with_the_files_where_they_are_few() 
         [("a", "is silent"), *((f"b{n}", "is song") for n in range(4))], columns=["path", "reason"]
     )
     assert summarise_skipped(skipped) == [
-        "4 left out, is song, such as b0",
-        "1 left out, is silent: a",
+        "left out: 4 files, each is song, such as b0",
+        "left out: a is silent",
     ]
