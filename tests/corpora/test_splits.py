@@ -30,7 +30,7 @@ EMOTIONS = ("sad", "angry", "disgust", "fear", "happy", "neutral")
 COLUMNS = ["path", "corpus", "speaker", "sex", "emotion", "text"]
 SPEAKER_DISJOINT: list[Protocol] = [
     SpeakerSplit(),
-    SpeakerSplit(test_fraction=0.5, val_fraction=0.6),
+    SpeakerSplit(test_fraction=0.9, val_fraction=0.9),
     AllSplit(),
     KFold(folds=2, fold=1),
     KFold(folds=5, fold=3),

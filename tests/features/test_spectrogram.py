@@ -43,11 +43,14 @@ def test_the_hop_is_the_largest_that_gives_enough_frames(length: int, frames: in
     assert 1 + length // hop >= frames > 1 + length // (hop + 1)
 
 
-@pytest.mark.parametrize(("rate", "frames"), [(16_000, 299), (16_000, 224), (24_414, 128)])
-def test_it_is_torchaudios_cropped_evenly(rate: int, frames: int) -> None:
-    features = LogMel(rate, 2618, n_mels=128, frames=frames)
+@pytest.mark.parametrize(
+    ("rate", "duration_ms", "frames"),
+    [(16_000, 2618, 299), (24_414, 2618, 128), (8_000, 500, 299)],
+)
+def test_it_is_torchaudios_cropped_evenly(rate: int, duration_ms: int, frames: int) -> None:
+    features = LogMel(rate, duration_ms, n_mels=128, frames=frames)
     waves = voices(2.618, 2.5, 2.0, rate=rate)
-    waves = fit_waves(waves, samples_of(2618, rate))
+    waves = fit_waves(waves, samples_of(duration_ms, rate))
     mel = AT.MelSpectrogram(rate, n_fft=2048, hop_length=features.hop, n_mels=128)
     to_db = AT.AmplitudeToDB(top_db=80)
     for wave, image in zip(waves, features(waves), strict=True):

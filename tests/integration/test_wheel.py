@@ -37,7 +37,8 @@ def emotion(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = next(path for path in sys.path if path.endswith("site-packages"))
     (site / "packages_of_the_tests.pth").write_text(f"{here}\n")
     command = folder / "venv" / "bin" / "emotion"
-    command.write_text(f"#!{python}\nfrom emotion.cli import main\nmain()\n")
+    script = "from emotion.cli import main\nif __name__ == '__main__':\n    main()\n"
+    command.write_text(f"#!{python}\n{script}")
     command.chmod(0o755)
     return command
 
