@@ -289,3 +289,17 @@ def test_latest_is_the_newest_run(base: list[str], tmp_path: Path) -> None:
 def test_synthetic_voices_are_neither_trivial_nor_hopeless(tmp_path: Path, seed: int) -> None:
     assert run(["train", f"output_root={tmp_path}", f"seed={seed}"]) == 0
     assert 0.5 <= find_run("latest", tmp_path).metrics["test"]["uar"] <= 0.9
+
+
+@pytest.mark.slow
+def test_permuted_labels_teach_nothing(tmp_path: Path) -> None:
+    words = ["train", f"output_root={tmp_path}", "logger=csv"]
+    assert run([*words, "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}/one"]) == 0
+    one = Run(tmp_path / "one")
+    table = one.split.drop(columns="subset")
+    shuffled = np.random.default_rng(0).permutation(table["emotion"])
+    table.assign(emotion=shuffled).to_csv(tmp_path / "permuted.csv", index=False)
+    own = ["dataset=csv", f"dataset.path={tmp_path}/permuted.csv"]
+    root = f"dataset.root={one.config['dataset.root']}"
+    assert run([*words, *own, root, f"hydra.run.dir={tmp_path}/permuted"]) == 0
+    assert Run(tmp_path / "permuted").metrics["test"]["uar"] == pytest.approx(1 / 6, abs=0.08)

@@ -69,8 +69,10 @@ def build_index(dataset: Dataset, folder: Path) -> Index:
     Raises:
         CorpusError: a corpus is missing, or nothing in it can be used.
     """
-    if dataset.generate is not None:
-        dataset.generate(dataset.root)
+    if dataset.generate is not None and not dataset.root.is_dir():
+        dataset.root.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(dataset.root.with_name(f"{dataset.root.name}.lock")):
+            dataset.generate(dataset.root)
     rows: list[dict[str, object]] = []
     skipped: list[tuple[str, str]] = []
     notes: list[str] = []

@@ -4,15 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
 from emotion.audio import cache as caches
-from emotion.audio.cache import Cache, dequantise, open_cache, quantise
+from emotion.audio.cache import Cache, open_cache
 from emotion.audio.decode import Wave, decode
 from emotion.audio.measure import measure
 from emotion.audio.standardise import Standardiser
@@ -200,6 +196,7 @@ def test_two_processes_at_once_make_one_build(root: Path) -> None:
     assert first == second
 
 
+@pytest.mark.slow
 def test_many_processes_build_what_one_does(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = open_of(root)
     monkeypatch.setattr(caches, "PART_CLIPS", 3)
@@ -258,21 +255,3 @@ def test_a_cache_of_no_readable_clip_is_an_error_that_names_one(tmp_path: Path) 
     with pytest.raises(CacheError, match=r"none of the clips.*a\.wav is not readable audio"):
         open_of(tmp_path)
     assert not list((tmp_path / "cache").glob("*.partial")), "nothing half-made is left"
-
-
-waves = arrays.arrays(
-    np.float32, st.integers(1, 50), elements=st.floats(-4, 4, width=32, allow_subnormal=False)
-)
-
-
-@given(waves)
-def test_int16_storage_errs_by_half_a_step_of_the_clips_peak(wave: npt.NDArray[np.float32]) -> None:
-    samples, scale = quantise(wave, "int16")
-    step = np.abs(wave).max() / 32_767
-    assert samples.dtype == np.int16
-    assert np.abs(dequantise(samples, scale) - wave).max() <= 0.502 * step
-
-
-def test_a_silent_clip_stays_silent() -> None:
-    samples, scale = quantise(np.zeros(9, np.float32), "int16")
-    assert not dequantise(samples, scale).any()

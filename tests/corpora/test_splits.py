@@ -30,7 +30,7 @@ EMOTIONS = ("sad", "angry", "disgust", "fear", "happy", "neutral")
 COLUMNS = ["path", "corpus", "speaker", "sex", "emotion", "text"]
 SPEAKER_DISJOINT: list[Protocol] = [
     SpeakerSplit(),
-    SpeakerSplit(test_fraction=0.9, val_fraction=0.9),
+    AllSplit(val_fraction=0.9),
     AllSplit(),
     KFold(folds=2, fold=1),
     KFold(folds=5, fold=3),
@@ -211,9 +211,10 @@ def test_speakers_are_drawn_evenly_by_sex_from_every_corpus() -> None:
             assert sexes.groupby("speaker")["sex"].first().eq("f").sum() == women
 
 
-def test_of_two_speakers_one_trains_and_validation_is_cut_by_text() -> None:
+@pytest.mark.parametrize("test_fraction", [0.2, 0.9])
+def test_of_two_speakers_one_trains_and_validation_is_cut_by_text(test_fraction: float) -> None:
     table = table_of({"tess": ["OAF", "YAF"]}, texts=20)
-    split = SpeakerSplit().assign(table)
+    split = SpeakerSplit(test_fraction=test_fraction).assign(table)
     assert len(names_in(table, split, "test", "tess")) == 1
     assert names_in(table, split, "val", "tess") == names_in(table, split, "train", "tess")
     assert split.notes == ("tess: fewer than 4 training speakers, validation is cut by text",)
