@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from emotion.cli import overrides, quote_paths
 from emotion.config import composed, load_config
 from emotion.errors import ConfigError
+from emotion.words import overrides, quote_paths
 
 CONF = Path(__file__).parent.parent / "conf"
 COMMANDS = sorted(path.stem for path in CONF.glob("*.yaml"))
