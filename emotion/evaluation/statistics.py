@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy.special import expit, logit, stdtrit
 
 from emotion.errors import ConfigError
+from emotion.evaluation.metrics import uar
 
 Array = npt.NDArray[np.float64]
 Counts = npt.NDArray[Any]
@@ -46,13 +47,6 @@ class Interval:
     standard_error: float | None = None
 
 
-def mean_recall(confusions: Counts) -> Array:
-    """Return `metrics.uar`, (…, C, C) -> (…); here too, as neither module imports the other."""
-    clips = confusions.sum(axis=-1)
-    recall = np.diagonal(confusions, axis1=-2, axis2=-1) / np.maximum(clips, 1)
-    return np.asarray(recall.sum(axis=-1) / np.maximum((clips > 0).sum(axis=-1), 1))
-
-
 def speaker_confusions(
     target: Column, predicted: Column, speaker: Column, *, n_classes: int
 ) -> Counts:
@@ -81,7 +75,7 @@ def speaker_interval(
     speaker: Column,
     *,
     n_classes: int,
-    statistic: Statistic = mean_recall,
+    statistic: Statistic = uar,
     level: float = 0.95,
 ) -> Interval:
     """Return a statistic that lies in [0, 1] and its interval over speakers, from (N,) columns.
@@ -103,7 +97,7 @@ def interval_over_speakers_and_seeds(
     speaker: Column,
     *,
     n_classes: int,
-    statistic: Statistic = mean_recall,
+    statistic: Statistic = uar,
     level: float = 0.95,
 ) -> Interval:
     """Return the mean over S seeds of a statistic, and its interval over speakers and seeds.
@@ -152,7 +146,7 @@ def paired_difference(
     predicted_b: Column,
     speaker: Column,
     n_classes: int,
-    statistic: Statistic = mean_recall,
+    statistic: Statistic = uar,
     level: float = 0.95,
 ) -> Interval:
     """Return statistic(a) - statistic(b) of two systems on the same N clips, over speakers.
@@ -194,7 +188,7 @@ def smallest_detectable_difference(
 
 
 def sign_flip_test(
-    confusions_a: Counts, confusions_b: Counts, *, statistic: Statistic = mean_recall, seed: int = 0
+    confusions_a: Counts, confusions_b: Counts, *, statistic: Statistic = uar, seed: int = 0
 ) -> float:
     """Return the two-sided p of two systems being exchangeable, from two (G, C, C) of one test set.
 
