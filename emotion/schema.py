@@ -79,7 +79,7 @@ class TrainSchema:
 class GridSchema:
     """What a study varies: see conf/study.yaml."""
 
-    protocols: dict[str, str] = field(default_factory=dict)
+    protocols: Any = None
     models: list[str] = field(default_factory=lambda: ["cnn"])
     trainers: list[str] = field(default_factory=lambda: ["half_cycle"])
     folds: Any = "all"

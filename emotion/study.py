@@ -87,7 +87,7 @@ def plan_study(config: Config, folder: Path, shared: Sequence[str]) -> tuple[lis
     Raises:
         EmotionError: no protocol can be run; the first one's reason.
     """
-    protocols = dict(config["study.protocols"]) or {"": ""}
+    protocols = dict(config["study.protocols"] or {}) or {"": ""}
     cells: list[Cell] = []
     reasons: list[EmotionError] = []
     left_out = []
@@ -136,11 +136,10 @@ def _folds(config: Config, shared: Sequence[str]) -> list[int]:
 
     with composed("train", [word for word in shared if not word.startswith("-")]) as cell:
         dataset, standardiser = cell.build("dataset"), cell.build("preprocessing")
-        has_folds = cell.get("split.fold") is not None
-        wanted = config["study.folds"]
-        if not has_folds:
-            return [0]
         index, _ = open_clips(dataset, standardiser, cache_dir=Path(cell["cache_dir"]))
+        wanted = config["study.folds"]
+        if cell.get("split.fold") is None:
+            return [0]
         seed = {"split.seed": config["study.split_seed"]}
         protocol: Protocol = cell.replaced({**seed, "split.fold": 0}).build("split")
         count = protocol.assign(index.table).folds
@@ -167,7 +166,7 @@ def _check_same(folder: Path, config: Config, shared: Sequence[str]) -> None:
     settings = {
         "overrides": sorted(shared),
         "split_seed": config["study.split_seed"],
-        "protocols": dict(config["study.protocols"]),
+        "protocols": dict(config["study.protocols"] or {}),
     }
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))

@@ -47,7 +47,7 @@ def write_tables(
         parts.append(part.assign(protocol=protocol) if protocol else part)
     table = pd.concat([part.astype(object) for part in parts], ignore_index=True).infer_objects()
     if recorded is not None:
-        table = beside_recorded(table, read_table(recorded, dict.fromkeys(FIGURES, "float64")))
+        table = beside_recorded(table, read_table(recorded))
     write_table(folder / "table.csv", table)
     head, body = for_people(table)
     text = "\n".join(
@@ -75,7 +75,8 @@ def beside_recorded(table: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame
     """
     keys = [name for name in ("protocol", "row") if name in table and name in recorded]
     table = table.reindex(columns=list(dict.fromkeys([*table, *FIGURES])))
-    before = recorded[[*keys, *FIGURES]].rename(columns={name: f"{name}_was" for name in FIGURES})
+    figures = recorded[list(FIGURES)].apply(pd.to_numeric)  # none is written as an empty text
+    before = recorded[keys].join(figures).rename(columns={name: f"{name}_was" for name in FIGURES})
     both = table.merge(before, on=keys, how="left")
     inside = both["uar_was"].between(both["uar_low"], both["uar_high"])
     inside |= both["uar"].between(both["uar_low_was"], both["uar_high_was"])

@@ -89,12 +89,14 @@ def test_other_settings_want_another_name(whole: Path) -> None:
 
 
 def test_protocols_stand_in_one_table_beside_the_recorded_one(tmp_path: Path) -> None:
+    few = " ".join(TINY[:2])
     protocols = {
-        "folds": "split=kfold split.folds=3",
-        "leaking": "split=random",
+        "folds": f"split=kfold split.folds=3 {few}",
+        "leaking": f"split=random {few}",
         "absent": "dataset=ravdess data_root=/nowhere",
     }
-    words = ["name=many", f"study.protocols={protocols}", "study.folds=[0]", *TINY]
+    told = ",".join(f"{name}: '{overrides}'" for name, overrides in protocols.items())
+    words = ["name=many", f"study.protocols={{{told}}}", "study.folds=[0]", TINY[2]]
     command = [sys.executable, "-m", "emotion", "study", *words, f"output_root={tmp_path}"]
     first = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert first.returncode == 0, first.stderr
