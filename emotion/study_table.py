@@ -199,7 +199,7 @@ def _against_first(rows: Sequence[str], pooled: dict[str, dict[int, pd.DataFrame
 
 
 def for_people(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Return a study's table in percent: headings, and a row of texts a model."""
+    """Return a study's table in percent: headings, and a row of texts a model; no empty column."""
     corpora = [str(name) for name in table if str(name).startswith("uar_")]
     corpora = [name for name in corpora if name not in FIGURES]
     corpora = corpora if len(corpora) > 1 else []
@@ -235,7 +235,8 @@ def for_people(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         if "recorded" in table:
             cells += [_percent(row["recorded_uar"]), str(row["recorded"])]
         body.append(cells)
-    return head, body
+    said = [place for place, _ in enumerate(head) if any(row[place] for row in body)]
+    return [head[place] for place in said], [[row[place] for place in said] for row in body]
 
 
 def _missing(value: Any) -> bool:
