@@ -26,7 +26,6 @@ def prepared(some: Clips, jobs: int) -> float:
         return command(
             "prepare",
             *some.words,
-            "dataset.labels=null",
             f"cache_dir={folder}",
             f"output_root={folder}",
             jobs=jobs,
