@@ -110,7 +110,7 @@ class Clips:
 
 
 def clips(chosen: Options, count: int | None = None) -> Clips:
-    """Return a number of real or synthetic clips, read once so that the disk has them at hand."""
+    """Return so many real or synthetic clips, or all, read once so that they are at hand."""
     wanted = count or chosen.clips
     words = [f"dataset={chosen.dataset}", f"data_root={chosen.data_root}"]
     if not chosen.data_root:
@@ -119,8 +119,9 @@ def clips(chosen: Options, count: int | None = None) -> Clips:
     with composed("prepare", [*words, f"cache_dir={SCRATCH / 'corpora'}"]) as config:
         index = build_index(config.build("dataset"), SCRATCH / "corpora" / "index")
     table = index.table[["path", "emotion", "speaker"]]
-    if len(table) < wanted:
-        raise SystemExit(f"clips={wanted}: there are only {len(table):,}.")
+    wanted = min(wanted, len(table))
+    if count is None:
+        chosen.clips = wanted
     table = table.iloc[[place * len(table) // wanted for place in range(wanted)]]
     file = SCRATCH / f"{chosen.dataset if chosen.data_root else 'synthetic'}-{wanted}.csv"
     table.to_csv(file, index=False)
