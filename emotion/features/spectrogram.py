@@ -91,6 +91,13 @@ class LogMel(nn.Module):
 
     def forward(self, wave: Tensor) -> Tensor:
         """Return decibels: (B, T) -> (B, 1, M, F)."""
+        if wave.device.type != "cpu":
+            return self._decibels(wave)
+        # A clip's spectrum, a megabyte or two, stays in a core's cache; that of a batch does not.
+        some = torch.get_num_threads()
+        return torch.cat([self._decibels(part) for part in torch.split(wave, some)])
+
+    def _decibels(self, wave: Tensor) -> Tensor:
         wave = fit_waves(wave, self.samples)
         spectrum = torch.stft(
             wave, self.n_fft, self.hop, window=self.window, center=True, return_complex=True
