@@ -47,7 +47,7 @@ class Options:
 
     Args:
         data_root: the folder of the real corpora; empty for synthetic voices.
-        clips: how many; those of a corpus are drawn evenly.
+        clips: how many; drawn from a corpus with a fixed seed.
         repeats: how often every case is timed, all cases in turn.
         epochs: of a run that is timed by the epoch; the first does not count.
         dataset: of the real corpora.
@@ -122,7 +122,8 @@ def clips(chosen: Options, count: int | None = None) -> Clips:
     wanted = min(wanted, len(table))
     if count is None:
         chosen.clips = wanted
-    table = table.iloc[[place * len(table) // wanted for place in range(wanted)]]
+    drawn = np.random.default_rng(0).choice(len(table), wanted, replace=False)
+    table = table.iloc[np.sort(drawn)]
     file = SCRATCH / f"{chosen.dataset if chosen.data_root else 'synthetic'}-{wanted}.csv"
     table.to_csv(file, index=False)
     found = Clips(file, index.root.resolve(), wanted)

@@ -57,7 +57,7 @@ def main() -> None:
     some = clips(chosen)
     with scratch_folder() as folder:
         cache = folder / "cache"
-        _, subsets = run_program(some, cache, "cnn", 1)
+        _, subsets = run_program(some, cache, "cnn", 2)
         words = train_words(some, cache, folder, "cnn", chosen.epochs)[1:]
 
         def default() -> float:
