@@ -31,9 +31,10 @@ class Stored(NamedTuple):
     def values(self) -> Tensor:
         """Return the values, (B, …) float32."""
         shape = (-1, *(1,) * (self.samples.ndim - 1))
-        return torch.addcmul(
-            self.shift.view(shape), self.samples.to(torch.float32), self.scale.view(shape)
-        )
+        values = self.samples.to(torch.float32)
+        if values is self.samples:  # what is stored stays as it is
+            values = values.clone()
+        return values.mul_(self.scale.view(shape)).add_(self.shift.view(shape))
 
 
 @dataclass

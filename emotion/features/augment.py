@@ -68,7 +68,9 @@ class Mask(nn.Module):
             device=image.device,
         )
         covered = spans[:, None, :, None] if self.dim == -2 else spans[:, None, None, :]
-        return torch.where(covered, image.mean(dim=(-2, -1), keepdim=True), image)
+        mean = image.mean(dim=(-2, -1), keepdim=True)
+        # torch.where takes three times as long on a CPU.
+        return torch.addcmul(image, covered.to(image.dtype), mean - image)
 
 
 class Augment(nn.Module):
