@@ -15,7 +15,7 @@ from emotion.batch import Batch
 from emotion.errors import ConfigError, ModelError
 from emotion.evaluation.metrics import accuracy, macro_f1, uar
 from emotion.features.augment import Augment
-from emotion.features.spectrogram import LogMel
+from emotion.features.interface import Features
 
 STAGES = ("train", "val", "test")
 
@@ -51,7 +51,7 @@ class EmotionClassifier(L.LightningModule):
         self,
         *,
         labels: Sequence[str],
-        features: LogMel,
+        features: Features,
         augment: Augment | None = None,
         normalise: Literal["train", "clip"] = "train",
         optimizer: Callable[..., Optimizer] | None = None,
