@@ -1,6 +1,7 @@
 """Features computed once: a second cache, derived from the waveforms, for training on a CPU.
 
-A spectrogram is stored as int16 over its own range of dB, so that a step is 0.0012 dB at a range of 80.
+A picture is stored as int16 over its own range, so that a step is 0.0012 dB at a range of 80 dB;
+where it must be exact, as float32.
 """
 
 import hashlib

@@ -1,6 +1,7 @@
 """What the layers of a speech encoder make of a clip, averaged over its time."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchaudio
@@ -53,11 +54,12 @@ class EncoderLayers(Features):
         self.normalise_wave = normalise_wave
         self.trainable = trainable
         self.cacheable = not trainable
-        encoder = self.network.encoder
-        self.n_mels = len(encoder.transformer.layers)  # type: ignore[union-attr,arg-type]
-        self.frames = 2 * encoder.feature_projection.projection.out_features  # type: ignore[union-attr,operator]
+        encoder: Any = network.encoder
+        self.n_mels = len(encoder.transformer.layers)
+        self.frames = 2 * encoder.feature_projection.projection.out_features
         self.network.requires_grad_(trainable)
-        self.network.feature_extractor.requires_grad_(False)  # type: ignore[operator,union-attr]
+        front: Any = network.feature_extractor
+        front.requires_grad_(False)
 
     @property
     def settings(self) -> dict[str, object]:

@@ -14,6 +14,7 @@ class Features(nn.Module):
         samples: what every clip is cut or padded to; None where a clip keeps its length.
         n_mels: rows of a picture (M).
         frames: its columns (F).
+        range_db: what they span, where they are decibels.
         exact: a cache keeps its values as float32, not rounded to int16 over a clip's range.
         cacheable: the same clip always gives the same picture, so that it can be computed once.
     """
@@ -22,6 +23,7 @@ class Features(nn.Module):
     samples: int | None = None
     n_mels: int
     frames: int
+    range_db: float = 80.0
     exact: ClassVar[bool] = False
     cacheable: bool = True
 

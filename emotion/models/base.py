@@ -1,7 +1,7 @@
 """What every architecture shares: from waves to logits, the loss, the figures, the optimizer."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 import lightning as L  # noqa: N812 - Lightning's own abbreviation
 import torch
@@ -41,6 +41,8 @@ class EmotionClassifier(L.LightningModule):
         label_smoothing: share of the target that is spread over all classes, in training.
     """
 
+    normalisations: ClassVar[tuple[str, ...]] = ("train", "clip")
+
     head: nn.Module
     mean: Tensor
     deviation: Tensor
@@ -53,14 +55,16 @@ class EmotionClassifier(L.LightningModule):
         labels: Sequence[str],
         features: Features,
         augment: Augment | None = None,
-        normalise: Literal["train", "clip"] = "train",
+        normalise: str = "train",
         optimizer: Callable[..., Optimizer] | None = None,
         schedule: Schedule | None = None,
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        if normalise not in ("train", "clip"):
-            raise ConfigError(f"model.normalise={normalise!r}: choose train or clip.")
+        if normalise not in self.normalisations:
+            raise ConfigError(
+                f"model.normalise={normalise!r}: choose {' or '.join(self.normalisations)}."
+            )
         if not 0 <= label_smoothing < 1:
             raise ConfigError(
                 f"trainer.label_smoothing={label_smoothing} must be at least 0, under 1."
@@ -82,11 +86,16 @@ class EmotionClassifier(L.LightningModule):
 
     # --- from waves to logits --------------------------------------------------------------------
 
-    def image(self, x: Tensor) -> Tensor:
-        """Return what the network sees: waves (B, T), or dB (B, 1, M, F) -> (B, 1, M, F)."""
+    def decibels(self, x: Tensor) -> Tensor:
+        """Return spectrograms: waves (B, T) -> dB (B, 1, M, F); what is dB already stays."""
         if x.ndim == 2:
             with torch.autocast(x.device.type, enabled=False):
                 x = self.features(x)
+        return x
+
+    def image(self, x: Tensor) -> Tensor:
+        """Return what the network sees: waves (B, T), or dB (B, 1, M, F) -> (B, 1, M, F)."""
+        x = self.decibels(x)
         if self.training and self.augment is not None:
             x = self.augment(x)
         if self.normalise == "train":
@@ -144,14 +153,19 @@ class EmotionClassifier(L.LightningModule):
     def step(self, batch: Batch, stage: str) -> Tensor:
         """Return the loss of a batch and count its predictions."""
         logits = self(batch.x)
-        smoothing = self.label_smoothing if stage == "train" else 0.0
-        weights = self.class_weights if stage == "train" else None
-        loss = nn.functional.cross_entropy(
-            logits, batch.target, weight=weights, label_smoothing=smoothing
-        )
+        loss = self.criterion(logits, batch.target)
         self._counter(stage).update(logits.detach(), batch.target)
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.target))
         return loss
+
+    def criterion(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of a batch: (B, C), (B,) -> (); weighed and smoothed in training only."""
+        return nn.functional.cross_entropy(
+            logits,
+            target,
+            weight=self.class_weights if self.training else None,
+            label_smoothing=self.label_smoothing if self.training else 0.0,
+        )
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         return self.step(batch, "train")
@@ -195,11 +209,22 @@ class EmotionClassifier(L.LightningModule):
         assert isinstance(counter, MulticlassConfusionMatrix)
         return counter
 
+    def parameter_groups(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Return the weights in groups, each with its share of the learning rate."""
+        return [(list(self.parameters()), 1.0)]
+
     def configure_optimizers(self) -> Any:
         """Return the optimizer and, where there is one, its schedule, stepped every batch."""
         if self.make_optimizer is None:
             raise ModelError("this model was built to predict; it has no optimizer.")
-        optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
+        groups = [
+            ([weight for weight in weights if weight.requires_grad], share)
+            for weights, share in self.parameter_groups()
+        ]
+        groups = [group for group in groups if group[0]]
+        optimizer = self.make_optimizer([{"params": weights} for weights, _ in groups])
+        for options, (_, share) in zip(optimizer.param_groups, groups, strict=True):
+            options["lr"] *= share
         if self.make_schedule is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)

@@ -19,12 +19,14 @@ class SpeechEncoderClassifier(EmotionClassifier):
         **shared: see `EmotionClassifier`.
     """
 
+    normalisations = ("none",)
+
     features: EncoderLayers
 
     def __init__(
         self, *, units: int = 256, dropout: float = 0.2, encoder_rate: float = 0.01, **shared: Any
     ) -> None:
-        super().__init__(**shared)
+        super().__init__(normalise="none", **shared)
         self.encoder_rate = encoder_rate
         self.layer_weights = nn.Parameter(torch.zeros(self.features.n_mels))
         self.hidden = nn.Sequential(
