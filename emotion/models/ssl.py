@@ -1,5 +1,6 @@
 """A head over a pretrained speech encoder: learned layer weights, frozen or fine-tuned."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +14,10 @@ class SpeechEncoderClassifier(EmotionClassifier):
     """Weighs the layers of a speech encoder and classifies their sum (as SUPERB does).
 
     Args:
+        features: makes the encoder, given the three settings that follow; see `EncoderLayers`.
+        pretrained: start from the published weights.
+        weights: a local file of them instead.
+        trainable: the encoder learns too.
         units: of the hidden layer.
         dropout: share of the hidden layer that is dropped in training.
         encoder_rate: the encoder's learning rate, as a share of the head's, where it learns.
@@ -24,9 +29,19 @@ class SpeechEncoderClassifier(EmotionClassifier):
     features: EncoderLayers
 
     def __init__(
-        self, *, units: int = 256, dropout: float = 0.2, encoder_rate: float = 0.01, **shared: Any
+        self,
+        *,
+        features: Callable[..., EncoderLayers],
+        pretrained: bool = True,
+        weights: str | None = None,
+        trainable: bool = False,
+        units: int = 256,
+        dropout: float = 0.2,
+        encoder_rate: float = 0.01,
+        **shared: Any,
     ) -> None:
-        super().__init__(normalise="none", **shared)
+        layers = features(pretrained=pretrained, weights=weights, trainable=trainable)
+        super().__init__(normalise="none", features=layers, **shared)
         self.encoder_rate = encoder_rate
         self.layer_weights = nn.Parameter(torch.zeros(self.features.n_mels))
         self.hidden = nn.Sequential(
