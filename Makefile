@@ -1,9 +1,10 @@
 # make train: a first run. make test: the four checks. make test-all: the slow tests too.
+# make bench: how near the machine's best, in under 15 minutes. DATA=data_root=FOLDER: real clips.
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: setup train test test-all check clean
+.PHONY: setup train test test-all check bench bench-large clean
 
 setup: .venv/.done
 
@@ -27,6 +28,18 @@ test: check
 
 test-all: check
 	$(BIN)/pytest -q -n 2
+
+QUICK := prepare logmel open_cache epoch features memory growth start step
+
+bench: setup
+	set -e; for name in $(QUICK); do $(BIN)/python -m benchmarks.$$name $(DATA); done
+
+# The growth rows and, with DATA, the whole archive.
+bench-large: setup
+	$(BIN)/python -m benchmarks.growth clips=100000 repeats=2
+	$(BIN)/python -m benchmarks.memory clips=100000
+	$(BIN)/python -m benchmarks.prepare clips=8000 $(DATA)
+	$(BIN)/python -m benchmarks.open_cache clips=11318 $(DATA)
 
 clean:
 	rm -rf .venv build *.egg-info

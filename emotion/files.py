@@ -6,9 +6,10 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextlib.contextmanager
@@ -49,17 +50,19 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
+def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Write a CSV, floats to the last bit, whole or not at all."""
     with written_whole(path, "w") as file:
         table.to_csv(file, index=False, lineterminator="\n")
 
 
-def read_table(path: Path, numbers: Mapping[str, str] | None = None) -> pd.DataFrame:
+def read_table(path: Path, numbers: Mapping[str, str] | None = None) -> "pd.DataFrame":
     """Return a CSV in which every column is text but those in `numbers` (name: dtype).
 
     Text stays what it is: speaker 01 is no 1, and a speaker called NA is there.
     """
+    import pandas as pd
+
     numbers = numbers or {}
     table = pd.read_csv(
         path,

@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from emotion.audio.cache import dequantise, quantise
 from emotion.audio.decode import Wave, decode
+from emotion.audio.quantise import dequantise, quantise
 from emotion.audio.standardise import Standardiser
 from emotion.config import Config
 from emotion.corpora.index import build_index

@@ -226,7 +226,7 @@ def for_people(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             *(_percent(row.get(name)) for name in ("wa", "macro_f1", "val_uar")),
             *(_percent(row[name]) for name in corpora),
             difference,
-            "" if _missing(row.get("p_holm")) else f"{row['p_holm']:.3f}",
+            _chance(row.get("p_holm")),
             str(row.get("verdict") or ""),
             str(row.get("chosen") or ""),
             *("" if _missing(row.get(name)) else f"{int(row[name]):,}" for name in counts),
@@ -250,3 +250,9 @@ def _percent(value: Any, sign: str = "") -> str:
 def _range(row: dict[Any, Any], name: str, sign: str) -> str:
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
     return "" if _missing(low) else f"{low:{sign}.1%} to {high:{sign}.1%}"
+
+
+def _chance(value: Any) -> str:
+    if _missing(value):
+        return ""
+    return f"{value:.3f}" if value >= 0.001 else "<0.001"

@@ -19,10 +19,11 @@ import pandas as pd
 from filelock import FileLock
 from joblib import Parallel, delayed
 
-from emotion.audio.decode import decode
-from emotion.audio.measure import Facts, measure
+from emotion.audio.measure import Facts
+from emotion.audio.parts import build_part
+from emotion.audio.quantise import Samples, dequantise
 from emotion.audio.standardise import Standardiser
-from emotion.errors import AudioError, CacheError
+from emotion.errors import CacheError
 from emotion.files import read_table, sync_folder, write_table, write_text, written_whole
 
 FORMAT = 2
@@ -38,7 +39,6 @@ NUMBERS = {
     "scale": "float64",
 }
 
-Samples = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
 """Called with the clips done and the clips in all."""
 
@@ -116,21 +116,6 @@ def cache_key(table: pd.DataFrame, standardiser: Standardiser) -> str:
     return digest.hexdigest()[:20]
 
 
-def quantise(wave: npt.NDArray[np.float32], dtype: str) -> tuple[Samples, float]:
-    """Return a clip as it is stored, and the scale that brings it back."""
-    if dtype == "float32":
-        return wave, 1.0
-    peak = float(np.abs(wave).max(initial=0.0))
-    scale = peak / 32767 if peak > 0 else 1.0
-    return np.round(wave / np.float32(scale)).astype(np.int16), scale
-
-
-def dequantise(samples: Samples, scale: float) -> npt.NDArray[np.float32]:
-    """Return stored samples as float32: the one arithmetic of training and of prediction."""
-    out: npt.NDArray[np.float32] = samples.astype(np.float32) * np.float32(scale)
-    return out
-
-
 def _open(folder: Path) -> Cache:
     try:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
@@ -186,65 +171,24 @@ def _build_parts(
     """Write the parts that are missing, then put all of them together."""
     starts = range(0, len(table), PART_CLIPS)
     parts = [partial / f"part-{number:05}.csv" for number in range(len(starts))]
-    wanted = table[["path", "size", "mtime_ns"]]
+    wanted = [table[column].tolist() for column in ("path", "size", "mtime_ns")]
+    clips = list(zip(*wanted, strict=True))
     todo = [
-        (wanted.iloc[start : start + PART_CLIPS], part)
+        (clips[start : start + PART_CLIPS], part)
         for start, part in zip(starts, parts, strict=True)
         if not part.exists()
     ]
-    done = len(table) - sum(len(clips) for clips, _ in todo)
+    done = len(table) - sum(len(some) for some, _ in todo)
     workers = Parallel(
         n_jobs=1 if len(table) <= ALONE_CLIPS else jobs, return_as="generator_unordered"
     )
     for count in workers(
-        delayed(_build_part)(clips, standardiser, root, part) for clips, part in todo
+        delayed(build_part)(some, standardiser, root, part) for some, part in todo
     ):
         done += count
         if progress is not None:
             progress(done, len(table))
     _join(parts, standardiser, partial)
-
-
-def _build_part(table: pd.DataFrame, standardiser: Standardiser, root: Path, part: Path) -> int:
-    """Write one part: its samples, then its index, whose name says that it is whole."""
-    rows = []
-    with written_whole(part.with_suffix(".bin")) as file:
-        for clip in table.itertuples():
-            path = root / str(clip.path)
-            try:
-                wave, rate = decode(path)
-                error = ""
-            except AudioError as err:
-                error = str(err)
-            if _size_and_time(path) != (clip.size, clip.mtime_ns):
-                raise CacheError(f"{path} changed while it was read. Run again when it is at rest.")
-            if error:
-                rows.append({"path": clip.path, "error": error})
-                continue
-            samples, scale = quantise(standardiser(wave, rate), standardiser.storage)
-            file.write(samples.tobytes())
-            entry = {"path": clip.path, "error": "", "length": len(samples), "scale": scale}
-            rows.append(entry | dataclasses.asdict(measure(wave, rate)))
-    columns = [
-        "path",
-        "error",
-        "length",
-        "scale",
-        *(field.name for field in dataclasses.fields(Facts)),
-    ]
-    # Whole numbers stay whole where a clip that cannot be read has none.
-    whole = {"length": "Int64", "clipped": "Int64"}
-    write_table(part, pd.DataFrame(rows, columns=columns).astype(whole))
-    return len(table)
-
-
-def _size_and_time(path: Path) -> tuple[int, int] | None:
-    """Return a file's size and time of change, or None where it is gone."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
 
 
 def _join(parts: list[Path], standardiser: Standardiser, partial: Path) -> None:

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from emotion.audio.decode import Wave
-from emotion.audio.standardise import active_span, frame_levels_db
+from emotion.audio.standardise import frame_levels_db, loud_span
 
 SILENT_DB = -80.0
 """A clip whose loudest 20 ms lie under this holds no voice (the quietest real ones peak at -44)."""
+
+CLIPPED = 0.999
+"""A sample that reaches this share of full scale."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +36,19 @@ class Facts:
 
 def measure(wave: Wave, sample_rate: int) -> Facts:
     """Return the facts of a decoded clip, (T,) float32."""
-    start, stop = active_span(wave, sample_rate)
+    levels = frame_levels_db(wave, sample_rate)
+    start, stop = loud_span(levels, len(wave), sample_rate)
     mean = float(wave.mean())
     active = wave[start:stop] - np.float32(mean)
     power = float(np.dot(active, active)) / len(active)
-    magnitude = np.abs(wave)
+    peak = max(float(wave.max()), -float(wave.min()))
     return Facts(
         audio_hash=hashlib.sha256(wave.tobytes()).hexdigest()[:32],
-        peak=float(magnitude.max()),
+        peak=peak,
         level_db=round(10 * float(np.log10(max(power, 1e-12))), 3),
-        loudest_db=round(float(frame_levels_db(wave, sample_rate).max()), 3),
+        loudest_db=round(float(levels.max()), 3),
         dc=round(mean, 6),
-        clipped=int(np.count_nonzero(magnitude >= 0.999)),
+        clipped=int(np.count_nonzero(np.abs(wave) >= CLIPPED)) if peak >= CLIPPED else 0,
         lead_ms=round(1000 * start / sample_rate, 1),
         tail_ms=round(1000 * (len(wave) - stop) / sample_rate, 1),
     )

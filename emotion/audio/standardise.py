@@ -128,9 +128,16 @@ def active_span(
 ) -> tuple[int, int]:
     """Return the first sample, and the one after the last, of what is not silence."""
     levels = frame_levels_db(wave, sample_rate, frame_ms=frame_ms)
+    return loud_span(levels, len(wave), sample_rate, below_db=below_db, frame_ms=frame_ms)
+
+
+def loud_span(
+    levels: Wave, length: int, sample_rate: int, *, below_db: float = 40.0, frame_ms: float = 20.0
+) -> tuple[int, int]:
+    """Return the same of a clip of `length` samples whose frames have these levels, dB."""
     loud = np.flatnonzero(levels > max(levels.max() - below_db, -119.0))
     if not len(loud):
-        return 0, len(wave)
-    size = min(len(wave), samples_of(frame_ms, sample_rate))
-    stop = len(wave) if loud[-1] == len(levels) - 1 else int(loud[-1] + 1) * size
+        return 0, length
+    size = min(length, samples_of(frame_ms, sample_rate))
+    stop = length if loud[-1] == len(levels) - 1 else int(loud[-1] + 1) * size
     return int(loud[0]) * size, stop

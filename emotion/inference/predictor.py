@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from emotion.audio.cache import dequantise, quantise
 from emotion.audio.decode import Wave, decode
+from emotion.audio.quantise import dequantise, quantise
 from emotion.audio.standardise import Standardiser
 from emotion.features.spectrogram import mask_padding
 from emotion.models.base import EmotionClassifier

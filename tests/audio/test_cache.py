@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from emotion.audio import cache as caches
+from emotion.audio import parts
 from emotion.audio.cache import Cache, open_cache
 from emotion.audio.decode import Wave, decode
 from emotion.audio.measure import measure
@@ -51,7 +52,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return decode(path)
 
-    monkeypatch.setattr(caches, "decode", counted)
+    monkeypatch.setattr(parts, "decode", counted)
     return names
 
 
@@ -65,7 +66,7 @@ def on_decode(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[Path], 
             if path.name == name:
                 act(path)
 
-    monkeypatch.setattr(caches, "decode", acting)
+    monkeypatch.setattr(parts, "decode", acting)
 
 
 @pytest.mark.parametrize("standardiser", [FIXED, OWN], ids=["fixed", "own"])
@@ -99,7 +100,7 @@ def test_after_the_samples_stand_zeros_for_one_clip(root: Path) -> None:
 
 def test_a_second_open_opens_no_audio_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = open_of(root)
-    monkeypatch.setattr(caches, "decode", None)  # a call would raise
+    monkeypatch.setattr(parts, "decode", None)  # a call would raise
     second = open_of(root)
     assert second.key == first.key
     pd.testing.assert_frame_equal(second.index, first.index)
@@ -138,7 +139,7 @@ def test_a_killed_build_is_continued_and_only_what_is_missing_is_decoded(
         return decode(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(caches, "decode", dying)
+        patch.setattr(parts, "decode", dying)
         with pytest.raises(KeyboardInterrupt):
             open_of(root)
     assert not (root / "cache" / whole.key).exists(), "a half-built cache must not look whole"
@@ -176,7 +177,7 @@ def _open_and_note(root: Path, barrier: "multiprocessing.synchronize.Barrier") -
             log.write(f"{path.name}\n")
         return decode(path)
 
-    caches.decode = noted
+    parts.decode = noted
     barrier.wait(60)
     cache = open_of(root)
     (root / f"{os.getpid()}.seen").write_bytes(cache.samples_file.read_bytes())

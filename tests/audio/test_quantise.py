@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from emotion.audio.cache import dequantise, quantise
+from emotion.audio.quantise import dequantise, quantise
 
 waves = arrays.arrays(
     np.float32, st.integers(1, 50), elements=st.floats(-4, 4, width=32, allow_subnormal=False)
