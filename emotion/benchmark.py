@@ -188,13 +188,16 @@ def load_run(folder: Path, accelerator: str) -> Loaded:
     )
     return Loaded(
         predict=predictor.probabilities,
-        samples=features.samples,
+        samples=features.samples or UNBOUND_S * features.sample_rate,
         sample_rate=features.sample_rate,
         parameters=sum(weight.numel() for weight in predictor.model.parameters()),
         file=run.best,
         device=said,
     )
 
+
+UNBOUND_S = 3
+"""Seconds of a clip for models that take any length."""
 
 # --- how -----------------------------------------------------------------------------------------
 

@@ -21,7 +21,8 @@ from emotion.corpora.index import Index, open_clips
 from emotion.corpora.splits import SUBSETS, TEST, TRAIN, VAL, Protocol, Split
 from emotion.errors import ConfigError
 from emotion.features.cache import open_feature_cache
-from emotion.features.spectrogram import LogMel, mask_padding
+from emotion.features.interface import Features
+from emotion.features.spectrogram import mask_padding
 from emotion.progress import bars
 from emotion.store import ClipStore, Place, Stored
 
@@ -144,7 +145,7 @@ class EmotionDataModule(L.LightningDataModule):
         return torch.bincount(self.targets[self.rows[TRAIN]], minlength=len(self.labels))
 
     @torch.no_grad()
-    def feature_statistics(self, features: LogMel) -> tuple[float, float]:
+    def feature_statistics(self, features: Features) -> tuple[float, float]:
         """Return mean and deviation of the training clips' spectrograms, dB."""
         rows = self.rows[TRAIN]
         if len(rows) > STATISTICS_CLIPS:
@@ -164,7 +165,7 @@ class EmotionDataModule(L.LightningDataModule):
 
     # --- tables to batches -----------------------------------------------------------------------
 
-    def place_on(self, device: torch.device, features: LogMel | None = None) -> None:
+    def place_on(self, device: torch.device, features: Features | None = None) -> None:
         """Choose where tensors are kept and, given `features`, feed spectrograms, not waves."""
         self.device = device
         if features is not None:

@@ -16,6 +16,7 @@ from emotion.audio.standardise import Standardiser
 from emotion.config import Config
 from emotion.corpora.index import build_index
 from emotion.errors import ConfigError
+from emotion.features.interface import Features
 from emotion.features.spectrogram import LogMel
 from emotion.files import written_whole
 from emotion.models.base import EmotionClassifier
@@ -135,7 +136,7 @@ def describe(model: EmotionClassifier, views: Views, standardiser: Standardiser)
     if standardiser.length is None:
         span = f"{_ms(lengths[0], rate):,.0f} to {_ms(lengths[-1], rate):,.0f} ms"
         clip = f"these clips: {span} at {rate:,} Hz, each its own length"
-    if lengths != [window] * len(lengths):
+    if window is not None and lengths != [window] * len(lengths):
         clip += f"; cut, or padded with silence, to {_ms(window, rate):,.0f} ms for this model"
     by = (
         "by its own range"
@@ -145,19 +146,24 @@ def describe(model: EmotionClassifier, views: Views, standardiser: Standardiser)
     total = sum(weight.numel() for weight in model.parameters())
     learn = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     shape = tuple(views.plain.shape[1:])
+    resolution = []
+    if isinstance(features, LogMel):
+        resolution = [
+            f"hop: {features.hop:,} samples, {_ms(features.hop, rate):.2f} ms per frame; "
+            f"window: {features.n_fft:,} samples, {_ms(features.n_fft, rate):.1f} ms"
+        ]
     return [
         f"{type(model).__name__}: each clip reaches the model as {shape}: "
         "channels, mel bands, frames",
         clip,
-        f"hop: {features.hop:,} samples, {_ms(features.hop, rate):.2f} ms per frame; "
-        f"window: {features.n_fft:,} samples, {_ms(features.n_fft, rate):.1f} ms",
+        *resolution,
         f"values: {views.plain.min():.2f} to {views.plain.max():.2f}; each clip normalised {by}",
         f"parameters: {total:,}"
         + (f", of which {learn:,} learn" if learn < total else ", all learn"),
     ]
 
 
-def draw(views: Views, features: LogMel) -> Any:
+def draw(views: Views, features: Features) -> Any:
     """Return a figure: a row a clip; its wave, what the network sees, and that augmented."""
     from matplotlib.figure import Figure
 
@@ -170,7 +176,8 @@ def draw(views: Views, features: LogMel) -> Any:
     rows, columns = len(views.waves), len(titles)
     figure = Figure((3.4 * columns, 0.6 + 2.1 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex="col")
-    heard = features.samples / features.sample_rate
+    longest = max(len(wave) for wave in views.waves)
+    heard = (features.samples or longest) / features.sample_rate
     low, high = float(views.plain.min()), float(views.plain.max())
     for row, wave in enumerate(views.waves):
         seconds = np.arange(len(wave)) / features.sample_rate

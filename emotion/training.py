@@ -179,7 +179,7 @@ def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Tim
         trainer = build_trainer(config, run, data)
         device = trainer.strategy.root_device
         cached = choice == "cached" or (choice == "auto" and device.type == "cpu")
-        data.place_on(device, model.features if cached else None)
+        data.place_on(device, model.features if cached and model.features.cacheable else None)
     return Session(config, run, data, model, trainer, audit, timing)
 
 

@@ -1,6 +1,7 @@
-"""Spectrograms computed once: a second cache, derived from the waveforms, for training on a CPU.
+"""Features computed once: a second cache, derived from the waveforms, for training on a CPU.
 
-Each is stored as int16 over its own range of dB, so that a step is 0.0012 dB at a range of 80.
+A picture is stored as int16 over its own range, so that a step is 0.0012 dB at a range of 80 dB;
+where it must be exact, as float32.
 """
 
 import hashlib
@@ -15,7 +16,8 @@ from filelock import FileLock
 from torch import Tensor
 
 from emotion.errors import CacheError
-from emotion.features.spectrogram import LogMel, mask_padding
+from emotion.features.interface import Features
+from emotion.features.spectrogram import mask_padding
 from emotion.files import sync_folder, write_text
 from emotion.store import ClipStore
 
@@ -26,7 +28,7 @@ BATCH_CLIPS = 64
 @torch.no_grad()
 def open_feature_cache(
     waves: ClipStore,
-    features: LogMel,
+    features: Features,
     *,
     key: str,
     folder: Path,
@@ -59,7 +61,7 @@ def open_feature_cache(
                 sync_folder(folder)
     shape = (1, features.n_mels, features.frames)
     size = features.n_mels * features.frames
-    for part, wanted in (("samples.bin", 2 * size), ("scales.bin", 8)):
+    for part, wanted in (("samples.bin", _itemsize(features) * size), ("scales.bin", 8)):
         file = final / part
         found = file.stat().st_size if file.is_file() else 0
         if found != wanted * len(waves):
@@ -70,7 +72,7 @@ def open_feature_cache(
     scales = torch.from_numpy(np.fromfile(final / "scales.bin", dtype="float32")).view(-1, 2)
     return ClipStore(
         file=final / "samples.bin",
-        dtype=torch.int16,
+        dtype=torch.float32 if features.exact else torch.int16,
         offset=torch.arange(len(waves)) * size,
         length=waves.length.cpu(),
         scale=scales[:, 0].contiguous(),
@@ -89,14 +91,23 @@ def quantise_images(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return samples, scale, shift
 
 
+def _as_it_is(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return image.flatten(1), torch.ones(len(image)), torch.zeros(len(image))
+
+
+def _itemsize(features: Features) -> int:
+    return 4 if features.exact else 2
+
+
 def _compute(
     waves: ClipStore,
-    features: LogMel,
+    features: Features,
     partial: Path,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Append spectrograms to the files, from the last whole batch of a killed call on."""
-    row_bytes = features.n_mels * features.frames * 2
+    features.load()
+    row_bytes = features.n_mels * features.frames * _itemsize(features)
     with (
         (partial / "samples.bin").open("ab") as samples,
         (partial / "scales.bin").open("ab") as scales,
@@ -108,7 +119,10 @@ def _compute(
         for start in range(done, len(waves), BATCH_CLIPS):
             stored = waves.gather(torch.arange(start, min(start + BATCH_CLIPS, len(waves))))
             image = features(mask_padding(stored.values(), stored.length))
-            values, scale, shift = quantise_images(image)
+            if features.exact:
+                values, scale, shift = _as_it_is(image)
+            else:
+                values, scale, shift = quantise_images(image)
             samples.write(values.numpy().tobytes())
             scales.write(torch.stack([scale, shift], dim=1).numpy().tobytes())
             if progress is not None:

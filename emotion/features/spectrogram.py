@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from emotion.audio.standardise import samples_of
 from emotion.errors import ConfigError
+from emotion.features.interface import Features
 
 
 def solve_hop(length: int, frames: int) -> int:
@@ -41,7 +42,7 @@ def fit_waves(wave: Tensor, samples: int) -> Tensor:
     return nn.functional.pad(wave, (0, missing)) if missing > 0 else wave[:, :samples]
 
 
-class LogMel(nn.Module):
+class LogMel(Features):
     """Log-mel spectrogram of exactly the size that a model takes.
 
     The hop is solved from the wanted number of frames, and what is over is cropped evenly.
@@ -55,6 +56,7 @@ class LogMel(nn.Module):
         range_db: what lies further below a clip's loudest cell is cut off.
     """
 
+    samples: int
     window: Tensor
     filters: Tensor
 
@@ -84,31 +86,35 @@ class LogMel(nn.Module):
         self.register_buffer("filters", mel_filters(sample_rate, n_fft, n_mels), persistent=False)
 
     @property
-    def settings(self) -> dict[str, float]:
+    def settings(self) -> dict[str, object]:
         """What the features depend on, as plain numbers: the key of a feature cache."""
         names = ("sample_rate", "samples", "n_mels", "frames", "n_fft", "range_db", "hop")
         return {name: getattr(self, name) for name in names}
 
-    def forward(self, wave: Tensor) -> Tensor:
-        """Return decibels: (B, T) -> (B, 1, M, F)."""
-        if wave.device.type != "cpu":
-            return self._decibels(wave)
-        # A clip's spectrum, a megabyte or two, stays in a core's cache; that of a batch does not.
-        some = torch.get_num_threads()
-        return torch.cat([self._decibels(part) for part in torch.split(wave, some)])
-
-    def _decibels(self, wave: Tensor) -> Tensor:
+    def power(self, wave: Tensor) -> Tensor:
+        """Return the power spectra, cropped to the frames: (B, T) -> (B, n_fft // 2 + 1, F)."""
         wave = fit_waves(wave, self.samples)
         spectrum = torch.stft(
             wave, self.n_fft, self.hop, window=self.window, center=True, return_complex=True
         )  # (B, T) -> (B, n_fft // 2 + 1, F+)
         start = (spectrum.shape[-1] - self.frames) // 2
         spectrum = spectrum[..., start : start + self.frames]
-        power = spectrum.real.square() + spectrum.imag.square()
+        return spectrum.real.square() + spectrum.imag.square()
+
+    def decibels(self, power: Tensor) -> Tensor:
+        """Return mel decibels of power spectra: (B, n_fft // 2 + 1, F) -> (B, 1, M, F)."""
         # Filters first: one product a clip, already in the order of the result. torchaudio's own
         # MelScale multiplies the transpose, whose result every later step reads against the grain.
-        mel = torch.matmul(self.filters, power).unsqueeze(1)  # (B, 1, M, F)
+        mel = torch.matmul(self.filters, power).unsqueeze(1)
         return power_to_db(mel, range_db=self.range_db)
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """Return decibels: (B, T) -> (B, 1, M, F)."""
+        if wave.device.type != "cpu":
+            return self.decibels(self.power(wave))
+        # A clip's spectrum, a megabyte or two, stays in a core's cache; that of a batch does not.
+        some = torch.get_num_threads()
+        return torch.cat([self.decibels(self.power(part)) for part in torch.split(wave, some)])
 
 
 def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> Tensor:

@@ -163,6 +163,9 @@ def _batches(files: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 def _warn_of_length(name: str, seconds: float, predictor: Predictor) -> None:
     """Say where much of a file lies outside what the model hears."""
-    window = predictor.model.features.samples / predictor.model.features.sample_rate
+    features = predictor.model.features
+    if features.samples is None:
+        return
+    window = features.samples / features.sample_rate
     if seconds > window / (1 - MUCH):
         log.warning("%s: only the first %.1f of its %.1f s are heard", name, window, seconds)

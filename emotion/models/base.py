@@ -1,7 +1,6 @@
 """What every architecture shares: from waves to logits, the loss, the figures, the optimizer."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import lightning as L  # noqa: N812 - Lightning's own abbreviation
@@ -16,7 +15,7 @@ from emotion.batch import Batch
 from emotion.errors import ConfigError, ModelError
 from emotion.evaluation.metrics import accuracy, macro_f1, uar
 from emotion.features.augment import Augment, mix_pairs
-from emotion.features.spectrogram import LogMel
+from emotion.features.interface import Features
 
 STAGES = ("train", "val", "test")
 
@@ -56,7 +55,7 @@ class EmotionClassifier(L.LightningModule):
         self,
         *,
         labels: Sequence[str],
-        features: LogMel,
+        features: Features,
         augment: Augment | None = None,
         normalise: str = "train",
         optimizer: Callable[..., Optimizer] | None = None,
@@ -160,22 +159,25 @@ class EmotionClassifier(L.LightningModule):
     def step(self, batch: Batch, stage: str) -> Tensor:
         """Return the loss of a batch and count its predictions."""
         image = self.image(batch.x)
-        training = stage == "train"
-        if training and self.mixup:
+        mixed = stage == "train" and self.mixup
+        if mixed:
             image, partner, share = mix_pairs(image, alpha=self.mixup)
         logits = self.head(self.embed(image))
-        loss_of = partial(
-            nn.functional.cross_entropy,
-            logits,
-            weight=self.class_weights if training else None,
-            label_smoothing=self.label_smoothing if training else 0.0,
-        )
-        loss = loss_of(batch.target)
-        if training and self.mixup:
-            loss = share * loss + (1 - share) * loss_of(batch.target[partner])
+        loss = self.criterion(logits, batch.target)
+        if mixed:
+            loss = share * loss + (1 - share) * self.criterion(logits, batch.target[partner])
         self._counter(stage).update(logits.detach(), batch.target)
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.target))
         return loss
+
+    def criterion(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of a batch: (B, C), (B,) -> (); weighed and smoothed in training only."""
+        return nn.functional.cross_entropy(
+            logits,
+            target,
+            weight=self.class_weights if self.training else None,
+            label_smoothing=self.label_smoothing if self.training else 0.0,
+        )
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         return self.step(batch, "train")
@@ -219,11 +221,22 @@ class EmotionClassifier(L.LightningModule):
         assert isinstance(counter, MulticlassConfusionMatrix)
         return counter
 
+    def parameter_groups(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Return the weights in groups, each with its share of the learning rate."""
+        return [(list(self.parameters()), 1.0)]
+
     def configure_optimizers(self) -> Any:
         """Return the optimizer and, where there is one, its schedule, stepped every batch."""
         if self.make_optimizer is None:
             raise ModelError("this model was built to predict; it has no optimizer.")
-        optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
+        groups = [
+            ([weight for weight in weights if weight.requires_grad], share)
+            for weights, share in self.parameter_groups()
+        ]
+        groups = [group for group in groups if group[0]]
+        optimizer = self.make_optimizer([{"params": weights} for weights, _ in groups])
+        for options, (_, share) in zip(optimizer.param_groups, groups, strict=True):
+            options["lr"] *= share
         if self.make_schedule is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)

@@ -1,0 +1,64 @@
+"""The eGeMAPS functionals of a clip, by openSMILE (Eyben et al. 2016)."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emotion.errors import ConfigError
+from emotion.features.interface import Features, wave_lengths
+
+FUNCTIONALS = 88
+
+
+class Egemaps(Features):
+    """88 figures of pitch, loudness, spectrum and voice quality a clip: (B, T) -> (B, 1, 88, 1).
+
+    openSMILE is free for research and teaching only; it is the extra `egemaps`.
+
+    Args:
+        sample_rate: of the waves, Hz.
+    """
+
+    exact = True
+
+    def __init__(self, sample_rate: int) -> None:
+        super().__init__()
+        self.sample_rate = sample_rate
+        self.n_mels = FUNCTIONALS
+        self.frames = 1
+        self.extractor: Any = None
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Which set of functionals, at which rate."""
+        return {"features": "eGeMAPSv02", "sample_rate": self.sample_rate}
+
+    def load(self) -> None:
+        """Start openSMILE.
+
+        Raises:
+            ConfigError: it is not installed.
+        """
+        try:
+            import opensmile
+        except ImportError as err:
+            raise ConfigError(
+                "model=egemaps needs openSMILE: pip install 'emotion[egemaps]' (free for research "
+                "and teaching only)."
+            ) from err
+        self.extractor = opensmile.Smile(
+            opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals
+        )
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """(B, T) -> (B, 1, 88, 1); what openSMILE cannot tell of a clip is 0."""
+        if self.extractor is None:
+            self.load()
+        rows = [
+            self.extractor.process_signal(clip[:samples].numpy(), self.sample_rate).to_numpy()[0]
+            for clip, samples in zip(wave.cpu(), wave_lengths(wave).tolist(), strict=True)
+        ]
+        table = np.nan_to_num(np.stack(rows).astype(np.float32), posinf=0.0, neginf=0.0)
+        return torch.from_numpy(table).to(wave.device)[:, None, :, None]
