@@ -1,6 +1,7 @@
 """From Hydra's composition to objects: the only place that instantiates."""
 
 import contextlib
+import importlib.resources
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,11 @@ class Config:
     node: DictConfig
     choices: Mapping[str, str] = field(default_factory=dict, compare=False)
     """What was picked of each group."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Config":
+        """Return a composition of plain values."""
+        return cls(OmegaConf.create(dict(values)))
 
     def __getitem__(self, key: str) -> Any:
         """Return a value, resolved, as plain Python; dots go deeper."""
@@ -146,6 +152,7 @@ def register() -> None:
     ConfigStore.instance().store("train_schema", TrainSchema)
     ConfigStore.instance().store("study_schema", StudySchema)
     OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
+    OmegaConf.register_new_resolver("shipped", _shipped, replace=True)
     OmegaConf.register_new_resolver("either", lambda first, second: first or second, replace=True)
 
 
@@ -208,6 +215,11 @@ def flat_keys(node: DictConfig) -> list[str]:
             yield from walk(child, f"{prefix}{key}.")
 
     return list(walk(OmegaConf.to_container(node), ""))
+
+
+def _shipped(name: str) -> str:
+    """Return the path of a file that lies beside the configs."""
+    return str(importlib.resources.files(CONFIGS) / name)
 
 
 def _run_folder(resume: str | None, fresh: str) -> str:

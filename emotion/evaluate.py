@@ -13,11 +13,11 @@ from emotion.datamodule import EmotionDataModule, build_datamodule
 from emotion.errors import ConfigError, RunError
 from emotion.evaluation.audit import audit_split
 from emotion.evaluation.compare import compare
-from emotion.evaluation.ledger import count_looks, fingerprint_clips, record_look
+from emotion.evaluation.ledger import fingerprint_clips, lookers, record_look
 from emotion.evaluation.outcome import Outcome
 from emotion.evaluation.referee import read_predictions
 from emotion.evaluation.report import write_report
-from emotion.files import read_table, write_json, write_table
+from emotion.files import read_table, write_json, write_table, write_text
 from emotion.runs import Run, find_run, open_model
 from emotion.trainer import build_judge, predict_subsets, quiet_lightning
 
@@ -133,6 +133,14 @@ def judge_predictions(config: Config) -> str:
             "audit": audit.as_dict(),
         }
         write_json(folder / "metrics.json", found)
+        write_table(folder / "split.csv", split)
+        described = {
+            "dataset": {"labels": list(outcome.labels), "root": config["data_root"]},
+            "split": {"_target_": "emotion.corpora.splits.FileSplit", "path": str(path)},
+            "output_root": config["output_root"],
+        }
+        write_text(folder / "config.yaml", Config.of(described).yaml())
+        write_report(Run(folder))
         tables.append(predictions)
         lines += [_headline(file.stem, figures, looks, leaks=bool(audit.leaks)), f"in {folder}"]
     if len(files) == 2:
@@ -177,7 +185,7 @@ def _look(table: pd.DataFrame, output_root: Path, *, by: str) -> int:
     """Note in the ledger that test clips are opened; return how many have looked at them."""
     fingerprint = fingerprint_clips(table["path"][table["subset"] == TEST])
     record_look(output_root, fingerprint, by=by)
-    return count_looks(output_root, fingerprint)
+    return len(lookers(output_root, fingerprint))
 
 
 def _headline(name: str, figures: dict[str, Any], looks: int, *, leaks: bool) -> str:

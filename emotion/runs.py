@@ -9,6 +9,7 @@ import pandas as pd
 
 from emotion.config import Config, load_config
 from emotion.errors import RunError
+from emotion.evaluation.ledger import fingerprint_clips, lookers
 from emotion.files import read_table
 
 if TYPE_CHECKING:
@@ -73,6 +74,29 @@ class Run:
     def leaks(self) -> bool:
         """Whether the run's split leaks."""
         return bool(self.metrics.get("leaks"))
+
+    @property
+    def lookers(self) -> frozenset[str]:
+        """Which runs and files of predictions have opened the clips that this run is tested on."""
+        root = self.config.get("output_root")
+        if not root or not (self.folder / "predictions.csv").is_file():
+            return frozenset()
+        return lookers(Path(root), fingerprint_clips(self.predictions["path"]))
+
+    @property
+    def chosen_by_test(self) -> bool:
+        """Whether, of all runs that were tested on these clips, only the test prefers this one.
+
+        It has the best test score, and another one has the better score on validation clips.
+        """
+        others = {Path(name) for name in self.lookers} - {self.folder.resolve()}
+        scores = [Run(folder).metrics for folder in sorted(others)]
+        scores = [score for score in scores if score.get("test") and score.get("val")]
+        mine = self.metrics
+        if not scores or not mine.get("test") or not mine.get("val"):
+            return False
+        best = all(mine["test"]["uar"] > score["test"]["uar"] for score in scores)
+        return best and any(score["val"]["uar"] > mine["val"]["uar"] for score in scores)
 
     @property
     def robustness(self) -> dict[str, Any]:

@@ -79,6 +79,7 @@ class TrainSchema:
 class GridSchema:
     """What a study varies: see conf/study.yaml."""
 
+    protocols: Any = None
     models: list[str] = field(default_factory=lambda: ["cnn"])
     trainers: list[str] = field(default_factory=lambda: ["half_cycle"])
     folds: Any = "all"
@@ -87,6 +88,7 @@ class GridSchema:
     jobs: int = 1
     threads: int | None = None
     retry: bool = False
+    recorded: str | None = None
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A study: models × trainers × folds × seeds as one table that survives a kill.
+"""A study: protocols × models × trainers × folds × seeds as one table that survives a kill.
 
 Every cell is a run folder below the study's. A finished cell is never run again; one that was
 stopped goes on where it was; one that failed is shown, and tried again on request.
@@ -16,9 +16,9 @@ from pathlib import Path
 from emotion.config import Config, composed, first_line
 from emotion.corpora.splits import TEST, Protocol
 from emotion.errors import ConfigError, EmotionError
-from emotion.files import write_json, write_text
+from emotion.files import write_json
 from emotion.runs import Run
-from emotion.study_table import write_tables
+from emotion.study_table import Finished, write_tables
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ class Cell:
     """One run of a study: what it is called, and the overrides that make it."""
 
     folder: Path
+    protocol: str
     row: str
     fold: int
     seed: int
@@ -55,9 +56,10 @@ def run_study(config: Config, words: Sequence[str]) -> tuple[str, bool]:
         words: the overrides that the user gave: every cell gets those that are not the study's.
     """
     folder = Path(config["output_root"]) / "studies" / config["name"]
-    shared = [word for word in words if not word.lstrip("+~").startswith(SELF_MADE)]
+    own = (*SELF_MADE, "experiment") if config["study.protocols"] else SELF_MADE
+    shared = [word for word in words if not word.lstrip("+~").startswith(own)]
+    cells, left_out = plan_study(config, folder, shared)
     _check_same(folder, config, shared)
-    cells = plan_cells(config, folder, shared)
     if config["study.retry"]:
         for cell in cells:
             cell.folder.with_suffix(".failed.json").unlink(missing_ok=True)
@@ -67,18 +69,45 @@ def run_study(config: Config, words: Sequence[str]) -> tuple[str, bool]:
     failed = [cell for cell in cells if cell.failure]
     table = write_tables(
         folder,
-        [(cell.row, cell.fold, cell.seed, cell.run) for cell in cells],
+        [Finished(cell.protocol, cell.row, cell.fold, cell.seed, cell.run) for cell in cells],
         settings=" ".join(shared) or "no other settings",
+        recorded=_recorded(config),
     )
-    lines = [table, *(f"failed: {cell.folder.name}: {cell.failure}" for cell in failed)]
+    lines = [table, *left_out]
+    lines += [f"failed: {cell.folder.name}: {cell.failure}" for cell in failed]
     if failed:
         lines.append("study.retry=true tries the failed cells again")
     lines.append(f"table: {folder / 'table.csv'}\nreport: {folder / 'report.html'}")
     return "\n".join(lines), not failed
 
 
-def plan_cells(config: Config, folder: Path, shared: Sequence[str]) -> list[Cell]:
-    """Return all cells of a study, models first, then trainers, folds and seeds.
+def plan_study(config: Config, folder: Path, shared: Sequence[str]) -> tuple[list[Cell], list[str]]:
+    """Return the cells of every protocol, and a line for each whose corpora are not here.
+
+    Raises:
+        EmotionError: no protocol can be run; the first one's reason.
+    """
+    protocols = dict(config["study.protocols"] or {}) or {"": ""}
+    cells: list[Cell] = []
+    reasons: list[EmotionError] = []
+    left_out = []
+    for protocol, overrides in protocols.items():
+        try:
+            cells += plan_cells(config, folder, [*overrides.split(), *shared], protocol=protocol)
+        except EmotionError as err:
+            reasons.append(err)
+            left_out.append(f"left out: {protocol}: {first_line(err)}")
+    if not cells and reasons:
+        raise reasons[0]
+    for line in left_out:
+        log.warning(line)
+    return cells, left_out
+
+
+def plan_cells(
+    config: Config, folder: Path, shared: Sequence[str], *, protocol: str = ""
+) -> list[Cell]:
+    """Return all cells of a protocol, models first, then trainers, folds and seeds.
 
     Raises:
         ConfigError: a fold that the protocol does not have.
@@ -91,12 +120,13 @@ def plan_cells(config: Config, folder: Path, shared: Sequence[str]) -> list[Cell
             row = entry if len(config["study.trainers"]) == 1 else f"{entry} {trainer}"
             for fold in folds:
                 for seed in config["study.seeds"]:
-                    name = f"{re.sub(r'[^A-Za-z0-9_.=]+', '-', row)}-fold{fold}-seed{seed}"
+                    name = re.sub(r"[^A-Za-z0-9_.=]+", "-", f"{protocol} {row}".strip())
                     # The division is the study's: seeds vary the training, never the test clips.
                     words = [*shared, f"model={model}", f"trainer={trainer}", *own]
                     words += [f"seed={seed}", f"split.seed={config['study.split_seed']}"]
                     words += [f"split.fold={fold}"] if len(folds) > 1 or fold else []
-                    cells.append(Cell(folder / "cells" / name, row, fold, seed, tuple(words)))
+                    place = folder / "cells" / f"{name}-fold{fold}-seed{seed}"
+                    cells.append(Cell(place, protocol, row, fold, seed, tuple(words)))
     return cells
 
 
@@ -106,11 +136,10 @@ def _folds(config: Config, shared: Sequence[str]) -> list[int]:
 
     with composed("train", [word for word in shared if not word.startswith("-")]) as cell:
         dataset, standardiser = cell.build("dataset"), cell.build("preprocessing")
-        has_folds = cell.get("split.fold") is not None
-        wanted = config["study.folds"]
-        if not has_folds:
-            return [0]
         index, _ = open_clips(dataset, standardiser, cache_dir=Path(cell["cache_dir"]))
+        wanted = config["study.folds"]
+        if cell.get("split.fold") is None:
+            return [0]
         seed = {"split.seed": config["study.split_seed"]}
         protocol: Protocol = cell.replaced({**seed, "split.fold": 0}).build("split")
         count = protocol.assign(index.table).folds
@@ -137,10 +166,16 @@ def _check_same(folder: Path, config: Config, shared: Sequence[str]) -> None:
     settings = {
         "overrides": sorted(shared),
         "split_seed": config["study.split_seed"],
+        "protocols": dict(config["study.protocols"] or {}),
     }
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
-        if before != settings:
+        for name in set(before["protocols"]) & set(settings["protocols"]):
+            was, now = before["protocols"][name], settings["protocols"][name]
+            if was != now:
+                raise ConfigError(f"{folder} has {name} as {was}, not {now}. Give another name=….")
+        settings["protocols"] = before["protocols"] | settings["protocols"]
+        if before != settings | {"protocols": before["protocols"]}:
             raise ConfigError(
                 f"{folder} was made with {' '.join(before['overrides']) or 'no overrides'}, not "
                 f"{' '.join(settings['overrides']) or 'none'}. Give another name=…."
@@ -180,8 +215,26 @@ def run_cell(cell: Cell, threads: int | None) -> None:
             else:
                 with composed("train", list(cell.overrides)) as config:
                     train(config, cell.folder)
-    except EmotionError as err:
-        log.error("cell %s failed: %s", cell.folder.name, err)
-        write_text(
-            cell.folder.with_suffix(".failed.json"), json.dumps({"error": first_line(err)}) + "\n"
-        )
+    except Exception as err:  # whatever ails one cell, the others go on; its train.log has it all
+        with logged_to(cell.folder):
+            log.error("cell %s failed: %s", cell.folder.name, err, exc_info=_unforeseen(err))
+        said = f"{type(err).__name__}: {first_line(err)}" if _unforeseen(err) else first_line(err)
+        write_json(cell.folder.with_suffix(".failed.json"), {"error": said})
+
+
+def _unforeseen(err: Exception) -> bool:
+    return not isinstance(err, EmotionError)
+
+
+def _recorded(config: Config) -> Path | None:
+    """Return the table that a study's figures are held against.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    if not config["study.recorded"]:
+        return None
+    path = Path(config["study.recorded"]).expanduser()
+    if not path.is_file():
+        raise ConfigError(f"there is no table study.recorded={path}.")
+    return path

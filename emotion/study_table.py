@@ -2,30 +2,52 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from emotion.corpora.splits import TEST
+from emotion.corpora.splits import TEST, VAL
 from emotion.errors import EmotionError
 from emotion.evaluation.compare import Comparison, compare
 from emotion.evaluation.metrics import score
 from emotion.evaluation.statistics import holm, interval_over_speakers_and_seeds, seed_spread
 from emotion.evaluation.study_page import write_study_page
-from emotion.files import write_table, write_text
+from emotion.files import read_table, write_table, write_text
 from emotion.runs import Run
 
-Finished = tuple[str, int, int, Run]
-"""Row, fold, seed, run."""
+FIGURES = ("uar", "uar_low", "uar_high")
 
 
-def write_tables(folder: Path, cells: Sequence[Finished], *, settings: str) -> str:
-    """Write table.csv, table.md and report.html of what is finished; return the table as text."""
-    rows = list(dict.fromkeys(cell[0] for cell in cells))
-    pooled = {row: _pool([cell for cell in cells if cell[0] == row]) for row in rows}
-    table = pd.DataFrame([_describe(row, cells, pooled[row]) for row in rows])
-    table = table.join(_against_first(rows, pooled))
+class Finished(NamedTuple):
+    """A cell of the table: where it stands, and its run."""
+
+    protocol: str
+    row: str
+    fold: int
+    seed: int
+    run: Run
+
+
+def write_tables(
+    folder: Path, cells: Sequence[Finished], *, settings: str, recorded: Path | None = None
+) -> str:
+    """Write table.csv, table.md and report.html of what is finished; return the table as text.
+
+    Args:
+        folder: the study's.
+        cells: all of its cells, finished or not.
+        settings: what all cells share, in words.
+        recorded: a table.csv of before; the new one says whether it agrees with it.
+    """
+    parts = []
+    for protocol in dict.fromkeys(cell.protocol for cell in cells):
+        own = [cell for cell in cells if cell.protocol == protocol]
+        part = tabulate(own)
+        parts.append(part.assign(protocol=protocol) if protocol else part)
+    table = pd.concat([part.astype(object) for part in parts], ignore_index=True).infer_objects()
+    if recorded is not None:
+        table = beside_recorded(table, read_table(recorded))
     write_table(folder / "table.csv", table)
     head, body = for_people(table)
     text = "\n".join(
@@ -33,15 +55,55 @@ def write_tables(folder: Path, cells: Sequence[Finished], *, settings: str) -> s
         + ["| " + " | ".join(row) + " |" for row in body]
     )
     write_text(folder / "table.md", text + "\n")
-    runs = [run.folder.name for _, _, _, run in cells if run.finished]
+    runs = [cell.run.folder.name for cell in cells if cell.run.finished]
     write_study_page(folder, table, head=head, cells=body, settings=settings, runs=runs)
     return text
+
+
+def tabulate(cells: Sequence[Finished]) -> pd.DataFrame:
+    """Return the table of one protocol's cells: a row a model, each against the first."""
+    rows = list(dict.fromkeys(cell.row for cell in cells))
+    pooled = {row: _pool([cell for cell in cells if cell.row == row]) for row in rows}
+    table = pd.DataFrame([_describe(row, cells, pooled[row]) for row in rows])
+    return _mark_chosen(table.join(_against_first(rows, pooled)))
+
+
+def beside_recorded(table: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame:
+    """Add to each row the UAR that was recorded, and whether the two agree.
+
+    They agree where either figure lies within the other's interval.
+    """
+    keys = [name for name in ("protocol", "row") if name in table and name in recorded]
+    table = table.reindex(columns=list(dict.fromkeys([*table, *FIGURES])))
+    figures = recorded[list(FIGURES)].apply(pd.to_numeric)  # none is written as an empty text
+    before = recorded[keys].join(figures).rename(columns={name: f"{name}_was" for name in FIGURES})
+    both = table.merge(before, on=keys, how="left")
+    inside = both["uar_was"].between(both["uar_low"], both["uar_high"])
+    inside |= both["uar"].between(both["uar_low_was"], both["uar_high_was"])
+    known = both["uar"].notna() & both["uar_was"].notna()
+    same = inside | np.isclose(both["uar"].astype(float), both["uar_was"].astype(float))
+    agrees = np.where(known, np.where(same, "agrees", "differs"), "")
+    return table.assign(recorded_uar=both["uar_was"].to_numpy(), recorded=agrees)
+
+
+def _mark_chosen(table: pd.DataFrame) -> pd.DataFrame:
+    """Mark the row that validation would choose, and one that only the test's score favours."""
+    if len(table) < 2 or "uar" not in table or table["uar"].isna().any():
+        return table.assign(chosen="")
+    by_test, by_val = table["uar"].argmax(), table["val_uar"].argmax()
+    chosen = ["" for _ in range(len(table))]
+    chosen[by_val] = "chosen on validation"
+    if by_test != by_val:
+        chosen[by_test] = "best by its test score only"
+    return table.assign(chosen=chosen)
 
 
 def _pool(cells: Sequence[Finished]) -> dict[int, pd.DataFrame]:
     """Return, by seed, the predictions of all folds that every seed has finished."""
     done = {
-        (fold, seed): run for _, fold, seed, run in cells if run.finished and TEST in run.metrics
+        (cell.fold, cell.seed): cell.run
+        for cell in cells
+        if cell.run.finished and TEST in cell.run.metrics
     }
     seeds = sorted({seed for _, seed in done})
     folds = [
@@ -59,7 +121,7 @@ def _describe(
     row: str, cells: Sequence[Finished], pooled: dict[int, pd.DataFrame]
 ) -> dict[str, Any]:
     """Return a row's own figures."""
-    mine = [run for name, _, _, run in cells if name == row]
+    mine = [cell.run for cell in cells if cell.row == row]
     done = [run for run in mine if run.finished]
     said: dict[str, Any] = {"row": row, "cells": f"{len(done)}/{len(mine)}"}
     if not pooled:
@@ -81,11 +143,13 @@ def _describe(
         "uar_high": interval.high,
         "seed_sd": spread.sd,
         "seeds": spread.n,
+        "val_uar": float(np.mean([run.metrics[VAL]["uar"] for run in done])),
         "wa": float(np.mean([each.wa for each in scores])),
         "macro_f1": float(np.mean([each.macro_f1 for each in scores])),
         "speakers": interval.n_clusters,
         "clips": len(target),
         "leaks": any(run.leaks for run in done),
+        "looks": max(len(run.lookers) for run in done),
         "parameters": done[0].environment.get("parameters"),
         "seconds": sum(sum(run.timing.get(part, 0.0) for part in ("fit", "test")) for run in done),
     }
@@ -135,14 +199,16 @@ def _against_first(rows: Sequence[str], pooled: dict[str, dict[int, pd.DataFrame
 
 
 def for_people(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Return a study's table in percent: headings, and a row of texts a model."""
+    """Return a study's table in percent: headings, and a row of texts a model; no empty column."""
     corpora = [str(name) for name in table if str(name).startswith("uar_")]
-    corpora = [name for name in corpora if name not in ("uar_low", "uar_high")]
+    corpora = [name for name in corpora if name not in FIGURES]
     corpora = corpora if len(corpora) > 1 else []
-    counts = ("speakers", "clips", "parameters", "seconds")
-    head = ["model", "UAR", "95 % interval", "seeds", "WA", "macro-F1"]
+    counts = ("speakers", "clips", "looks", "parameters", "seconds")
+    head = ["protocol"] if "protocol" in table else []
+    head += ["model", "UAR", "95 % interval", "seeds", "WA", "macro-F1", "validation UAR"]
     head += [name.removeprefix("uar_") for name in corpora]
-    head += ["against the first", "p (Holm)", "verdict", *counts, "cells"]
+    head += ["against the first", "p (Holm)", "verdict", "chosen", *counts, "cells"]
+    head += ["recorded UAR", ""] if "recorded" in table else []
     body = []
     for row in table.to_dict("records"):
         seeds = "" if _missing(row.get("seeds")) else f"{int(row['seeds'])}"
@@ -151,23 +217,26 @@ def for_people(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         difference = _percent(row.get("difference"), sign="+")
         if difference:
             difference += f" ({_range(row, 'difference', '+') or 'no interval'})"
-        body.append(
-            [
-                f"{row['row']} LEAKS" if row.get("leaks") is True else str(row["row"]),
-                _percent(row.get("uar")),
-                _range(row, "uar", ""),
-                seeds,
-                _percent(row.get("wa")),
-                _percent(row.get("macro_f1")),
-                *(_percent(row[name]) for name in corpora),
-                difference,
-                "" if _missing(row.get("p_holm")) else f"{row['p_holm']:.3f}",
-                str(row.get("verdict") or ""),
-                *("" if _missing(row.get(name)) else f"{int(row[name]):,}" for name in counts),
-                str(row["cells"]),
-            ]
-        )
-    return head, body
+        cells = [str(row["protocol"])] if "protocol" in table else []
+        cells += [
+            f"{row['row']} LEAKS" if row.get("leaks") is True else str(row["row"]),
+            _percent(row.get("uar")),
+            _range(row, "uar", ""),
+            seeds,
+            *(_percent(row.get(name)) for name in ("wa", "macro_f1", "val_uar")),
+            *(_percent(row[name]) for name in corpora),
+            difference,
+            _chance(row.get("p_holm")),
+            str(row.get("verdict") or ""),
+            str(row.get("chosen") or ""),
+            *("" if _missing(row.get(name)) else f"{int(row[name]):,}" for name in counts),
+            str(row["cells"]),
+        ]
+        if "recorded" in table:
+            cells += [_percent(row["recorded_uar"]), str(row["recorded"])]
+        body.append(cells)
+    said = [place for place, _ in enumerate(head) if any(row[place] for row in body)]
+    return [head[place] for place in said], [[row[place] for place in said] for row in body]
 
 
 def _missing(value: Any) -> bool:
@@ -181,3 +250,9 @@ def _percent(value: Any, sign: str = "") -> str:
 def _range(row: dict[Any, Any], name: str, sign: str) -> str:
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
     return "" if _missing(low) else f"{low:{sign}.1%} to {high:{sign}.1%}"
+
+
+def _chance(value: Any) -> str:
+    if _missing(value):
+        return ""
+    return f"{value:.3f}" if value >= 0.001 else "<0.001"

@@ -187,7 +187,7 @@ def test_clips_that_a_split_leaves_out_come_nowhere(make: Any) -> None:
 
 def test_another_run_decodes_nothing(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     first = make()
-    monkeypatch.setattr(caches, "decode", None)
+    monkeypatch.setattr(caches, "build_part", None)
     second = make(batch_size=7, protocol=SpeakerSplit(seed=1))
     second.setup()
     assert second.cache.key == first.cache.key

@@ -122,9 +122,12 @@ def test_scikit_learn_goes_through_the_referee(
     expected = balanced_accuracy_score(split["emotion"][test], model.predict(seen[test]))
     assert judged["uar"] == pytest.approx(expected)
     assert judged["interval"]["speakers"] == 4
+    assert "Confusions" in (root / "evaluate" / "sklearn" / "report.html").read_text()
     ours = runs[0].folder / "predictions.csv"
     assert run(["evaluate", f"predictions=[{file},{ours}]", *words]) == 0
     assert "sklearn - predictions: UAR" in capfd.readouterr().out
+    against = f"run=[{runs[0].folder},{root / 'evaluate' / 'sklearn'}]"
+    assert run(["evaluate", against, f"output_root={root}"]) == 0
 
 
 def test_referee_refuses_what_would_not_be_the_whole_test(runs: list[Run], tmp_path: Path) -> None:

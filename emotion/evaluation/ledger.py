@@ -23,7 +23,7 @@ def record_look(output_root: Path, fingerprint: str, *, by: str) -> None:
     path = output_root / NAME
     output_root.mkdir(parents=True, exist_ok=True)
     with FileLock(output_root / f".{NAME}.lock"):
-        if by in _lookers(path, fingerprint):
+        if by in lookers(output_root, fingerprint):
             return
         entry = {"test": fingerprint, "by": by, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         with path.open("a", encoding="utf-8") as file:
@@ -31,14 +31,11 @@ def record_look(output_root: Path, fingerprint: str, *, by: str) -> None:
             file.flush()
 
 
-def count_looks(output_root: Path, fingerprint: str) -> int:
-    """Return how many runs and evaluations have opened a test subset."""
-    return len(_lookers(output_root / NAME, fingerprint))
-
-
-def _lookers(path: Path, fingerprint: str) -> set[str]:
+def lookers(output_root: Path, fingerprint: str) -> frozenset[str]:
+    """Return the runs and files of predictions that have opened a test subset."""
+    path = output_root / NAME
     if not path.exists():
-        return set()
+        return frozenset()
     lines = path.read_text(encoding="utf-8").splitlines()
     entries = [json.loads(line) for line in lines if line.endswith("}")]  # a torn line is no look
-    return {entry["by"] for entry in entries if entry["test"] == fingerprint}
+    return frozenset(entry["by"] for entry in entries if entry["test"] == fingerprint)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from emotion.evaluation.metrics import (
     brier_score,
+    confusion_matrix,
     expected_calibration_error,
     score,
     softmax,
@@ -67,6 +68,9 @@ class Outcome:
         target, predicted = self.target, self.predicted
         figures = score(target, predicted, self.labels).as_dict()
         figures["loss"] = self.loss(1.0)
+        figures["confusion"] = confusion_matrix(
+            target, predicted, n_classes=len(self.labels)
+        ).tolist()
         figures["interval"] = _interval(self)
         figures["calibration"] = {
             "temperature": temperature,

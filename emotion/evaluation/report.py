@@ -16,9 +16,7 @@ from emotion.audio.standardise import resample
 from emotion.config import Config
 from emotion.corpora.splits import SUBSETS, TEST, VAL
 from emotion.errors import AudioError
-from emotion.evaluation.ledger import count_looks, fingerprint_clips
 from emotion.evaluation.metrics import (
-    confusion_matrix,
     reliability_curve,
     risk_coverage,
     softmax,
@@ -84,23 +82,21 @@ class Judged:
             probabilities=table[[f"p_{label}" for label in labels]].to_numpy(np.float64),
         )
 
-    @property
-    def confusion(self) -> npt.NDArray[np.int64]:
-        """Clips by true and predicted class, (C, C)."""
-        return confusion_matrix(self.target, self.predicted, n_classes=len(self.labels))
-
 
 def write_report(run: Run) -> None:
     """Write confusion.png and then report.html from what the run left.
 
     What a run lacks, its page leaves out; an untested one shows its validation figures.
     """
-    judged = Judged.of(run)
-    if judged is not None:
-        title = f"{'LEAKS · ' if run.leaks else ''}{len(judged.table):,} test clips"
+    part = TEST if run.metrics.get(TEST) else VAL
+    figures = run.metrics.get(part) or {}
+    confusion = np.array(figures.get("confusion") or [], dtype=np.int64)
+    if confusion.size:
+        kind = "test" if part == TEST else "validation"
+        title = f"{'LEAKS · ' if run.leaks else ''}{int(confusion.sum()):,} {kind} clips"
         with written_whole(run.folder / "confusion.png") as file:
-            file.write(confusion_png(judged.confusion, judged.labels, title=title))
-    page = load_page("report.html").render(**_contents(run, judged))
+            file.write(confusion_png(confusion, run.labels, title=title))
+    page = load_page("report.html").render(**_contents(run, Judged.of(run)))
     whole = page.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     write_text(run.folder / "report.html", whole)
 
@@ -122,7 +118,8 @@ def _contents(run: Run, judged: Judged | None) -> dict[str, Any]:
         "leaks": run.leaks,
         "audit": metrics.get("audit") or {},
         "shortcuts": metrics.get("shortcuts"),
-        "ledger": metrics.get("ledger") or _ledger(config, judged),
+        "looks": len(run.lookers),
+        "chosen_by_test": run.chosen_by_test,
         "labels": labels,
         "chance": 1 / max(1, len(labels) - len(figures.get("absent") or ())),
         "model": choices.get("model") or config.get("model.backbone") or _tail(config, "model"),
@@ -133,7 +130,7 @@ def _contents(run: Run, judged: Judged | None) -> dict[str, Any]:
         "split_settings": _scalars(config.get("split") or {}),
         "clips": _clips(clips),
         "skipped": _skipped(run),
-        "confusion": _confusion(judged),
+        "confusion": _confusion(figures),
         "learning": _learning(run),
         "calibration": _calibration(judged, figures),
         "robustness": _robustness(run),
@@ -173,16 +170,6 @@ def _protocol(config: Config) -> str:
     return " ".join((split.__doc__ or "").partition("\n\n")[0].split())
 
 
-def _ledger(config: Config, judged: Judged | None) -> dict[str, Any] | None:
-    """Return how often the test clips were opened, or None where nothing was noted."""
-    root = config.get("output_root")
-    if judged is None or not root:
-        return None
-    fingerprint = fingerprint_clips(judged.table["path"])
-    looks = count_looks(Path(root), fingerprint)
-    return {"test": fingerprint, "looks": looks} if looks else None
-
-
 def _clips(clips: pd.DataFrame | None) -> list[tuple[str, list[tuple[int, int]]]]:
     """Return, of each corpus, the clips and speakers in train, val and test."""
     if clips is None:
@@ -200,11 +187,10 @@ def _skipped(run: Run) -> list[tuple[str, int]]:
     return [] if table is None else list(table["reason"].value_counts().items())  # type: ignore[arg-type]
 
 
-def _confusion(judged: Judged | None) -> list[list[tuple[int, float]]]:
+def _confusion(figures: Mapping[str, Any]) -> list[list[tuple[int, float]]]:
     """Return the confusion matrix: of each cell the clips and their share of the row."""
-    if judged is None:
-        return []
-    return [[(int(n), float(n / max(1, row.sum()))) for n in row] for row in judged.confusion]
+    matrix = figures.get("confusion") or []
+    return [[(int(n), float(n / max(1, sum(row)))) for n in row] for row in matrix]
 
 
 def _learning(run: Run) -> list[Chart]:

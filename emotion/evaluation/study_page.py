@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,14 @@ from markupsafe import Markup, escape
 from emotion.evaluation.pages import load_page
 from emotion.files import write_text
 
-ROW, LEFT, WIDTH = 34, 190, 640
+ROW, LEFT, WIDTH = 40, 240, 700
 """Height of a row of the plot, where its axis starts, and the width of all, in its own units."""
+LABEL = 34
+"""Characters of a label that have room left of the axis."""
+COMPARED = ("against the first", "p (Holm)", "verdict", "chosen", "recorded UAR", "")
+COUNTED = ("speakers", "clips", "looks", "parameters", "seconds", "cells")
+NAMED = ("protocol", "model")
+"""Which columns stand in the second and third table, and which begin each."""
 
 
 def write_study_page(
@@ -35,16 +42,41 @@ def write_study_page(
     """
     page = load_page("study.html").render(
         name=folder.name,
-        rows=table["row"].tolist(),
+        rows=len(table),
         settings=settings,
         leaks=bool("leaks" in table and (table["leaks"] == True).any()),  # noqa: E712 - may be NaN
         several_seeds=bool("seeds" in table and (table["seeds"].fillna(0) > 1).any()),
         chart=plot_intervals(table),
-        head=head,
-        cells=cells,
+        tables=_divided(head, cells),
         runs=runs,
     )
     write_text(folder / "report.html", page)
+
+
+def _divided(
+    head: Sequence[str], cells: Sequence[Sequence[str]]
+) -> list[tuple[list[str], list[list[str]], int]]:
+    """Return three tables that fit a page: headings, rows, and how many columns name a row."""
+    named = [place for place, name in enumerate(head) if name in NAMED]
+    rest = [name for name in head if name not in (*NAMED, *COMPARED, *COUNTED)]
+    tables = []
+    for wanted in (rest, COMPARED, COUNTED):
+        places = [*named, *(place for place, name in enumerate(head) if name in wanted)]
+        rows = [[row[place] for place in places] for row in cells]
+        tables.append(([head[place] for place in places], rows, len(named)))
+    return tables
+
+
+def _label(row: dict[Any, Any], y: float) -> str:
+    """Return the words left of a row's line: its name, under its protocol where there are some."""
+    lines = [str(row[name]) for name in ("protocol", "row") if name in row]
+    first = y + 4 - 7 * (len(lines) - 1)
+    return "".join(
+        f'<text x="0" y="{first + 15 * number:.0f}" '
+        f'fill-opacity="{0.65 if number < len(lines) - 1 else 1}">'
+        f"{escape(line if len(line) <= LABEL else line[: LABEL - 1] + '…')}</text>"
+        for number, line in enumerate(lines)
+    )
 
 
 def plot_intervals(table: pd.DataFrame) -> Markup:
@@ -63,7 +95,7 @@ def plot_intervals(table: pd.DataFrame) -> Markup:
     ]
     for number, row in enumerate(table.to_dict("records")):
         y = ROW * (number + 0.5)
-        marks.append(f'<text x="0" y="{y + 4:.0f}">{escape(str(row["row"])[:26])}</text>')
+        marks.append(_label(row, y))
         low, high, share = (row.get(name, np.nan) for name in ("uar_low", "uar_high", "uar"))
         if not pd.isna(low):
             marks.append(

@@ -11,7 +11,7 @@ import soundfile as sf
 from emotion.cli import run
 from emotion.errors import LeakError
 from emotion.evaluation.audit import audit_split, probe_shortcuts
-from emotion.evaluation.ledger import count_looks, fingerprint_clips, record_look
+from emotion.evaluation.ledger import fingerprint_clips, lookers, record_look
 from emotion.files import read_table, write_table
 from emotion.runs import Run
 
@@ -82,7 +82,7 @@ def test_every_opening_of_a_test_subset_is_counted_once(tmp_path: Path) -> None:
     assert first == fingerprint_clips(["b", "a"])
     for by in ("run1", "run2", "run1"):
         record_look(tmp_path, first, by=by)
-    assert (count_looks(tmp_path, first), count_looks(tmp_path, second)) == (2, 0)
+    assert (len(lookers(tmp_path, first)), len(lookers(tmp_path, second))) == (2, 0)
 
 
 TINY = ["trainer.max_epochs=1", "dataset.generate.speakers=6", "dataset.generate.sentences=2"]

@@ -11,6 +11,7 @@ import pytest
 import soundfile as sf
 from PIL import Image
 
+from emotion.evaluation.ledger import fingerprint_clips, record_look
 from emotion.evaluation.outcome import Outcome
 from emotion.evaluation.pictures import (
     RATE,
@@ -49,7 +50,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 def write_run(root: Path, *, tested: bool = True, audio: bool = True, **metrics: Any) -> Run:
     """Return a run folder as a run would leave it before its report, its clips under `root`."""
     folder = root / "run"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     write_text(folder / "config.yaml", CONFIG.format(root=root))
     outcome = _outcome()
     if audio:
@@ -160,7 +161,27 @@ def test_untested_run_shows_validation(tmp_path: Path) -> None:
     words = words_of(page_of(run))
     assert "Untested. Validation UAR" in words
     assert "untested: " in words
-    assert not (run.folder / "confusion.png").exists()
+    assert "Confusions" in words
+    assert (run.folder / "confusion.png").exists()
+
+
+def test_a_run_that_only_its_test_score_favours_is_marked(tmp_path: Path) -> None:
+    runs = []
+    for name, test, val in (("lucky", 0.9, 0.5), ("sound", 0.8, 0.7)):
+        run = write_run(tmp_path / name)
+        metrics = run.metrics | {"val": run.metrics["test"] | {"uar": val}}
+        metrics["test"] = metrics["test"] | {"uar": test}
+        write_json(run.folder / "metrics.json", metrics)
+        config = (run.folder / "config.yaml").read_text()
+        config = config.replace(f"{tmp_path / name}/outputs", str(tmp_path))
+        write_text(run.folder / "config.yaml", config)
+        clips = fingerprint_clips(run.predictions["path"])
+        record_look(tmp_path, clips, by=str(run.folder.resolve()))
+        runs.append(run)
+    assert [run.chosen_by_test for run in runs] == [True, False]
+    assert "chosen by its test score" in words_of(page_of(runs[0]))
+    assert "chosen by its test score" not in words_of(page_of(runs[1]))
+    assert "2 runs or files of predictions" in words_of(page_of(runs[1]))
 
 
 def test_run_without_figures_has_a_page(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from emotion.files import read_table
 
-GRID = ["study.trainers=[half_cycle,one_cycle]", "study.folds=[0,1]", "study.seeds=[0,1]"]
+SMALL = "mobilenet_v3 model.pretrained=false model.features.n_mels=32 model.features.frames=32"
+GRID = [f"study.models=[cnn,'{SMALL}']", "study.folds=[0,1]", "study.seeds=[0,1]"]
 TINY = ["dataset.generate.speakers=6", "dataset.generate.sentences=2", "trainer.max_epochs=1"]
 WORDS = ["name=grid", "split=kfold", "split.folds=3", *GRID, *TINY]
 
@@ -45,12 +46,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_table_has_a_row_a_variant_with_interval_and_paired_test(whole: Path) -> None:
     found = table(whole)
-    assert list(found["row"]) == ["cnn half_cycle", "cnn one_cycle"]
+    assert list(found["row"]) == ["cnn", SMALL]
     assert list(found["cells"]) == ["4/4", "4/4"]
     assert set(found["seeds"]) == {"2"}
     assert set(found["speakers"]) == {"4"}
     assert found["difference"][1]
-    assert "| cnn one_cycle |" in (whole / "studies" / "grid" / "table.md").read_text()
+    assert sorted(found["chosen"])[-1] == "chosen on validation"
+    assert set(found["looks"]) == {"4"}
+    assert f"| {SMALL} |" in (whole / "studies" / "grid" / "table.md").read_text()
     assert (whole / "studies" / "grid" / "report.html").exists()
 
 
@@ -83,3 +86,29 @@ def test_other_settings_want_another_name(whole: Path) -> None:
     printed, _ = process.communicate(timeout=100)
     assert process.returncode == 1
     assert "Give another name=" in printed
+
+
+def test_protocols_stand_in_one_table_beside_the_recorded_one(tmp_path: Path) -> None:
+    few = " ".join(TINY[:2])
+    protocols = {
+        "folds": f"split=kfold split.folds=3 {few}",
+        "leaking": f"split=random {few}",
+        "absent": "dataset=ravdess data_root=/nowhere",
+    }
+    told = ",".join(f"{name}: '{overrides}'" for name, overrides in protocols.items())
+    words = ["name=many", f"study.protocols={{{told}}}", "study.folds=[0]", TINY[2]]
+    command = [sys.executable, "-m", "emotion", "study", *words, f"output_root={tmp_path}"]
+    first = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    assert first.returncode == 0, first.stderr
+    assert "left out: absent: " in first.stdout
+    file = tmp_path / "studies" / "many" / "table.csv"
+    found = read_table(file)
+    assert list(found["protocol"]) == ["folds", "leaking"]
+    assert list(found["leaks"]) == ["False", "True"]
+    before = tmp_path / "before.csv"
+    before.write_bytes(file.read_bytes())
+    again = subprocess.run(
+        [*command, f"study.recorded={before}"], capture_output=True, text=True, timeout=500
+    )
+    assert again.returncode == 0, again.stderr
+    assert list(read_table(file)["recorded"]) == ["agrees", "agrees"]
