@@ -3,6 +3,7 @@
 import logging
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
 from emotion.batch import Batch
+from emotion.errors import ConfigError
 from emotion.files import read_table, write_table
 from emotion.progress import watched
 
@@ -35,6 +38,26 @@ class StepSeeds(Callback):
         # torch.manual_seed also leaves word for a CUDA that never starts: 1.5 ms a step.
         seed = torch.default_generator.manual_seed if on_cpu else torch.manual_seed
         seed(self.seed * 1_000_000_007 + step)
+
+
+def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Return what averages weights step by step, for Lightning's WeightAveraging.
+
+    What never changes, such as a mel filter, keeps its very bits, which Lightning's own formula
+    for the same average would not leave it.
+
+    Raises:
+        ConfigError: a decay outside 0…1.
+    """
+    if not 0 <= decay < 1:
+        raise ConfigError(f"trainer.ema_decay={decay} must be at least 0, under 1.")
+
+    def average(averaged: Tensor, current: Tensor, _: Tensor) -> Tensor:
+        if not averaged.is_floating_point():
+            return current
+        return torch.lerp(averaged, current, 1 - decay)
+
+    return average
 
 
 class EpochLines(Callback):
@@ -145,7 +168,9 @@ class SampleImages(Callback):
         if trainer.global_step:
             return
         with torch.no_grad():
-            image = module.image(batch.x[:16]).float().cpu().flip(-2)  # low bands at the bottom
+            image = (
+                module.image(batch.x[:16])[:, :1].float().cpu().flip(-2)
+            )  # low bands at the bottom
         low, high = image.amin((-2, -1), keepdim=True), image.amax((-2, -1), keepdim=True)
         images = (image - low) / (high - low).clamp(min=1e-6)
         for logger in trainer.loggers:

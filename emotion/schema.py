@@ -49,6 +49,8 @@ class TrainerSchema:
     detect_anomaly: bool = False
     class_weights: bool = False
     label_smoothing: float = 0.0
+    mixup: float = 0.0
+    ema_decay: float | None = None
     early_stopping: EarlyStoppingSchema = field(default_factory=EarlyStoppingSchema)
     optimizer: Any = MISSING
     schedule: Any = None

@@ -13,10 +13,17 @@ from lightning.pytorch.callbacks import (
     EarlyStopping,
     LearningRateMonitor,
     ModelCheckpoint,
+    WeightAveraging,
 )
 from torch import Tensor
 
-from emotion.callbacks import EpochLines, History, SampleImages, StepSeeds
+from emotion.callbacks import (
+    EpochLines,
+    History,
+    SampleImages,
+    StepSeeds,
+    moving_average,
+)
 from emotion.checkpoints import BEST, LAST, SafeCheckpointIO
 from emotion.config import Config
 from emotion.corpora.splits import TEST, TRAIN, VAL
@@ -51,6 +58,8 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
             enable_version_counter=False,
         ),
     ]
+    if settings["ema_decay"] is not None:
+        callbacks.append(WeightAveraging(avg_fn=moving_average(settings["ema_decay"])))
     loggers = config.build_all("logger", folder=run.folder)
     if loggers:
         callbacks += [LearningRateMonitor("step"), SampleImages()]

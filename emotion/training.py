@@ -173,6 +173,7 @@ def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Tim
         optimizer=config.build("trainer.optimizer"),
         schedule=config.build("trainer.schedule") if config["trainer.schedule"] else None,
         label_smoothing=config["trainer.label_smoothing"],
+        mixup=config["trainer.mixup"],
     )
     with timing.part("data"):
         trainer = build_trainer(config, run, data)
@@ -190,7 +191,7 @@ def _set_out(session: Session) -> None:
         model.take_weights(read_checkpoint(other.best)["state_dict"], other.labels)
     else:
         model.load_initial_weights()
-        if model.normalise == "train":
+        if model.normalise in ("train", "both"):
             model.set_normalisation(*data.feature_statistics(model.features))
     if config["trainer.class_weights"]:
         model.set_class_weights(data.class_counts())

@@ -70,6 +70,29 @@ def test_half_cycle_holds_its_rate_before_it_falls() -> None:
     assert steps == pytest.approx([steps[0]] * len(steps), rel=1e-3)
 
 
+def test_cosine_warms_up_for_a_tenth_however_short_the_run() -> None:
+    import torch
+
+    from emotion.schedules import warmup_cosine
+
+    for steps in (1, 2, 10, 200):
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1)
+        schedule = warmup_cosine(optimizer, total_steps=steps, warmup=0.1)
+        rates = []
+        for _ in range(steps):
+            rates.append(schedule.get_last_lr()[0])
+            optimizer.step()
+            schedule.step()
+        top = rates.index(max(rates))
+        assert max(rates) == pytest.approx(1)
+        assert top == steps // 10
+        assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert rates[0] < 0.1
+    assert rates[-1] == pytest.approx(0)
+    with pytest.raises(ConfigError, match=r"warmup=1 must be at least 0, under 1"):
+        warmup_cosine(optimizer, total_steps=10, warmup=1)
+
+
 @pytest.mark.parametrize(
     ("model", "epochs", "batch"),
     [

@@ -117,7 +117,9 @@ def test_existing_run_is_never_overwritten(
     assert (finished.folder / "config.yaml").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("words", [(), ("experiment=best",)], ids=["plain", "averaged weights"])
 def test_interrupted_run_goes_on_to_the_same_bytes(
+    words: tuple[str, ...],
     finished: Run,
     train: Train,
     base: list[str],
@@ -130,15 +132,29 @@ def test_interrupted_run_goes_on_to_the_same_bytes(
         if trainer.current_epoch == 1:  # type: ignore[attr-defined]
             signal.raise_signal(signal.SIGINT)
 
+    whole = train(*words) if words else finished
     with monkeypatch.context() as patch:
         patch.setattr(EpochLines, "on_train_epoch_start", interrupt)
-        broken = train(code=130)
+        broken = train(*words, code=130)
     assert not (broken.folder / "metrics.json").exists()
     assert run(["train", *base[:1], f"resume={broken.folder}"]) == 0
     log = (broken.folder / "train.log").read_text()
     assert "resumed at epoch 1, step 5" in log
     for name in ("predictions.csv", "metrics.json", "split.csv", "history.csv"):
-        assert (broken.folder / name).read_bytes() == (finished.folder / name).read_bytes(), name
+        assert (broken.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
+
+
+def test_averaged_weights_are_those_that_evaluate_finds(train: Train, base: list[str]) -> None:
+    averaged = train("trainer.ema_decay=0.9")
+    assert run(["evaluate", base[0], f"run={averaged.folder}"]) == 0
+    assert (averaged.folder / "evaluate" / "test" / "predictions.csv").read_bytes() == (
+        averaged.folder / "predictions.csv"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1])
+def test_a_decay_that_averages_nothing_is_refused(train: Train, decay: float) -> None:
+    assert train(f"trainer.ema_decay={decay}", code=1).metrics == {}
 
 
 def test_only_test_and_report_are_done_where_only_they_are_missing(

@@ -1,5 +1,8 @@
 """Changes that training clips undergo: whole batches, on the device, each clip its own draw."""
 
+import math
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +30,64 @@ def draw_spans(
     return ((place >= start) & (place < start + width)).any(dim=1)
 
 
+def mix_pairs(image: Tensor, *, alpha: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mixed images, each clip's partner and the share of its own (Zhang et al. 2018).
+
+    Args:
+        image: (B, C, M, F).
+        alpha: both parameters of the share's Beta distribution.
+
+    Returns:
+        Images (B, C, M, F), places of the partners (B,), and one share of at least a half, ().
+    """
+    concentration = torch.full((), alpha, device=image.device)
+    share = torch.distributions.Beta(concentration, concentration).sample()
+    share = torch.maximum(share, 1 - share)
+    partner = torch.randperm(image.shape[0], device=image.device)
+    return torch.lerp(image[partner], image, share), partner, share
+
+
+def warp(image: Tensor, *, tempo: Tensor, pitch: Tensor, mel_top: float) -> Tensor:
+    """Return mel images resampled as of a voice that is faster and higher: (B, C, M, F) -> same.
+
+    Args:
+        image: zero where a clip is padded; so is what comes from beyond its frames.
+        tempo: factor of each clip, (B,).
+        pitch: factor of each clip's frequencies, (B,); the highest band stands in for those above.
+        mel_top: the upper end of the bands, mel.
+    """
+    bands, frames = image.shape[-2:]
+    time = torch.arange(frames, device=image.device) * tempo[:, None]  # (B, F), in frames
+    mel = (torch.arange(bands, device=image.device) + 1) * (mel_top / (bands + 1))
+    hertz = 700 * (10 ** (mel / 2595) - 1) / pitch[:, None]  # (B, M)
+    band = 2595 * torch.log10(1 + hertz / 700) * ((bands + 1) / mel_top) - 1
+    x = (2 * time / max(1, frames - 1) - 1)[:, None, :].expand(-1, bands, -1)
+    y = (2 * band / max(1, bands - 1) - 1).clamp(-1, 1)[:, :, None].expand(-1, -1, frames)
+    return nn.functional.grid_sample(image, torch.stack([x, y], dim=-1), align_corners=True)
+
+
+class Warp(nn.Module):
+    """Perturbs tempo and pitch of each clip: its spectrogram is resampled, not its wave.
+
+    Args:
+        tempo: greatest change of speed, either way: 0.1 draws factors of 0.9…1.1.
+        pitch: greatest change of all frequencies, the same way.
+        sample_rate: of the waves, Hz; the bands end at half of it.
+    """
+
+    def __init__(self, *, tempo: float = 0.1, pitch: float = 0.1, sample_rate: int) -> None:
+        super().__init__()
+        self.tempo = _share("warp.tempo", tempo)
+        self.pitch = _share("warp.pitch", pitch)
+        self.mel_top = 2595 * math.log10(1 + sample_rate / 2 / 700)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, M, F) -> the same."""
+        draw = 2 * torch.rand(2, image.shape[0], device=image.device) - 1
+        tempo, pitch = 1 + draw[0] * self.tempo, 1 + draw[1] * self.pitch
+        return warp(image, tempo=tempo, pitch=pitch, mel_top=self.mel_top)
+
+
 class TimeShift(nn.Module):
     """Turns each clip round in time by up to a share of its length, either way."""
 
@@ -48,13 +109,24 @@ class Mask(nn.Module):
         axis: "frequency" or "time".
         count: masks a clip.
         max_fraction: of the axis that one mask covers at most.
+        fill: "mean" of the clip; or "zero", which is the mean where clips were normalised before.
     """
 
-    def __init__(self, axis: str, *, count: int = 2, max_fraction: float = 0.1) -> None:
+    def __init__(
+        self,
+        axis: str,
+        *,
+        count: int = 2,
+        max_fraction: float = 0.1,
+        fill: Literal["mean", "zero"] = "mean",
+    ) -> None:
         super().__init__()
         if axis not in ("frequency", "time"):
             raise ConfigError(f"a mask's axis is frequency or time, not {axis!r}.")
         self.dim = -2 if axis == "frequency" else -1
+        if fill not in ("mean", "zero"):
+            raise ConfigError(f"a mask's fill is mean or zero, not {fill!r}.")
+        self.fill = fill
         self.count = count
         self.max_fraction = _share(f"{axis}_mask.max_fraction", max_fraction)
 
@@ -68,6 +140,8 @@ class Mask(nn.Module):
             device=image.device,
         )
         covered = spans[:, None, :, None] if self.dim == -2 else spans[:, None, None, :]
+        if self.fill == "zero":
+            return image.masked_fill(covered, 0)
         mean = image.mean(dim=(-2, -1), keepdim=True)
         # torch.where takes three times as long on a CPU.
         return torch.addcmul(image, covered.to(image.dtype), mean - image)

@@ -1,7 +1,8 @@
 """What every architecture shares: from waves to logits, the loss, the figures, the optimizer."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from functools import partial
+from typing import Any, ClassVar, Protocol
 
 import lightning as L  # noqa: N812 - Lightning's own abbreviation
 import torch
@@ -14,7 +15,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from emotion.batch import Batch
 from emotion.errors import ConfigError, ModelError
 from emotion.evaluation.metrics import accuracy, macro_f1, uar
-from emotion.features.augment import Augment
+from emotion.features.augment import Augment, mix_pairs
 from emotion.features.spectrogram import LogMel
 
 STAGES = ("train", "val", "test")
@@ -39,7 +40,11 @@ class EmotionClassifier(L.LightningModule):
         optimizer: makes the optimizer of parameter groups; only needed to train.
         schedule: makes the learning-rate schedule; None keeps the rate.
         label_smoothing: share of the target that is spread over all classes, in training.
+        mixup: both parameters of the Beta distribution that training mixes pairs of clips by; 0
+            for none.
     """
+
+    normalisations: ClassVar[tuple[str, ...]] = ("train", "clip")
 
     head: nn.Module
     mean: Tensor
@@ -53,18 +58,23 @@ class EmotionClassifier(L.LightningModule):
         labels: Sequence[str],
         features: LogMel,
         augment: Augment | None = None,
-        normalise: Literal["train", "clip"] = "train",
+        normalise: str = "train",
         optimizer: Callable[..., Optimizer] | None = None,
         schedule: Schedule | None = None,
         label_smoothing: float = 0.0,
+        mixup: float = 0.0,
     ) -> None:
         super().__init__()
-        if normalise not in ("train", "clip"):
-            raise ConfigError(f"model.normalise={normalise!r}: choose train or clip.")
+        if normalise not in self.normalisations:
+            raise ConfigError(
+                f"model.normalise={normalise!r}: choose {' or '.join(self.normalisations)}."
+            )
         if not 0 <= label_smoothing < 1:
             raise ConfigError(
                 f"trainer.label_smoothing={label_smoothing} must be at least 0, under 1."
             )
+        if mixup < 0:
+            raise ConfigError(f"trainer.mixup={mixup} must be at least 0; 0 mixes nothing.")
         self.labels = tuple(labels)
         self.features = features
         self.augment = augment
@@ -72,6 +82,7 @@ class EmotionClassifier(L.LightningModule):
         self.make_optimizer = optimizer
         self.make_schedule = schedule
         self.label_smoothing = label_smoothing
+        self.mixup = mixup
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("deviation", torch.ones(()))
         self.register_buffer("class_weights", torch.ones(len(labels)))
@@ -82,11 +93,16 @@ class EmotionClassifier(L.LightningModule):
 
     # --- from waves to logits --------------------------------------------------------------------
 
-    def image(self, x: Tensor) -> Tensor:
-        """Return what the network sees: waves (B, T), or dB (B, 1, M, F) -> (B, 1, M, F)."""
+    def decibels(self, x: Tensor) -> Tensor:
+        """Return spectrograms: waves (B, T) -> dB (B, 1, M, F); what is dB already stays."""
         if x.ndim == 2:
             with torch.autocast(x.device.type, enabled=False):
                 x = self.features(x)
+        return x
+
+    def image(self, x: Tensor) -> Tensor:
+        """Return what the network sees: waves (B, T), or dB (B, 1, M, F) -> (B, 1, M, F)."""
+        x = self.decibels(x)
         if self.training and self.augment is not None:
             x = self.augment(x)
         if self.normalise == "train":
@@ -143,12 +159,20 @@ class EmotionClassifier(L.LightningModule):
 
     def step(self, batch: Batch, stage: str) -> Tensor:
         """Return the loss of a batch and count its predictions."""
-        logits = self(batch.x)
-        smoothing = self.label_smoothing if stage == "train" else 0.0
-        weights = self.class_weights if stage == "train" else None
-        loss = nn.functional.cross_entropy(
-            logits, batch.target, weight=weights, label_smoothing=smoothing
+        image = self.image(batch.x)
+        training = stage == "train"
+        if training and self.mixup:
+            image, partner, share = mix_pairs(image, alpha=self.mixup)
+        logits = self.head(self.embed(image))
+        loss_of = partial(
+            nn.functional.cross_entropy,
+            logits,
+            weight=self.class_weights if training else None,
+            label_smoothing=self.label_smoothing if training else 0.0,
         )
+        loss = loss_of(batch.target)
+        if training and self.mixup:
+            loss = share * loss + (1 - share) * loss_of(batch.target[partner])
         self._counter(stage).update(logits.detach(), batch.target)
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.target))
         return loss

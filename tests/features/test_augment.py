@@ -6,7 +6,16 @@ from torch import Tensor
 
 from emotion.config import composed
 from emotion.errors import ConfigError
-from emotion.features.augment import Augment, Mask, TimeShift, draw_spans, shift_time
+from emotion.features.augment import (
+    Augment,
+    Mask,
+    TimeShift,
+    Warp,
+    draw_spans,
+    mix_pairs,
+    shift_time,
+    warp,
+)
 
 CPU = torch.device("cpu")
 
@@ -74,6 +83,62 @@ def test_two_spans_cover_at_most_twice_the_share() -> None:
     covered = draw_spans(3_000, 128, count=2, max_fraction=0.1, device=CPU).sum(dim=1)
     assert 18 <= covered.max() <= 24
     assert covered.float().mean() == pytest.approx(12 - 0.6, abs=0.5)
+
+
+MEL_TOP = 2840.0  # of 8 kHz
+
+
+def test_warping_by_one_changes_nothing() -> None:
+    once = torch.ones(4)
+    image = images(4)
+    torch.testing.assert_close(
+        warp(image, tempo=once, pitch=once, mel_top=MEL_TOP), image, atol=1e-3, rtol=0
+    )
+
+
+def test_a_faster_clip_ends_earlier_and_silence_follows() -> None:
+    image = torch.ones(1, 1, 64, 100)
+    fast = warp(image, tempo=torch.tensor([1.25]), pitch=torch.ones(1), mel_top=MEL_TOP)
+    assert fast[..., :80].min() == pytest.approx(1)
+    assert not fast[..., 81:].any()
+
+
+def test_a_higher_voice_lies_in_the_band_of_its_frequencies() -> None:
+    centres = torch.arange(1, 65) * MEL_TOP / 65  # mel
+    hertz = 700 * (10 ** (centres / 2595) - 1)
+    image = torch.zeros(1, 1, 64, 10)
+    image[:, :, 20] = 1
+    for factor in (0.8, 1.25):
+        warped = warp(image, tempo=torch.ones(1), pitch=torch.tensor([factor]), mel_top=MEL_TOP)
+        loudest = int(warped[0, 0, :, 5].argmax())
+        nearest = int((hertz - factor * hertz[20]).abs().argmin())
+        assert abs(loudest - nearest) <= 1
+
+
+def test_every_clip_is_warped_by_a_draw_of_its_own() -> None:
+    torch.manual_seed(0)
+    warped = Warp(tempo=0.2, pitch=0, sample_rate=16_000)(torch.ones(64, 1, 8, 100))
+    ends = warped[:, 0, 0].gt(0).sum(dim=1)
+    assert len(ends.unique()) > 10
+    assert ends.min() >= 100 / 1.2
+
+
+def test_mixing_takes_more_of_a_clip_than_of_its_partner() -> None:
+    torch.manual_seed(0)
+    image = images(8)
+    mixed, partner, share = mix_pairs(image, alpha=0.4)
+    assert 0.5 <= float(share) <= 1
+    torch.testing.assert_close(mixed, share * image + (1 - share) * image[partner])
+
+
+def test_a_mask_of_zeros_covers_with_zeros() -> None:
+    torch.manual_seed(0)
+    image = images()
+    masked = Mask("time", fill="zero")(image)
+    assert not masked[masked != image].any()
+    assert (masked != image).any()
+    with pytest.raises(ConfigError, match="mean or zero, not 'median'"):
+        Mask("time", fill="median")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

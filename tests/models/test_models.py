@@ -16,6 +16,7 @@ from emotion.runs import build_model
 
 CONF = Path(__file__).parent.parent.parent / "conf" / "model"
 MODELS = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "base")
+SMALL = ("cnn", "crnn")
 SHAPES = {
     "cnn": (1, 128, 128),
     "mobilenet_v3": (3, 224, 224),
@@ -27,7 +28,7 @@ SAMPLES = 63_916
 
 
 def make(name: str, *overrides: str) -> EmotionClassifier:
-    from_scratch = ["model.pretrained=false"] if name not in ("cnn",) else []
+    from_scratch = [] if name in SMALL else ["model.pretrained=false"]
     with composed("train", [f"model={name}", *from_scratch, *overrides]) as config:
         torch.manual_seed(0)
         return build_model(
@@ -59,7 +60,7 @@ def test_input_has_exactly_the_size_of_the_model(name: str, rate: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "cnn" else pytest.mark.slow) for name in MODELS]
+    "name", [pytest.param(name, marks=[] if name in SMALL else pytest.mark.slow) for name in MODELS]
 )
 def test_every_model_overfits_eight_clips(name: str) -> None:
     model = make(name, "~model.augment")
