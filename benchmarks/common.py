@@ -78,6 +78,8 @@ def options(**defaults: object) -> Options:
         if name not in kinds:
             raise SystemExit(f"{word!r}: choose among {', '.join(kinds)}, as name=value.")
         setattr(chosen, name, kinds[name](value))
+    if chosen.epochs < 2:
+        raise SystemExit("epochs must be at least 2: the first warms up.")
     return chosen
 
 

@@ -52,7 +52,7 @@ def placed(share: float, folder: Path) -> str:
 
 def main() -> None:
     """Measure it, and write the page."""
-    chosen = options(clips=10_000, repeats=1)
+    chosen = options(clips=5_000, repeats=1)
     with scratch_folder() as folder:
 
         def trained(count: int) -> float:
