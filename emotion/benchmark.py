@@ -25,8 +25,9 @@ import pandas as pd
 from emotion.audio.decode import Wave
 from emotion.config import Config, composed
 from emotion.errors import ConfigError, ModelError
-from emotion.files import write_table, write_text
+from emotion.files import write_text
 from emotion.runs import Run, build_model, find_run
+from emotion.tables import write_table
 
 TABLE = "benchmark.csv"
 WARM_UP = 3

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from emotion.batch import Batch
 from emotion.errors import ConfigError
-from emotion.files import read_table, write_table
 from emotion.progress import watched
+from emotion.tables import read_table, write_table
 
 log = logging.getLogger(__name__)
 
@@ -168,9 +168,8 @@ class SampleImages(Callback):
         if trainer.global_step:
             return
         with torch.no_grad():
-            image = (
-                module.image(batch.x[:16])[:, :1].float().cpu().flip(-2)
-            )  # low bands at the bottom
+            image = module.image(batch.x[:16])[:, :1].float().cpu()
+            image = image.flip(-2)  # low bands at the bottom
         low, high = image.amin((-2, -1), keepdim=True), image.amax((-2, -1), keepdim=True)
         images = (image - low) / (high - low).clamp(min=1e-6)
         for logger in trainer.loggers:

@@ -230,8 +230,8 @@ def remove_begun(folder: Path) -> None:
 
 def report_sweep(folder: Path) -> None:
     """Print a sweep's table, its best and its fastest job, and where the table lies."""
-    from emotion.files import read_table
     from emotion.sweeps import TABLE, summarise_sweep
+    from emotion.tables import read_table
 
     if (folder / TABLE).exists():
         print("\n".join(summarise_sweep(read_table(folder / TABLE))))

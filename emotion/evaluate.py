@@ -17,8 +17,9 @@ from emotion.evaluation.ledger import fingerprint_clips, lookers, record_look
 from emotion.evaluation.outcome import Outcome
 from emotion.evaluation.referee import read_predictions
 from emotion.evaluation.report import write_report
-from emotion.files import read_table, write_json, write_table, write_text
+from emotion.files import write_json, write_text
 from emotion.runs import Run, find_run, open_model
+from emotion.tables import read_table, write_table
 from emotion.trainer import build_judge, predict_subsets, quiet_lightning
 
 log = logging.getLogger(__name__)

@@ -6,10 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import pandas as pd
+from typing import IO, Any
 
 
 @contextlib.contextmanager
@@ -48,32 +45,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write JSON, floats to the last bit, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def write_table(path: Path, table: "pd.DataFrame") -> None:
-    """Write a CSV, floats to the last bit, whole or not at all."""
-    with written_whole(path, "w") as file:
-        table.to_csv(file, index=False, lineterminator="\n")
-
-
-def read_table(path: Path, numbers: Mapping[str, str] | None = None) -> "pd.DataFrame":
-    """Return a CSV in which every column is text but those in `numbers` (name: dtype).
-
-    Text stays what it is: speaker 01 is no 1, and a speaker called NA is there.
-    """
-    import pandas as pd
-
-    numbers = numbers or {}
-    table = pd.read_csv(
-        path,
-        dtype=str,
-        keep_default_na=False,
-        encoding_errors="surrogateescape",
-    )
-    present = {name: dtype for name, dtype in numbers.items() if name in table}
-    for name, dtype in present.items():
-        table[name] = table[name].to_numpy(dtype=object).astype(dtype)  # exact, by Python's float
-    return table
 
 
 def file_digest(path: Path) -> str:

@@ -24,6 +24,14 @@ from emotion.runs import build_model
 
 PICTURE = "inspect.png"
 LONGEST_NAME = 28
+NORMALISED = {
+    "train": "each clip normalised by mean and deviation, here of these clips",
+    "clip": "each clip normalised by its own range",
+    "band": "each band of a clip normalised by its own mean and deviation",
+    "both": "normalised by mean and deviation, here of these clips, and band by band",
+    "none": "normalised by the network itself",
+}
+"""What each setting of model.normalise does, in words."""
 AUGMENTED = 2
 """How often each clip is drawn with augmentation."""
 
@@ -118,7 +126,7 @@ def reaching_network(model: EmotionClassifier, image: Tensor) -> Tensor:
     def catch(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         seen.extend(inputs[:1])
 
-    hooks = [part.register_forward_pre_hook(catch) for part in model.children()]
+    hooks = [part.register_forward_pre_hook(catch) for part in [*model.modules()][1:]]
     try:
         model.embed(image)
     finally:
@@ -138,26 +146,22 @@ def describe(model: EmotionClassifier, views: Views, standardiser: Standardiser)
         clip = f"these clips: {span} at {rate:,} Hz, each its own length"
     if window is not None and lengths != [window] * len(lengths):
         clip += f"; cut, or padded with silence, to {_ms(window, rate):,.0f} ms for this model"
-    by = (
-        "by its own range"
-        if model.normalise == "clip"
-        else "by mean and deviation, here of these clips"
-    )
     total = sum(weight.numel() for weight in model.parameters())
     learn = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     shape = tuple(views.plain.shape[1:])
-    resolution = []
+    resolution, axes = [], ""
     if isinstance(features, LogMel):
+        axes = ": channels, mel bands, frames"
         resolution = [
             f"hop: {features.hop:,} samples, {_ms(features.hop, rate):.2f} ms per frame; "
             f"window: {features.n_fft:,} samples, {_ms(features.n_fft, rate):.1f} ms"
         ]
     return [
-        f"{type(model).__name__}: each clip reaches the model as {shape}: "
-        "channels, mel bands, frames",
+        f"{type(model).__name__}: each clip reaches the model as {shape}{axes}",
         clip,
         *resolution,
-        f"values: {views.plain.min():.2f} to {views.plain.max():.2f}; each clip normalised {by}",
+        f"values: {views.plain.min():.2f} to {views.plain.max():.2f}; "
+        + NORMALISED[model.normalise],
         f"parameters: {total:,}"
         + (f", of which {learn:,} learn" if learn < total else ", all learn"),
     ]

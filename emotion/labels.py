@@ -19,7 +19,10 @@ def check_labels(labels: Sequence[object]) -> tuple[str, ...]:
     """
     names = tuple(str(label) for label in labels)
     if len(names) < 2:
-        raise ConfigError(f"dataset.labels={list(names)} names fewer than two classes.")
+        raise ConfigError(
+            f"dataset.labels={list(names)} names fewer than two classes. "
+            "Give all that are to be told apart."
+        )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigError(f"dataset.labels names {', '.join(twice)} more than once.")

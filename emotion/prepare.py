@@ -8,8 +8,8 @@ import pandas as pd
 from emotion.audio.cache import Cache
 from emotion.config import Config
 from emotion.corpora.index import Index, open_clips, summarise_skipped
-from emotion.files import write_table
 from emotion.progress import bars
+from emotion.tables import write_table
 
 
 def open_dataset(config: Config) -> tuple[Index, Cache]:

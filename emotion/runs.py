@@ -10,7 +10,7 @@ import pandas as pd
 from emotion.config import Config, load_config
 from emotion.errors import RunError
 from emotion.evaluation.ledger import fingerprint_clips, lookers
-from emotion.files import read_table
+from emotion.tables import read_table
 
 if TYPE_CHECKING:
     from emotion.models.base import EmotionClassifier

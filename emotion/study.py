@@ -56,6 +56,7 @@ def run_study(config: Config, words: Sequence[str]) -> tuple[str, bool]:
         words: the overrides that the user gave: every cell gets those that are not the study's.
     """
     folder = Path(config["output_root"]) / "studies" / config["name"]
+    recorded = _recorded(config)
     own = (*SELF_MADE, "experiment") if config["study.protocols"] else SELF_MADE
     shared = [word for word in words if not word.lstrip("+~").startswith(own)]
     cells, left_out = plan_study(config, folder, shared)
@@ -71,7 +72,7 @@ def run_study(config: Config, words: Sequence[str]) -> tuple[str, bool]:
         folder,
         [Finished(cell.protocol, cell.row, cell.fold, cell.seed, cell.run) for cell in cells],
         settings=" ".join(shared) or "no other settings",
-        recorded=_recorded(config),
+        recorded=recorded,
     )
     lines = [table, *left_out]
     lines += [f"failed: {cell.folder.name}: {cell.failure}" for cell in failed]
@@ -169,7 +170,7 @@ def _check_same(folder: Path, config: Config, shared: Sequence[str]) -> None:
         "protocols": dict(config["study.protocols"] or {}),
     }
     if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = {"protocols": {}} | json.loads(path.read_text(encoding="utf-8"))
         for name in set(before["protocols"]) & set(settings["protocols"]):
             was, now = before["protocols"][name], settings["protocols"][name]
             if was != now:

@@ -13,8 +13,9 @@ from emotion.evaluation.compare import Comparison, compare
 from emotion.evaluation.metrics import score
 from emotion.evaluation.statistics import holm, interval_over_speakers_and_seeds, seed_spread
 from emotion.evaluation.study_page import write_study_page
-from emotion.files import read_table, write_table, write_text
+from emotion.files import write_text
 from emotion.runs import Run
+from emotion.tables import read_table, write_table
 
 FIGURES = ("uar", "uar_low", "uar_high")
 
@@ -208,7 +209,7 @@ def for_people(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     head += ["model", "UAR", "95 % interval", "seeds", "WA", "macro-F1", "validation UAR"]
     head += [name.removeprefix("uar_") for name in corpora]
     head += ["against the first", "p (Holm)", "verdict", "chosen", *counts, "cells"]
-    head += ["recorded UAR", ""] if "recorded" in table else []
+    head += ["recorded UAR", "agreement"] if "recorded" in table else []
     body = []
     for row in table.to_dict("records"):
         seeds = "" if _missing(row.get("seeds")) else f"{int(row['seeds'])}"

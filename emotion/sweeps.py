@@ -10,8 +10,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from emotion.config import first_line
-from emotion.files import read_table, write_table
 from emotion.runs import Run
+from emotion.tables import read_table, write_table
 
 FIGURES = ("test_uar", "val_uar", "seconds", "epoch_seconds", "clips_per_second")
 COLUMNS = ("job", "overrides", "status", *FIGURES, "folder", "error")

@@ -22,9 +22,10 @@ from emotion.evaluation.audit import Audit, audit_split, probe_shortcuts
 from emotion.evaluation.ledger import fingerprint_clips, record_look
 from emotion.evaluation.metrics import fit_temperature
 from emotion.evaluation.report import write_report
-from emotion.files import write_json, write_table, write_text
+from emotion.files import write_json, write_text
 from emotion.models.base import EmotionClassifier
 from emotion.runs import Run, build_model, find_run, load_weights
+from emotion.tables import write_table
 from emotion.trainer import build_trainer, predict_subsets, quiet_lightning
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,11 @@ def train(config: Config, folder: Path) -> Run:
     with timing.part("data"):
         data = build_datamodule(config)
         data.setup()
+    if len(data.labels) < 2:
+        raise ConfigError(
+            f"there is one class, {data.labels[0]}: nothing to tell apart. Give dataset.labels two "
+            "or more, and a folder or a row of the table for each."
+        )
     config = config.replaced({"dataset.labels": list(data.labels)})
     session = _open_session(config, run, data, timing)
     _set_out(session)

@@ -21,7 +21,7 @@ from emotion.benchmark import (
 )
 from emotion.config import composed
 from emotion.errors import ConfigError, RunError
-from emotion.files import read_table
+from emotion.tables import read_table
 
 QUICK = Plan(batch_sizes=[1, 2], repeats=5, seconds=0.01, accelerator="cpu")
 SLEEP = 0.004

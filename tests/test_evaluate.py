@@ -15,8 +15,8 @@ from emotion.cli import run
 from emotion.errors import RunError
 from emotion.evaluation.compare import compare
 from emotion.evaluation.referee import read_predictions
-from emotion.files import write_table
 from emotion.runs import Run
+from emotion.tables import write_table
 
 TINY = ["dataset.generate.speakers=10", "dataset.generate.sentences=2", "loader.batch_size=16"]
 

@@ -41,6 +41,13 @@ def test_shape_is_the_one_that_arrives(model: str, shape: tuple[int, ...]) -> No
         assert reaching_network(built, image).shape[1:] == shape
 
 
+def test_the_first_of_several_parts_is_where_it_arrives() -> None:
+    with composed("train", ["model=crnn"]) as config:
+        built = build_model(config).eval()
+    with torch.no_grad():
+        assert reaching_network(built, torch.ones(2, 1, 64, 251)).shape == (2, 1, 64, 251)
+
+
 def test_shape_resolution_and_size_are_printed(archive: Path, tmp_path: Path) -> None:
     text = inspect(archive, tmp_path)
     for words in (

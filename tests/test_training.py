@@ -12,8 +12,9 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
 from emotion.cli import run
-from emotion.files import read_table
 from emotion.runs import Run, find_run
+from emotion.tables import read_table
+from tests.archive import write_clip
 
 CONTRACT = [
     "config.yaml",
@@ -276,6 +277,16 @@ def test_run_starts_from_the_weights_of_another(finished: Run, train: Train) -> 
 def test_loggers_write_where_they_say(train: Train, logger: str) -> None:
     done = train(f"logger={logger}", "trainer.max_epochs=1")
     assert "val/uar" in (done.folder / "csv" / "metrics.csv").read_text()
+
+
+def test_a_folder_of_one_class_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(8):
+        write_clip(tmp_path / "mine" / "sad" / f"{number}.wav", seed=number)
+    words = ["dataset=folder", f"dataset.root={tmp_path}/mine", "split=random"]
+    assert run(["train", *words, f"output_root={tmp_path}/outputs"]) == 1
+    assert "there is one class, sad" in capfd.readouterr().err
 
 
 def test_debug_trainer_sends_one_batch_through(train: Train) -> None:

@@ -24,7 +24,8 @@ from emotion.audio.parts import build_part
 from emotion.audio.quantise import Samples, dequantise
 from emotion.audio.standardise import Standardiser
 from emotion.errors import CacheError
-from emotion.files import read_table, sync_folder, write_table, write_text, written_whole
+from emotion.files import sync_folder, write_text, written_whole
+from emotion.tables import read_table, write_table
 
 FORMAT = 2
 PART_CLIPS = 128

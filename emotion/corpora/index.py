@@ -22,8 +22,8 @@ from emotion.audio.standardise import Standardiser
 from emotion.corpora.datasets import Dataset
 from emotion.corpora.readers import ROW
 from emotion.errors import AudioError, CorpusError
-from emotion.files import read_table, write_table
 from emotion.labels import KNOWN
+from emotion.tables import read_table, write_table
 
 HEADER = {"size": "int64", "mtime_ns": "int64", "sample_rate": "int64", "frames": "int64"}
 HEADER |= {"channels": "int64"}

@@ -13,7 +13,7 @@ import pandas as pd
 
 from emotion.audio.decode import SUFFIXES
 from emotion.errors import ConfigError, CorpusError, near
-from emotion.files import read_table
+from emotion.tables import read_table
 
 ROW = ("path", "size", "mtime_ns", "corpus", "speaker", "sex", "emotion", "text", "intensity")
 GROUPS = ("speaker", "sex", "emotion", "text", "intensity")

@@ -6,17 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
+from emotion.corpora.cuts import (
+    Labels,
+    cut_by_text,
+    cut_validation,
+    pick_speakers,
+    speakers_of,
+    stratified_parts,
+    texts_of,
+)
 from emotion.errors import ConfigError, SplitError, near
-from emotion.files import read_table
+from emotion.tables import read_table
 
 TRAIN, VAL, TEST, OUT = "train", "val", "test", ""
 SUBSETS = (TRAIN, VAL, TEST)
-ENOUGH_SPEAKERS = 4
-"""From this many training speakers on, validation has speakers of its own."""
-
-Labels = pd.Series  # of subset names, aligned with a table's rows
 
 
 @dataclass(frozen=True)
@@ -141,14 +145,14 @@ class KFold(Protocol):
 
     def assign(self, table: pd.DataFrame) -> Split:
         _check_fold(self.fold, self.folds)
-        groups = _groups(table)
+        groups = speakers_of(table)
         if groups.nunique() < self.folds:
             raise SplitError(
                 f"split.folds={self.folds} is more than the {groups.nunique()} speakers here. "
                 f"{_what_fits(table)}"
             )
         strata = table["corpus"] + "/" + table["emotion"]
-        parts = _stratified_parts(strata, groups, self.folds, seed=self.seed)
+        parts = stratified_parts(strata, groups, self.folds, seed=self.seed)
         return self._with_test(table, parts == self.fold, [], self.folds)
 
 
@@ -159,7 +163,7 @@ class LeaveOneSpeakerOut(Protocol):
     fold: int = 0
 
     def assign(self, table: pd.DataFrame) -> Split:
-        groups = _groups(table)
+        groups = speakers_of(table)
         speakers = sorted(groups.unique())
         if len(speakers) < 2:
             raise SplitError(f"split=loso needs two speakers. {_what_fits(table)}")
@@ -264,19 +268,19 @@ class TextSplit(Protocol):
 
     def assign(self, table: pd.DataFrame) -> Split:
         _check_fold(self.fold, self.folds)
-        texts = _texts(table)
+        texts = texts_of(table)
         if texts.nunique() < self.folds:
             raise SplitError(
                 f"split.folds={self.folds} is more than the {texts.nunique()} texts here. "
                 f"{_what_fits(table)}"
             )
         strata = table["corpus"] + "/" + table["emotion"]
-        parts = _stratified_parts(strata, texts, self.folds, seed=self.seed)
+        parts = stratified_parts(strata, texts, self.folds, seed=self.seed)
         subset = pd.Series(
             np.where(parts == self.fold, TEST, TRAIN), index=table.index, dtype=object
         )
         rest = table[subset == TRAIN]
-        subset[_by_text(rest, self.val_fraction, seed=self.seed)] = VAL
+        subset[cut_by_text(rest, self.val_fraction, seed=self.seed)] = VAL
         return _checked(table, subset, (), self.folds)
 
 
@@ -329,71 +333,6 @@ class FileSplit(Protocol):
         return Split(subset, tuple(notes))
 
 
-def pick_speakers(clips: pd.DataFrame, fraction: float, *, seed: int) -> list[str]:
-    """Return a share of a corpus' speakers, at least one and not all, drawn evenly by sex."""
-    sexes = clips.groupby("speaker")["sex"].first()
-    wanted = min(max(1, round(fraction * len(sexes))), len(sexes) - 1)
-    rng = np.random.default_rng(seed)
-    drawn = pd.Series(rng.permutation(sexes.index))
-    # Each speaker's place among those of the same sex, as a share: the smallest shares come first.
-    sex = drawn.map(sexes)
-    share = (drawn.groupby(sex).cumcount() + 0.5) / sex.map(sex.value_counts())
-    return [str(name) for name in drawn[share.argsort(kind="stable").to_numpy()][:wanted]]
-
-
-def cut_validation(
-    clips: pd.DataFrame, fraction: float, *, seed: int
-) -> tuple[pd.Index, list[str]]:
-    """Return the rows of one corpus' training clips that validate, and notes on how they were cut.
-
-    By speaker where four or more are there; else by text, within the speakers.
-    """
-    if clips["speaker"].nunique() >= ENOUGH_SPEAKERS:
-        chosen = pick_speakers(clips, fraction, seed=seed)
-        return clips.index[clips["speaker"].isin(chosen)], []
-    corpus = clips["corpus"].iloc[0]
-    note = f"{corpus}: fewer than {ENOUGH_SPEAKERS} training speakers, validation is cut by text"
-    return _by_text(clips, fraction, seed=seed), [note]
-
-
-def _by_text(clips: pd.DataFrame, fraction: float, *, seed: int) -> pd.Index:
-    """Return the rows of about a share of the texts, every emotion among them where possible."""
-    texts, wanted = _texts(clips), max(2, round(1 / fraction))
-    if texts.nunique() < 2:
-        texts = clips["path"]
-    parts = min(wanted, texts.nunique())
-    if parts < 2:
-        return clips.index[:0]
-    chosen = _stratified_parts(clips["emotion"], texts, parts, seed=seed)
-    return clips.index[chosen == 0]
-
-
-def _stratified_parts(strata: Labels, groups: Labels, parts: int, *, seed: int) -> Labels:
-    """Return the part (0…parts-1) of each row: no group in two parts, strata as even as can be."""
-    counts = strata.value_counts()
-    # A stratum with fewer rows than parts cannot be even: it is merged, as the library demands.
-    strata = strata.where(strata.map(counts) >= parts, "rare")
-    if (strata == "rare").sum() < parts:
-        strata = strata.where(strata != "rare", counts.index[0])
-    if strata.value_counts().max() < parts:
-        strata = pd.Series("all", index=strata.index)
-    folds = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
-    part = pd.Series(0, index=strata.index)
-    for number, (_, chosen) in enumerate(folds.split(strata, strata, groups)):
-        part.iloc[chosen] = number
-    return part
-
-
-def _groups(table: pd.DataFrame) -> Labels:
-    return table["corpus"] + "/" + table["speaker"]
-
-
-def _texts(table: pd.DataFrame) -> Labels:
-    """Return what is said, by corpus; a clip of unknown text is a text of its own."""
-    said = table["text"].where(table["text"] != "", table["path"])
-    return table["corpus"] + "/" + said
-
-
 def _check_fold(fold: int, folds: int) -> None:
     if not 0 <= fold < folds:
         raise ConfigError(f"split.fold={fold} is not 0…{folds - 1}.")
@@ -425,7 +364,7 @@ def _checked(table: pd.DataFrame, subset: Labels, notes: Iterable[str], folds: i
 
 def _what_fits(table: pd.DataFrame) -> str:
     """Return the way out: the protocols that fit a table."""
-    speakers, corpora = _groups(table).nunique(), table["corpus"].nunique()
+    speakers, corpora = speakers_of(table).nunique(), table["corpus"].nunique()
     fits = ["file"]
     if len(table) > 2:
         fits += ["random", "all"]

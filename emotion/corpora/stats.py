@@ -16,8 +16,9 @@ from emotion.audio.measure import SILENT_DB
 from emotion.config import Config
 from emotion.corpora.index import build_index, found_labels, select_clips, summarise_skipped
 from emotion.corpora.readers import PatternReader, Reader
-from emotion.files import write_table, written_whole
+from emotion.files import written_whole
 from emotion.progress import bars
+from emotion.tables import write_table
 
 COUNTED = ("sample_rate", "channels", "container", "emotion", "speaker", "sex")
 MEASURED = ("seconds", "level_db", "peak", "dc", "clipped", "lead_ms", "tail_ms")

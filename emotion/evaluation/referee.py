@@ -7,7 +7,7 @@ import pandas as pd
 
 from emotion.errors import RunError, SplitError
 from emotion.evaluation.outcome import Outcome
-from emotion.files import read_table
+from emotion.tables import read_table
 
 FLOOR = 1e-12
 """A probability of 0 has no logarithm: this stands for it."""

@@ -34,8 +34,9 @@ from emotion.evaluation.pictures import (
     robustness_charts,
     spectrogram_png,
 )
-from emotion.files import read_table, write_text, written_whole
+from emotion.files import write_text, written_whole
 from emotion.runs import Run
+from emotion.tables import read_table
 
 Array = npt.NDArray[np.float64]
 
@@ -96,15 +97,15 @@ def write_report(run: Run) -> None:
         title = f"{'LEAKS · ' if run.leaks else ''}{int(confusion.sum()):,} {kind} clips"
         with written_whole(run.folder / "confusion.png") as file:
             file.write(confusion_png(confusion, run.labels, title=title))
-    page = load_page("report.html").render(**_contents(run, Judged.of(run)))
+    page = load_page("report.html").render(**_contents(run, part))
     whole = page.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     write_text(run.folder / "report.html", whole)
 
 
-def _contents(run: Run, judged: Judged | None) -> dict[str, Any]:
-    """Return what the template shows."""
+def _contents(run: Run, part: str) -> dict[str, Any]:
+    """Return what the template shows; its figures are those of `part`."""
+    judged = Judged.of(run)
     config, metrics, environment = run.config, run.metrics, run.environment
-    part = TEST if metrics.get(TEST) else VAL
     figures = metrics.get(part) or {}
     labels = tuple(config["dataset.labels"])
     choices = environment.get("choices") or {}

@@ -15,7 +15,7 @@ ROW, LEFT, WIDTH = 40, 240, 700
 """Height of a row of the plot, where its axis starts, and the width of all, in its own units."""
 LABEL = 34
 """Characters of a label that have room left of the axis."""
-COMPARED = ("against the first", "p (Holm)", "verdict", "chosen", "recorded UAR", "")
+COMPARED = ("against the first", "p (Holm)", "verdict", "chosen", "recorded UAR", "agreement")
 COUNTED = ("speakers", "clips", "looks", "parameters", "seconds", "cells")
 NAMED = ("protocol", "model")
 """Which columns stand in the second and third table, and which begin each."""

@@ -1,5 +1,6 @@
 """What the layers of a speech encoder make of a clip, averaged over its time."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from emotion.errors import ConfigError, ModelError
 from emotion.features.interface import Features, wave_lengths
+from emotion.weights import read_weights, take_weights
 
 RATE = 16_000
 SHORTEST = 400
@@ -84,7 +86,12 @@ class EncoderLayers(Features):
             ModelError: the file does not fit, or the published weights are out of reach.
         """
         if self.weights:
-            self._load_file(Path(self.weights).expanduser())
+            state = read_weights(
+                self.weights,
+                functools.partial(torch.load, map_location="cpu", weights_only=True),
+                wanted="a state dict of the torchaudio encoder",
+            )
+            take_weights(self.network, state, source=f"model.weights={self.weights}")
         elif self.pretrained:
             self._load_published()
 
@@ -119,18 +126,6 @@ class EncoderLayers(Features):
             pooled.append(torch.cat([mean, (variance + 1e-8).sqrt()], dim=-1))
         return torch.stack(pooled, dim=1)[:, None]
 
-    def _load_file(self, path: Path) -> None:
-        if not path.is_file():
-            raise ModelError(f"there is no file model.weights={path}.")
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as err:  # the unpickler raises many kinds
-            raise ModelError(
-                f"model.weights={path} holds no weights that can be read safely ({err}). "
-                "Give a state dict of the torchaudio encoder."
-            ) from err
-        self._take(state, f"model.weights={path}")
-
     def _load_published(self) -> None:
         published = getattr(torchaudio.pipelines, self.bundle, None)
         if published is None:
@@ -144,16 +139,4 @@ class EncoderLayers(Features):
                 "torchaudio encoder, or model.pretrained=false to start from random ones."
             ) from err
         state = {name.removeprefix("model."): value for name, value in state.items()}
-        self._take(state, self.bundle)
-
-    def _take(self, state: dict[str, Tensor], source: str) -> None:
-        own = self.network.state_dict()
-        missing = [
-            name for name in own if name not in state or state[name].shape != own[name].shape
-        ]
-        if missing:
-            raise ModelError(
-                f"{source} does not fit this encoder: {len(missing)} of {len(own)} tensors are "
-                f"missing or of another shape, first {missing[0]}."
-            )
-        self.network.load_state_dict({name: state[name] for name in own})
+        take_weights(self.network, state, source=self.bundle)

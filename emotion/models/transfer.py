@@ -1,7 +1,7 @@
 """Networks made for pictures, from timm, that see a spectrogram as one."""
 
+import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import timm
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from emotion.errors import ConfigError, ModelError
 from emotion.models.base import EmotionClassifier
+from emotion.weights import read_weights, take_weights
 
 
 class TransferClassifier(EmotionClassifier):
@@ -74,7 +75,12 @@ class TransferClassifier(EmotionClassifier):
             ModelError: the file does not fit, or the hub is out of reach.
         """
         if self.weights:
-            self._load_file(Path(self.weights).expanduser())
+            state = read_weights(
+                self.weights,
+                functools.partial(timm.models.load_state_dict, weights_only=True),
+                wanted="a timm state dict or a safetensors file",
+            )
+            take_weights(self.backbone, state, source=f"model.weights={self.weights}")
         elif self.pretrained:
             self._load_published()
 
@@ -83,27 +89,6 @@ class TransferClassifier(EmotionClassifier):
         picture = (image.expand(-1, 3, -1, -1) - self.picture_mean) / self.picture_deviation
         embedding: Tensor = self.backbone(picture)
         return embedding
-
-    def _load_file(self, path: Path) -> None:
-        if not path.is_file():
-            raise ModelError(f"there is no file model.weights={path}.")
-        try:
-            state = timm.models.load_state_dict(str(path), weights_only=True)
-        except Exception as err:  # every loader has errors of its own
-            raise ModelError(
-                f"model.weights={path} holds no weights that can be read safely ({err}). "
-                "Give a timm state dict or a safetensors file."
-            ) from err
-        own = self.backbone.state_dict()
-        missing = [
-            name for name in own if name not in state or state[name].shape != own[name].shape
-        ]
-        if missing:
-            raise ModelError(
-                f"model.weights={path} does not fit {self.name}: {len(missing)} of {len(own)} "
-                f"tensors are missing or of another shape, first {missing[0]}."
-            )
-        self.backbone.load_state_dict({name: state[name] for name in own})
 
     def _load_published(self) -> None:
         try:

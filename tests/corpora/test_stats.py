@@ -12,7 +12,7 @@ import soundfile as sf
 from emotion.config import composed
 from emotion.corpora.datasets import Dataset
 from emotion.corpora.stats import describe_dataset, find_irregular, suggest_standard
-from emotion.files import read_table
+from emotion.tables import read_table
 from tests.archive import AIFF, CLIPS, CONFLICT, SILENT, STEREO
 
 

@@ -12,8 +12,8 @@ from emotion.cli import run
 from emotion.errors import LeakError
 from emotion.evaluation.audit import audit_split, probe_shortcuts
 from emotion.evaluation.ledger import fingerprint_clips, lookers, record_look
-from emotion.files import read_table, write_table
 from emotion.runs import Run
+from emotion.tables import read_table, write_table
 
 EMOTIONS = ("sad", "angry")
 

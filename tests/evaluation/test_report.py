@@ -24,8 +24,9 @@ from emotion.evaluation.pictures import (
     spectrogram_png,
 )
 from emotion.evaluation.report import MISTAKES, write_report
-from emotion.files import write_json, write_table, write_text
+from emotion.files import write_json, write_text
 from emotion.runs import Run
+from emotion.tables import write_table
 from tests.archive import voice, write_clip
 
 LABELS = ("sad", "angry", "happy")

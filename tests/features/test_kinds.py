@@ -89,7 +89,7 @@ def test_local_weights_are_loaded_and_others_refused(tmp_path: Path) -> None:
         torch.testing.assert_close(value, theirs[name])
     assert features.settings != layers().settings
     torch.save({"other": torch.ones(1)}, file)
-    with pytest.raises(ModelError, match="does not fit this encoder"):
+    with pytest.raises(ModelError, match="does not fit this network"):
         features.load()
     with pytest.raises(ModelError, match="there is no file"):
         layers(weights=str(tmp_path / "none.pt")).load()
