@@ -15,10 +15,11 @@ ROW, LEFT, WIDTH = 40, 240, 700
 """Height of a row of the plot, where its axis starts, and the width of all, in its own units."""
 LABEL = 34
 """Characters of a label that have room left of the axis."""
+NAMED = ("protocol", "model")
+SCORED = ("UAR", "95 % interval", "seeds", "WA", "macro-F1", "validation UAR")
 COMPARED = ("against the first", "p (Holm)", "verdict", "chosen", "recorded UAR", "agreement")
 COUNTED = ("speakers", "clips", "looks", "parameters", "seconds", "cells")
-NAMED = ("protocol", "model")
-"""Which columns stand in the second and third table, and which begin each."""
+"""Which columns name a row, and which stand together in a table; all others are corpora."""
 
 
 def write_study_page(
@@ -55,15 +56,20 @@ def write_study_page(
 
 def _divided(
     head: Sequence[str], cells: Sequence[Sequence[str]]
-) -> list[tuple[list[str], list[list[str]], int]]:
-    """Return three tables that fit a page: headings, rows, and how many columns name a row."""
+) -> list[tuple[list[str], list[list[str]]]]:
+    """Return tables that fit a page, headings and rows of each; the first column names a row."""
     named = [place for place, name in enumerate(head) if name in NAMED]
-    rest = [name for name in head if name not in (*NAMED, *COMPARED, *COUNTED)]
+    corpora = [name for name in head if name not in (*NAMED, *SCORED, *COMPARED, *COUNTED)]
     tables = []
-    for wanted in (rest, COMPARED, COUNTED):
-        places = [*named, *(place for place, name in enumerate(head) if name in wanted)]
-        rows = [[row[place] for place in places] for row in cells]
-        tables.append(([head[place] for place in places], rows, len(named)))
+    for wanted in (SCORED, corpora, COMPARED, COUNTED):
+        places = [place for place, name in enumerate(head) if name in wanted]
+        if places:
+            heading = ["UAR by corpus" if wanted is corpora else " · ".join(head[n] for n in named)]
+            rows = [
+                [" · ".join(row[n] for n in named), *(row[place] for place in places)]
+                for row in cells
+            ]
+            tables.append(([*heading, *(head[place] for place in places)], rows))
     return tables
 
 
