@@ -72,7 +72,8 @@ def tabulate(cells: Sequence[Finished]) -> pd.DataFrame:
 def beside_recorded(table: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame:
     """Add to each row the UAR that was recorded, and whether the two agree.
 
-    They agree where either figure lies within the other's interval.
+    They agree where either figure lies within the other's interval, or where they are the same;
+    without an interval on either side, nothing can be said of two that are not.
     """
     keys = [name for name in ("protocol", "row") if name in table and name in recorded]
     table = table.reindex(columns=list(dict.fromkeys([*table, *FIGURES])))
@@ -83,7 +84,8 @@ def beside_recorded(table: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame
     inside |= both["uar"].between(both["uar_low_was"], both["uar_high_was"])
     known = both["uar"].notna() & both["uar_was"].notna()
     same = inside | np.isclose(both["uar"].astype(float), both["uar_was"].astype(float))
-    agrees = np.where(known, np.where(same, "agrees", "differs"), "")
+    judged = both["uar_low"].notna() | both["uar_low_was"].notna()
+    agrees = np.select([~known, same, judged], ["", "agrees", "differs"], "no interval")
     return table.assign(recorded_uar=both["uar_was"].to_numpy(), recorded=agrees)
 
 

@@ -22,15 +22,16 @@ def test_a_row_that_only_the_test_prefers_is_marked() -> None:
 def test_recorded_figures_agree_within_either_interval_only() -> None:
     table = pd.DataFrame(
         {
-            "row": list("abcd"),
-            "uar": [0.5, 0.5, 0.5, np.nan],
-            "uar_low": [0.4, 0.4, np.nan, np.nan],
-            "uar_high": [0.6, 0.6, np.nan, np.nan],
+            "row": list("abcde"),
+            "uar": [0.5, 0.5, 0.5, 0.5, np.nan],
+            "uar_low": [0.4, 0.4, np.nan, np.nan, np.nan],
+            "uar_high": [0.6, 0.6, np.nan, np.nan, np.nan],
         }
     )
-    recorded = table.assign(uar=[0.59, 0.61, 0.5, 0.5], uar_low=np.nan, uar_high=np.nan)
-    assert list(beside_recorded(table, recorded)["recorded"]) == ["agrees", "differs", "agrees", ""]
-    other = beside_recorded(table, recorded.assign(row=list("wxyz")))
+    recorded = table.assign(uar=[0.59, 0.61, 0.5, 0.501, 0.5], uar_low=np.nan, uar_high=np.nan)
+    said = list(beside_recorded(table, recorded)["recorded"])
+    assert said == ["agrees", "differs", "agrees", "no interval", ""]
+    other = beside_recorded(table, recorded.assign(row=list("vwxyz")))
     assert set(other["recorded"]) == {""}
 
 
