@@ -8,6 +8,7 @@ under a lock, and renamed when whole: a killed build is continued, a stale one i
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,14 +21,15 @@ from filelock import FileLock
 from joblib import Parallel, delayed
 
 from emotion.audio.measure import Facts
-from emotion.audio.parts import build_part
+from emotion.audio.parts import COLUMNS, Part, build_part
 from emotion.audio.quantise import Samples, dequantise
 from emotion.audio.standardise import Standardiser
 from emotion.errors import CacheError
 from emotion.files import sync_folder, write_text, written_whole
 from emotion.tables import read_table, write_table
 
-FORMAT = 2
+FORMAT = 3
+SAMPLES = "samples.bin"
 PART_CLIPS = 128
 ALONE_CLIPS = 64
 """Up to this many clips are done in this process: starting others would take longer."""
@@ -62,7 +64,7 @@ class Cache:
     @property
     def samples_file(self) -> Path:
         """The flat file: every clip's samples behind one another, then zeros for one clip."""
-        return self.folder / "samples.bin"
+        return self.folder / SAMPLES
 
     def samples(self) -> Samples:
         """Return all samples as one flat array that is read from the disk when touched."""
@@ -169,46 +171,66 @@ def _build_parts(
     jobs: int,
     progress: Progress | None,
 ) -> None:
-    """Write the parts that are missing, then put all of them together."""
-    starts = range(0, len(table), PART_CLIPS)
-    parts = [partial / f"part-{number:05}.csv" for number in range(len(starts))]
-    wanted = [table[column].tolist() for column in ("path", "size", "mtime_ns")]
-    clips = list(zip(*wanted, strict=True))
-    todo = [
-        (clips[start : start + PART_CLIPS], part)
-        for start, part in zip(starts, parts, strict=True)
-        if not part.exists()
-    ]
-    done = len(table) - sum(len(some) for some, _ in todo)
-    workers = Parallel(
-        n_jobs=1 if len(table) <= ALONE_CLIPS else jobs, return_as="generator_unordered"
-    )
-    for count in workers(
-        delayed(build_part)(some, standardiser, root, part) for some, part in todo
-    ):
-        done += count
+    """Write the parts that are missing, then put all of them together.
+
+    Other processes fill the files; this one, which waits for them, sees to the disk.
+    """
+    parts = _divide(table, standardiser, partial)
+    todo = [part for part in parts if not part.index.exists()]
+    for file in {part.samples for part in todo}:
+        file.touch()
+    if standardiser.length is not None:
+        size = (len(table) + 1) * standardiser.length * np.dtype(standardiser.storage).itemsize
+        os.truncate(partial / SAMPLES, size)
+    done = len(table) - sum(len(part.clips) for part in todo)
+    workers = Parallel(n_jobs=1 if len(table) <= ALONE_CLIPS else jobs, return_as="generator")
+    built = workers(delayed(build_part)(part, standardiser, root) for part in todo)
+    for part, rows in zip(todo, built, strict=True):
+        with part.samples.open("rb") as written:
+            os.fsync(written.fileno())
+        write_table(part.index, pd.DataFrame(rows, columns=COLUMNS, dtype=object))
+        done += len(part.clips)
         if progress is not None:
             progress(done, len(table))
     _join(parts, standardiser, partial)
 
 
-def _join(parts: list[Path], standardiser: Standardiser, partial: Path) -> None:
+def _divide(table: pd.DataFrame, standardiser: Standardiser, partial: Path) -> list[Part]:
+    """Return a table's clips in parts.
+
+    Clips of one length have their places in the one file from the start. Others go to a file a
+    part first.
+    """
+    clips = list(zip(*(table[name].tolist() for name in ("path", "size", "mtime_ns")), strict=True))
+    parts = []
+    for start in range(0, len(clips), PART_CLIPS):
+        index = partial / f"part-{start // PART_CLIPS:05}.csv"
+        some, length = clips[start : start + PART_CLIPS], standardiser.length
+        if length is None:
+            parts.append(Part(some, index, index.with_suffix(".bin"), 0))
+        else:
+            parts.append(Part(some, index, partial / SAMPLES, start * length))
+    return parts
+
+
+def _join(parts: list[Part], standardiser: Standardiser, partial: Path) -> None:
     """Put the parts into one file and one index; about.json, written last, says that it is done."""
-    rows = pd.concat([read_table(part) for part in parts], ignore_index=True)
+    rows = pd.concat([read_table(part.index) for part in parts], ignore_index=True)
     failed = rows["error"] != ""
     index = rows[~failed].drop(columns="error")
     if not len(index):
         shutil.rmtree(partial)
         why = f" ({rows.path[0]} {rows.error[0]})" if len(rows) else ""
         raise CacheError(f"none of the clips can be read{why}.")
-    lengths = index["length"].astype("int64")
-    index["offset"] = lengths.cumsum() - lengths
-    with written_whole(partial / "samples.bin") as file:
-        for part in parts:
-            with part.with_suffix(".bin").open("rb") as source:
-                shutil.copyfileobj(source, file, 16 << 20)
-        file.write(bytes(int(lengths.max()) * np.dtype(standardiser.storage).itemsize))
-        size = file.tell()
+    samples = partial / SAMPLES
+    if standardiser.length is None:
+        lengths = index["length"].astype("int64")
+        index["offset"] = lengths.cumsum() - lengths
+        with written_whole(samples) as file:
+            for part in parts:
+                with part.samples.open("rb") as source:
+                    shutil.copyfileobj(source, file, 16 << 20)
+            file.write(bytes(int(lengths.max()) * np.dtype(standardiser.storage).itemsize))
     write_table(partial / "index.csv", index)
     skipped = rows.loc[failed, ["path", "error"]].rename(columns={"error": "reason"})
     write_table(partial / "skipped.csv", skipped)
@@ -218,6 +240,6 @@ def _join(parts: list[Path], standardiser: Standardiser, partial: Path) -> None:
         "sample_rate": standardiser.sample_rate,
         "dtype": standardiser.storage,
         "clips": len(index),
-        "bytes": size,
+        "bytes": samples.stat().st_size,
     }
     write_text(partial / "about.json", json.dumps(about, indent=2) + "\n")

@@ -1,6 +1,7 @@
 """Reads audio files: the only place that opens one. libsndfile decides by what a file holds."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,17 @@ def read_header(path: Path) -> Header:
             return _check(Header(file.samplerate, file.frames, file.channels, file.format))
     except UNREADABLE as err:
         raise AudioError(_reason(path, err)) from err
+
+
+def header_rows(paths: Sequence[Path]) -> list[dict[str, object]]:
+    """Return what each header says, by field, with the reason where one cannot be used."""
+    rows = []
+    for path in paths:
+        try:
+            rows.append(vars(read_header(path)) | {"error": ""})
+        except AudioError as err:
+            rows.append(vars(Header(0, 0, 0, "")) | {"error": str(err)})
+    return rows
 
 
 def decode(path: Path) -> tuple[Wave, int]:

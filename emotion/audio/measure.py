@@ -43,7 +43,7 @@ def measure(wave: Wave, sample_rate: int) -> Facts:
     power = float(np.dot(active, active)) / len(active)
     peak = max(float(wave.max()), -float(wave.min()))
     return Facts(
-        audio_hash=hashlib.sha256(wave.tobytes()).hexdigest()[:32],
+        audio_hash=hashlib.sha256(wave.data).hexdigest()[:32],
         peak=peak,
         level_db=round(10 * float(np.log10(max(power, 1e-12))), 3),
         loudest_db=round(float(levels.max()), 3),

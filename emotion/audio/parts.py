@@ -1,39 +1,53 @@
-"""One part of a cache, written by a process of its own: clips decoded, standardised, measured.
+"""One part of a cache, made by a process of its own: clips decoded, standardised, measured.
 
 What is imported here every such process imports first, so pandas is not.
 """
 
-import csv
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from emotion.audio.decode import decode
 from emotion.audio.measure import Facts, measure
 from emotion.audio.quantise import quantise
 from emotion.audio.standardise import Standardiser
 from emotion.errors import AudioError, CacheError
-from emotion.files import written_whole
 
 FACTS = [field.name for field in dataclasses.fields(Facts)]
-COLUMNS = ["path", "error", "length", "scale", *FACTS]
+COLUMNS = ["path", "error", "offset", "length", "scale", *FACTS]
 
 Clip = tuple[str, int, int]
 """A file's path below the root, its size and its time of change."""
 
 
-def build_part(clips: Sequence[Clip], standardiser: Standardiser, root: Path, part: Path) -> int:
-    """Write one part: its samples, then its index, whose name says that it is whole.
+@dataclass(frozen=True)
+class Part:
+    """Clips that are done in one go.
 
-    Returns:
-        How many clips it took, those that cannot be read included.
+    `samples` is an existing file, which other parts may be writing to as well; this part's begin
+    at `offset`, in samples. `index` takes the rows, once the samples are on the disk.
+    """
+
+    clips: Sequence[Clip]
+    index: Path
+    samples: Path
+    offset: int
+
+
+def build_part(part: Part, standardiser: Standardiser, root: Path) -> list[dict[str, object]]:
+    """Write a part's samples; return a row a clip, those that cannot be read included.
 
     Raises:
         CacheError: a file changed while it was read.
     """
     rows: list[dict[str, object]] = []
-    with written_whole(part.with_suffix(".bin")) as file:
-        for name, size, mtime_ns in clips:
+    offset = part.offset
+    with part.samples.open("r+b") as file:
+        file.seek(offset * np.dtype(standardiser.storage).itemsize)
+        for name, size, mtime_ns in part.clips:
             path = root / name
             try:
                 wave, rate = decode(path)
@@ -46,14 +60,11 @@ def build_part(clips: Sequence[Clip], standardiser: Standardiser, root: Path, pa
                 rows.append({"path": name, "error": error})
                 continue
             samples, scale = quantise(standardiser(wave, rate), standardiser.storage)
-            file.write(samples.tobytes())
-            entry = {"path": name, "error": "", "length": len(samples), "scale": scale}
-            rows.append(entry | vars(measure(wave, rate)))
-    with written_whole(part, "w") as file:
-        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-    return len(clips)
+            file.write(samples.data)
+            place = {"path": name, "error": "", "offset": offset, "length": len(samples)}
+            rows.append(place | {"scale": scale} | vars(measure(wave, rate)))
+            offset += len(samples)
+    return rows
 
 
 def _size_and_time(path: Path) -> tuple[int, int] | None:

@@ -126,10 +126,11 @@ def test_whatever_changes_gives_another_cache(root: Path, change: str) -> None:
     assert list(second.index["path"]) == list(table_of(root)["path"])
 
 
+@pytest.mark.parametrize("standardiser", [FIXED, OWN])
 def test_a_killed_build_is_continued_and_only_what_is_missing_is_decoded(
-    root: Path, monkeypatch: pytest.MonkeyPatch, decoded: list[str]
+    root: Path, monkeypatch: pytest.MonkeyPatch, decoded: list[str], standardiser: Standardiser
 ) -> None:
-    whole = open_cache(table_of(root), FIXED, root=root, folder=root / "whole")
+    whole = open_cache(table_of(root), standardiser, root=root, folder=root / "whole")
     monkeypatch.setattr(caches, "PART_CLIPS", 4)
     killed = iter(range(6))
 
@@ -141,12 +142,16 @@ def test_a_killed_build_is_continued_and_only_what_is_missing_is_decoded(
     with monkeypatch.context() as patch:
         patch.setattr(parts, "decode", dying)
         with pytest.raises(KeyboardInterrupt):
-            open_of(root)
+            open_cache(table_of(root), standardiser, root=root, folder=root / "cache")
     assert not (root / "cache" / whole.key).exists(), "a half-built cache must not look whole"
     decoded.clear()
     told: list[tuple[int, int]] = []
     cache = open_cache(
-        table_of(root), FIXED, root=root, folder=root / "cache", progress=lambda *n: told.append(n)
+        table_of(root),
+        standardiser,
+        root=root,
+        folder=root / "cache",
+        progress=lambda *n: told.append(n),
     )
     assert decoded == [f"{seed:02}.wav" for seed in range(4, 10)]
     assert told == [(8, 10), (10, 10)]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from emotion.audio import decode as decoding
 from emotion.audio.cache import Cache
 from emotion.audio.decode import Header, read_header
 from emotion.audio.standardise import Standardiser
-from emotion.corpora import index as indexes
 from emotion.corpora.datasets import Dataset
 from emotion.corpora.index import (
     Index,
@@ -46,7 +46,7 @@ def headers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return read_header(path)
 
-    monkeypatch.setattr(indexes, "read_header", counted)
+    monkeypatch.setattr(decoding, "read_header", counted)
     return names
 
 
@@ -102,7 +102,7 @@ def test_a_file_that_could_not_be_opened_is_tried_again(
         return read_header(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(indexes, "read_header", forbidden)
+        patch.setattr(decoding, "read_header", forbidden)
         assert "Savee/DC_a01.wav" in set(build_index(cs334, tmp_path).skipped["path"])
     assert "Savee/DC_a01.wav" in set(build_index(cs334, tmp_path).table["path"])
 
