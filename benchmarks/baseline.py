@@ -4,6 +4,7 @@
     python -m benchmarks.baseline course LIST               the same, a filter per clip
     python -m benchmarks.baseline epoch LIST NETWORK SHAPE BATCH EPOCHS DEVICE
                                                             prints both passes' seconds
+    python -m benchmarks.baseline fresh …                   the same, mel filters made per item
 
 It shares no code with the program.
 """
@@ -58,19 +59,29 @@ class Resampled(Dataset[Tensor]):
 
 
 class Spectrograms(Dataset[tuple[Tensor, int]]):
-    """Prepared files as log-mel spectrograms, each computed when it is asked for."""
+    """Prepared files as log-mel spectrograms, each computed when it is asked for.
 
-    def __init__(self, paths: list[str], size: int, *, augmented: bool) -> None:
+    Where the filters are `fresh`, each item has its own made, as the course project does.
+    """
+
+    def __init__(self, paths: list[str], size: int, *, augmented: bool, fresh: bool) -> None:
         self.paths = paths
+        self.fresh = fresh
         self.size = size
         self.augmented = augmented
-        hop = SAMPLES // (size - 1)
-        self.mel = torchaudio.transforms.MelSpectrogram(RATE, 2048, hop_length=hop, n_mels=size)
+        self.mel = self.filters()
         self.decibels = torchaudio.transforms.AmplitudeToDB(top_db=80)
         self.masks = torch.nn.Sequential(
             torchaudio.transforms.FrequencyMasking(size // 10),
             torchaudio.transforms.TimeMasking(size // 10),
         )
+
+    def filters(self) -> torch.nn.Module:
+        """Return the transform of a wave into mel bands."""
+        hop = SAMPLES // (self.size - 1)
+        made = torchaudio.transforms.MelSpectrogram(RATE, 2048, hop_length=hop, n_mels=self.size)
+        assert isinstance(made, torch.nn.Module)
+        return made
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -80,7 +91,8 @@ class Spectrograms(Dataset[tuple[Tensor, int]]):
         if self.augmented:
             most = int(0.3 * SAMPLES)
             wave = wave.roll(int(torch.randint(-most, most + 1, ())))
-        image = self.decibels(self.mel(wave[None]))[..., : self.size]
+        mel = self.filters() if self.fresh else self.mel
+        image = self.decibels(mel(wave[None]))[..., : self.size]
         if self.augmented:
             image = self.masks(self.masks(image))
         return image / 40 + 1, place % 6
@@ -107,7 +119,13 @@ def course(paths: list[str]) -> float:
 
 
 def passes(
-    paths: list[str], network: torch.nn.Module, channels: int, size: int, batch: int, device: str
+    paths: list[str],
+    network: torch.nn.Module,
+    channels: int,
+    size: int,
+    batch: int,
+    device: str,
+    fresh: bool,
 ) -> Iterable[tuple[float, float]]:
     """Yield the seconds of a training and of a validation pass, without end."""
     network.to(device)
@@ -115,7 +133,7 @@ def passes(
     cut = len(paths) // VAL_SHARE
     loaders = [
         DataLoader(
-            Spectrograms(part, size, augmented=learn),
+            Spectrograms(part, size, augmented=learn, fresh=fresh),
             batch_size=batch,
             shuffle=learn,
             num_workers=2,
@@ -152,7 +170,9 @@ def main(words: list[str]) -> None:
     else:
         network = torch.load(words[2], weights_only=False)
         channels, size, _ = map(int, words[3].split("x"))
-        rounds = passes(files, network, channels, size, int(words[4]), words[6])
+        rounds = passes(
+            files, network, channels, size, int(words[4]), words[6], fresh=words[0] == "fresh"
+        )
         for _, (train, val) in zip(range(int(words[5])), rounds, strict=False):
             print(train, val)
 

@@ -1,6 +1,7 @@
 """How long does an epoch take on the CPU, beside bare steps and a usual loader?"""
 
 from pathlib import Path
+from statistics import median
 
 from benchmarks.common import (
     Options,
@@ -24,41 +25,38 @@ from benchmarks.training import (
 LIMITS = {"cnn": (1.10, 1.15), "mobilenet_v3": (1.05, 1.15)}
 """By model: a training pass and a validation pass against the floor, at most."""
 
+SIZES = {"cnn": {"clips": 4000, "epochs": 4}, "mobilenet_v3": {"clips": 144, "epochs": 3}}
 
-def measure(model: str, chosen: Options, folder: Path) -> dict[str, list[Pass]]:
-    """Return the passes of all three, in turn."""
+
+def measure(model: str, chosen: Options, folder: Path) -> tuple[dict[str, list[Pass]], Pass]:
+    """Return the passes of all three, in turn, and once those with filters made per item."""
     some = clips(chosen)
     subject = save_network(model, folder)
     files = prepare_files(some, folder / "files")
     cache = folder / "cache"
     _, subsets = run_program(some, cache, model, 2)  # fills the cache, counts the clips
-    return in_turn(
-        {
-            "program": lambda: run_program(some, cache, model, chosen.epochs)[0],
-            "floor": lambda: run_floor(subject, subsets, chosen.epochs),
-            "baseline": lambda: run_baseline(subject, files, min(2, chosen.epochs)),
-        },
-        chosen.repeats,
-    )
+    cases = {
+        "program": lambda: run_program(some, cache, model, chosen.epochs)[0],
+        "floor": lambda: run_floor(subject, subsets, chosen.epochs),
+        "fair baseline": lambda: run_baseline(subject, files, 2),
+    }
+    found = in_turn(cases, chosen.repeats)
+    return found, run_baseline(subject, files, 2, way="fresh")
 
 
 def main() -> None:
     """Time both models, and write a page for each."""
     for model, (train_limit, val_limit) in LIMITS.items():
-        chosen = options(clips=1440 if model == "cnn" else 288, epochs=5 if model == "cnn" else 2)
+        chosen = options(**SIZES[model])
         with scratch_folder() as folder:
-            found = measure(model, chosen, folder)
+            found, course = measure(model, chosen, folder)
         train = {name: [each.train for each in passes] for name, passes in found.items()}
         val = {name: [each.val for each in passes] for name, passes in found.items()}
         times = {f"{name}, training": values for name, values in train.items()}
         times |= {f"{name}, validation": values for name, values in val.items()}
+        fair = ratios(train["fair baseline"], train["program"])
         targets = [
-            Target(
-                "baseline / program, training",
-                ratios(train["baseline"], train["program"]),
-                5,
-                at_least=True,
-            ),
+            Target("fair baseline / program, training", fair, 5, at_least=True),
             Target(
                 "program, augmentation, logging and checkpoints included / floor, training",
                 ratios(train["program"], train["floor"]),
@@ -74,6 +72,12 @@ def main() -> None:
             times=times,
             unit="milliseconds a clip",
             targets=targets if model == "cnn" else targets[1:],
+            notes=[
+                f"Mel filters made per item, as the course project has it, measured once: "
+                f"{course.train:.3g} in training, {course.val:.3g} in validation. The floor itself "
+                f"is {median(ratios(train['fair baseline'], train['floor'])):.1f} times as fast "
+                "as the fair baseline: no program that trains this network so can be faster."
+            ],
         )
 
 

@@ -102,11 +102,16 @@ def run_floor(
     return Pass(per_clip(found[::2], train), per_clip(found[1::2], val))
 
 
-def run_baseline(subject: Subject, files: Sequence[Path], epochs: int, device: str = "cpu") -> Pass:
-    """Return the passes of the usual way, over prepared files: a sixth are for validation."""
+def run_baseline(
+    subject: Subject, files: Sequence[Path], epochs: int, device: str = "cpu", way: str = "epoch"
+) -> Pass:
+    """Return the passes of the usual way, over prepared files: a sixth are for validation.
+
+    `way` is epoch, or fresh: each item has its mel filters made.
+    """
     names = subject.file.with_suffix(".txt")
     names.write_text("\n".join(map(str, files)), encoding="utf-8")
-    words = ("epoch", names, subject.file, subject.shape, subject.batch, epochs, device)
+    words = (way, names, subject.file, subject.shape, subject.batch, epochs, device)
     text = python("-m", "benchmarks.baseline", *words)[1]
     found = [float(word) for word in text.split()][2:]
     val = len(files) // 6

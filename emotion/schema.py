@@ -43,6 +43,8 @@ class TrainerSchema:
     num_nodes: int = 1
     strategy: str = "auto"
     precision: str = "32-true"
+    channels_last: bool = False
+    compile: bool = False
     gradient_clip: float | None = None
     overfit_batches: float = 0.0
     fast_dev_run: bool = False

@@ -13,7 +13,8 @@ from emotion.config import first_line
 from emotion.runs import Run
 from emotion.tables import read_table, write_table
 
-FIGURES = ("test_uar", "val_uar", "seconds", "epoch_seconds", "clips_per_second")
+TIMES = ("epoch_seconds", "clips_per_second", "cpu_percent", "gpu_percent")
+FIGURES = ("test_uar", "val_uar", "seconds", *TIMES)
 COLUMNS = ("job", "overrides", "status", *FIGURES, "folder", "error")
 TABLE = "sweep.csv"
 
@@ -54,8 +55,7 @@ def figures(run: Run) -> dict[str, float | str]:
         "test_uar": metrics.get("test", {}).get("uar", ""),
         "val_uar": metrics.get("val", {}).get("uar", ""),
         "seconds": seconds or "",
-        "epoch_seconds": timing.get("epoch_seconds", ""),
-        "clips_per_second": timing.get("clips_per_second", ""),
+        **{name: timing.get(name, "") for name in TIMES},
     }
 
 

@@ -31,6 +31,7 @@ from emotion.datamodule import EmotionDataModule
 from emotion.evaluation.outcome import Outcome
 from emotion.models.base import EmotionClassifier
 from emotion.runs import Run
+from emotion.usage import Usage
 
 
 def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Trainer:
@@ -42,6 +43,7 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
         StepSeeds(config["seed"]),
         EarlyStopping(stopping["monitor"], mode=stopping["mode"], patience=stopping["patience"]),
         EpochLines(len(data.rows[TRAIN])),
+        Usage(),
         History(run.folder / "history.csv"),
         ModelCheckpoint(
             checkpoints,

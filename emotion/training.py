@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L  # noqa: N812 - Lightning's own abbreviation
+import torch
 
 from emotion import environment
 from emotion.callbacks import EpochLines
@@ -27,6 +28,7 @@ from emotion.models.base import EmotionClassifier
 from emotion.runs import Run, build_model, find_run, load_weights
 from emotion.tables import write_table
 from emotion.trainer import build_trainer, predict_subsets, quiet_lightning
+from emotion.usage import Usage
 
 log = logging.getLogger(__name__)
 
@@ -181,6 +183,10 @@ def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Tim
         label_smoothing=config["trainer.label_smoothing"],
         mixup=config["trainer.mixup"],
     )
+    if config["trainer.channels_last"]:
+        model.to(memory_format=torch.channels_last)
+    if config["trainer.compile"]:
+        model.embed = torch.compile(model.embed)  # type: ignore[method-assign]
     with timing.part("data"):
         trainer = build_trainer(config, run, data)
         device = trainer.strategy.root_device
@@ -242,8 +248,11 @@ def _run_parts(session: Session, *, checkpoint: Path | None) -> Run:
         if config["trainer.fast_dev_run"]:
             log.info("one batch went through; trainer=debug leaves no figures")
             return run
-        callbacks = getattr(trainer, "callbacks")  # noqa: B009 - Lightning sets it, undeclared
-        timing.add(next(each for each in callbacks if isinstance(each, EpochLines)).rates())
+        for callback in getattr(trainer, "callbacks"):  # noqa: B009 - Lightning sets it, undeclared
+            if isinstance(callback, EpochLines):
+                timing.add(callback.rates())
+            elif isinstance(callback, Usage):
+                timing.add(callback.shares())
         with timing.part("test"):
             _test(session)
     with timing.part("report"):
