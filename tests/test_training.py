@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
 from emotion.cli import run
-from emotion.runs import Run, find_run
+from emotion.corpora.splits import FileSplit
+from emotion.datamodule import build_datamodule
+from emotion.evaluate import ask
+from emotion.runs import Run, find_run, open_model
 from emotion.tables import read_table
 from tests.archive import write_clip
 
@@ -211,6 +215,46 @@ def test_evaluate_gives_the_very_same_figures(finished: Run, base: list[str]) ->
     ).read_bytes()
 
 
+def test_how_clips_are_stored_changes_no_figure(finished: Run, base: list[str]) -> None:
+    tables = {}
+    for storage in ("int16", "float32"):
+        settings = finished.config.replaced({"preprocessing.storage": storage})
+        data = build_datamodule(
+            settings, protocol=FileSplit(path=str(finished.folder / "split.csv"))
+        )
+        data.setup()
+        assert data.cache.dtype == storage
+        tables[storage] = ask(finished, settings, data)
+    assert abs(tables["int16"].logits - tables["float32"].logits).max() < 1e-2
+    figures = [each.figures(1.0) for each in tables.values()]
+    assert figures[0]["uar"] == figures[1]["uar"]
+    assert figures[0]["wa"] == figures[1]["wa"]
+
+
+def test_cached_features_give_the_logits_of_live_ones(finished: Run) -> None:
+    model = open_model(finished).eval()
+    logits = []
+    for features in (model.features, None):
+        protocol = FileSplit(path=str(finished.folder / "split.csv"))
+        data = build_datamodule(finished.config, protocol=protocol)
+        data.setup()
+        data.place_on(torch.device("cpu"), features)
+        batches = [data.on_after_batch_transfer(raw, 0) for raw in data.val_dataloader()]
+        assert {batch.x.ndim for batch in batches} == {4 if features else 2}
+        with torch.no_grad():
+            logits.append(torch.cat([model(batch.x) for batch in batches]))
+    torch.testing.assert_close(logits[0], logits[1], atol=1e-3, rtol=0)
+
+
+@pytest.mark.slow
+def test_order_of_memory_and_compiling_change_the_time_not_the_network(
+    finished: Run, train: Train
+) -> None:
+    other = train("trainer.channels_last=true", "trainer.compile=true")
+    mine, theirs = (each.predictions.filter(like="p_").astype(float) for each in (finished, other))
+    assert abs(mine - theirs).to_numpy().max() < 0.05
+
+
 def test_evaluate_takes_another_dataset(finished: Run, base: list[str]) -> None:
     other = ["dataset=synthetic", "dataset.generate.seed=5", "dataset.generate.speakers=2"]
     words = [*base[:1], *other, "dataset.generate.sentences=2"]
@@ -301,6 +345,7 @@ def test_sweep_table_has_a_row_a_job_failed_ones_too(base: list[str], tmp_path: 
     assert list(table["status"]) == ["done", "done", "failed", "failed"]
     assert float(table["test_uar"][0]) == pytest.approx(float(table["test_uar"][1]))
     assert (table["clips_per_second"][:2].astype(float) > 0).all()
+    assert table["cpu_percent"][:2].astype(float).between(1, 100.5).all()
     assert "loader.batch_size=0" in table["error"][2]
     assert not (tmp_path / "2").exists()
 

@@ -16,6 +16,7 @@ from emotion.features.augment import (
     shift_time,
     warp,
 )
+from emotion.features.spectrogram import LogMel
 
 CPU = torch.device("cpu")
 
@@ -40,6 +41,27 @@ def test_shifting_turns_each_clip_round_by_its_own_steps(steps: list[int]) -> No
     turned = shift_time(image, torch.tensor(steps))
     for before, after, step in zip(image, turned, steps, strict=True):
         assert torch.equal(after, before.roll(step, dims=-1))
+
+
+def test_a_shift_in_frames_is_one_in_samples() -> None:
+    """Turned by k frames, what stays in order is a clip turned by k hops of samples; what comes
+    round the end is one turned by k - F hops, since F frames are a hop longer than the clip. Only
+    where a window meets an end or the seam does it hear other samples.
+    """
+    features = LogMel(16_000, 1_000, n_mels=40, frames=101, n_fft=512)
+    wave = 0.1 * torch.randn(2, features.samples, generator=torch.Generator().manual_seed(0))
+    image, frames, hop = features(wave), features.frames, features.hop
+    edge = features.n_fft // 2 // hop + 1
+    for steps in (20, 30, -30):
+        turned = shift_time(image, torch.tensor([steps, steps]))
+        seam = steps % frames
+        ordered, round_ = slice(seam + edge, -edge), slice(edge, seam - edge)
+        if steps < 0:
+            ordered, round_ = round_, ordered
+        around = steps - frames if steps > 0 else steps + frames
+        for inside, by in ((ordered, steps), (round_, around)):
+            rolled = features(wave.roll(by * hop, dims=-1))
+            torch.testing.assert_close(turned[..., inside], rolled[..., inside], atol=0.01, rtol=0)
 
 
 def test_a_time_shift_is_circular_and_of_at_most_its_share_either_way() -> None:
