@@ -28,7 +28,7 @@ def a_clip(transform: torch.nn.Module, wave: torch.Tensor, size: int) -> float:
 
 def main() -> None:
     """Time all sizes, and write the page."""
-    chosen = options(clips=128, repeats=3)
+    chosen = options(clips=128, repeats=7)
     device = torch.device(chosen.device)
     wave = 0.1 * torch.randn(chosen.clips, SAMPLES, device=device)
     times: dict[str, list[float]] = {}
