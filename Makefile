@@ -41,6 +41,7 @@ bench-large: setup
 	$(BIN)/python -m benchmarks.prepare clips=8000 $(DATA)
 	$(BIN)/python -m benchmarks.open_cache clips=11318 $(DATA)
 	$(BIN)/python -m benchmarks.settings $(DATA)
+	$(BIN)/python -m benchmarks.loader $(DATA)
 
 clean:
 	rm -rf .venv build *.egg-info
