@@ -48,6 +48,7 @@ class TrainerSchema:
     fast_dev_run: bool = False
     detect_anomaly: bool = False
     class_weights: bool = False
+    label_mask: bool = False
     label_smoothing: float = 0.0
     mixup: float = 0.0
     ema_decay: float | None = None

@@ -181,6 +181,8 @@ def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Tim
         label_smoothing=config["trainer.label_smoothing"],
         mixup=config["trainer.mixup"],
     )
+    if config.get("trainer.label_mask"):
+        model.set_label_mask(data.known_classes())
     with timing.part("data"):
         trainer = build_trainer(config, run, data)
         device = trainer.strategy.root_device

@@ -145,6 +145,28 @@ def test_interrupted_run_goes_on_to_the_same_bytes(
         assert (broken.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
 
 
+def test_corpora_of_other_classes_train_together(archive: Path, tmp_path: Path) -> None:
+    def start(label_mask: str) -> Run:
+        folder = tmp_path / label_mask
+        words = [
+            *("dataset=cs334", f"data_root={archive}", "split.train_only=[savee,tess]"),
+            "dataset.labels=[neutral,calm,happy,sad,angry,fear,disgust,surprise]",
+            *("trainer=cosine", f"trainer.label_mask={label_mask}", "trainer.max_epochs=2"),
+            *(f"output_root={tmp_path}", f"hydra.run.dir={folder}"),
+        ]
+        assert run(["train", *words]) == 0
+        return Run(folder)
+
+    joint, plain = start("true"), start("false")
+    others = joint.split["corpus"].isin(["savee", "tess"])
+    assert set(joint.split["subset"][others]) == {"train"}
+    losses, unmasked = (
+        pd.read_csv(each.folder / "history.csv")["train_loss"] for each in (joint, plain)
+    )
+    assert np.isfinite(losses).all()
+    assert losses[0] < unmasked[0], "fewer classes to tell apart"
+
+
 def test_averaged_weights_are_those_that_evaluate_finds(train: Train, base: list[str]) -> None:
     averaged = train("trainer.ema_decay=0.9")
     assert run(["evaluate", base[0], f"run={averaged.folder}"]) == 0
