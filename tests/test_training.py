@@ -259,6 +259,33 @@ def test_predict_gives_the_probabilities_of_the_test(
         assert np.allclose(both[name], both[f"{name}_again"], atol=1e-5)
 
 
+def test_runs_predict_together_with_the_mean_of_their_probabilities(
+    finished: Run, train: Train, base: list[str], tmp_path: Path
+) -> None:
+    other = train("seed=1", "preprocessing=speech_16k", "model=crnn")
+    chances = {f"p_{label}": "float64" for label in finished.labels}
+    told = []
+    for name in (finished.folder, other.folder, f"[{finished.folder},{other.folder}]"):
+        output = tmp_path / f"{len(told)}.csv"
+        inputs = f"inputs={finished.config['dataset.root']}"
+        assert run(["predict", f"run={name}", base[0], inputs, f"output={output}"]) == 0
+        told.append(read_table(output, chances))
+    names = list(chances)
+    assert not np.allclose(told[0][names], told[1][names], atol=0.01)
+    assert np.allclose(told[2][names], (told[0][names] + told[1][names]) / 2, atol=1e-6)
+    best = told[2][names].idxmax(axis=1).str.removeprefix("p_")
+    assert list(told[2]["predicted"]) == list(best)
+
+
+def test_runs_of_other_classes_do_not_predict_together(
+    finished: Run, train: Train, base: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = train("dataset.labels=[happy,sad]")
+    inputs = f"inputs={finished.config['dataset.root']}"
+    assert run(["predict", f"run=[{finished.folder},{other.folder}]", base[0], inputs]) == 1
+    assert "only of the same classes" in capsys.readouterr().err
+
+
 def test_odd_names_are_predicted_and_unreadable_files_do_not_stop_the_rest(
     finished: Run, base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
