@@ -52,6 +52,7 @@ class TrainerSchema:
     label_smoothing: float = 0.0
     mixup: float = 0.0
     ema_decay: float | None = None
+    keep: str = "best"
     early_stopping: EarlyStoppingSchema = field(default_factory=EarlyStoppingSchema)
     optimizer: Any = MISSING
     schedule: Any = None

@@ -167,6 +167,20 @@ def test_corpora_of_other_classes_train_together(archive: Path, tmp_path: Path) 
     assert losses[0] < unmasked[0], "fewer classes to tell apart"
 
 
+@pytest.mark.parametrize(("keep", "epoch"), [("best", 0), ("last", 1)])
+def test_the_epoch_that_is_kept_is_the_best_or_the_last(
+    train: Train, keep: str, epoch: int
+) -> None:
+    first_is_best = "{monitor: train/loss, mode: max, patience: 9}"
+    kept = train(f"trainer.keep={keep}", f"trainer.early_stopping={first_is_best}")
+    assert kept.metrics["best_epoch"] == epoch
+
+
+def test_another_epoch_to_keep_is_refused(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    train("trainer.keep=first", code=1)
+    assert "trainer.keep='first': choose best or last" in capsys.readouterr().err
+
+
 def test_averaged_weights_are_those_that_evaluate_finds(train: Train, base: list[str]) -> None:
     averaged = train("trainer.ema_decay=0.9")
     assert run(["evaluate", base[0], f"run={averaged.folder}"]) == 0
