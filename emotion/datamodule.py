@@ -144,6 +144,14 @@ class EmotionDataModule(L.LightningDataModule):
         """Return the training clips of each class, (C,)."""
         return torch.bincount(self.targets[self.rows[TRAIN]], minlength=len(self.labels))
 
+    def known_classes(self) -> Tensor:
+        """Return which classes the training clips of each row's corpus have, (rows, C) bool."""
+        corpus = torch.from_numpy(pd.factorize(self.index.table["corpus"])[0])
+        rows = self.rows[TRAIN]
+        known = torch.zeros(int(corpus.max()) + 1, len(self.labels), dtype=torch.bool)
+        known[corpus[rows], self.targets[rows]] = True
+        return known[corpus]
+
     @torch.no_grad()
     def feature_statistics(self, features: Features) -> tuple[float, float]:
         """Return mean and deviation of the training clips' spectrograms, dB."""

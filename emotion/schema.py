@@ -50,9 +50,11 @@ class TrainerSchema:
     fast_dev_run: bool = False
     detect_anomaly: bool = False
     class_weights: bool = False
+    label_mask: bool = False
     label_smoothing: float = 0.0
     mixup: float = 0.0
     ema_decay: float | None = None
+    keep: str = "best"
     early_stopping: EarlyStoppingSchema = field(default_factory=EarlyStoppingSchema)
     optimizer: Any = MISSING
     schedule: Any = None

@@ -1,4 +1,7 @@
-"""A study's table: a row a model, folds pooled, seeds averaged, each against the first row."""
+"""A study's table: a row a model, folds pooled, seeds averaged, each against the first row.
+
+Where a row has several seeds, a second one says what they reach together, as an ensemble.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +13,7 @@ import pandas as pd
 from emotion.corpora.splits import TEST, VAL
 from emotion.errors import EmotionError
 from emotion.evaluation.compare import Comparison, compare
+from emotion.evaluation.ensemble import mean_predictions
 from emotion.evaluation.metrics import score
 from emotion.evaluation.statistics import holm, interval_over_speakers_and_seeds, seed_spread
 from emotion.evaluation.study_page import write_study_page
@@ -63,10 +67,18 @@ def write_tables(
 
 def tabulate(cells: Sequence[Finished]) -> pd.DataFrame:
     """Return the table of one protocol's cells: a row a model, each against the first."""
-    rows = list(dict.fromkeys(cell.row for cell in cells))
-    pooled = {row: _pool([cell for cell in cells if cell.row == row]) for row in rows}
-    table = pd.DataFrame([_describe(row, cells, pooled[row]) for row in rows])
-    return _mark_chosen(table.join(_against_first(rows, pooled)))
+    pooled: dict[str, dict[int, pd.DataFrame]] = {}
+    described = []
+    for row in dict.fromkeys(cell.row for cell in cells):
+        mine = [cell for cell in cells if cell.row == row]
+        pooled[row] = _pool(mine)
+        described.append(_describe(row, mine, pooled[row]))
+        if len(pooled[row]) > 1:
+            together = mean_predictions(list(pooled[row].values()))
+            name = f"{row}, {len(pooled[row])} seeds together"
+            described.append(_describe_ensemble(name, described[-1], together))
+            pooled[name] = dict.fromkeys(pooled[row], together)
+    return _mark_chosen(pd.DataFrame(described).join(_against_first(list(pooled), pooled)))
 
 
 def beside_recorded(table: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame:
@@ -91,14 +103,15 @@ def beside_recorded(table: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame
 
 def _mark_chosen(table: pd.DataFrame) -> pd.DataFrame:
     """Mark the row that validation would choose, and one that only the test's score favours."""
-    if len(table) < 2 or "uar" not in table or table["uar"].isna().any():
-        return table.assign(chosen="")
-    by_test, by_val = table["uar"].argmax(), table["val_uar"].argmax()
-    chosen = ["" for _ in range(len(table))]
-    chosen[by_val] = "chosen on validation"
-    if by_test != by_val:
-        chosen[by_test] = "best by its test score only"
-    return table.assign(chosen=chosen)
+    table = table.assign(chosen="")
+    if "uar" not in table or table["uar"].isna().any():
+        return table
+    judged = table[table["val_uar"].notna()]  # an ensemble has no validation score of its own
+    if len(judged) > 1:
+        by_test, by_val = judged["uar"].idxmax(), judged["val_uar"].idxmax()
+        table.loc[by_test, "chosen"] = "best by its test score only"
+        table.loc[by_val, "chosen"] = "chosen on validation"
+    return table
 
 
 def _pool(cells: Sequence[Finished]) -> dict[int, pd.DataFrame]:
@@ -123,13 +136,30 @@ def _pool(cells: Sequence[Finished]) -> dict[int, pd.DataFrame]:
 def _describe(
     row: str, cells: Sequence[Finished], pooled: dict[int, pd.DataFrame]
 ) -> dict[str, Any]:
-    """Return a row's own figures."""
-    mine = [cell.run for cell in cells if cell.row == row]
-    done = [run for run in mine if run.finished]
-    said: dict[str, Any] = {"row": row, "cells": f"{len(done)}/{len(mine)}"}
+    """Return the figures of a row whose cells these are."""
+    done = [cell.run for cell in cells if cell.run.finished]
+    said: dict[str, Any] = {"row": row, "cells": f"{len(done)}/{len(cells)}"}
     if not pooled:
         return said
-    tables = list(pooled.values())
+    return said | {
+        **_judge(list(pooled.values())),
+        "val_uar": float(np.mean([run.metrics[VAL]["uar"] for run in done])),
+        "leaks": any(run.leaks for run in done),
+        "looks": max(len(run.lookers) for run in done),
+        "parameters": done[0].environment.get("parameters"),
+        "seconds": sum(sum(run.timing.get(part, 0.0) for part in ("fit", "test")) for run in done),
+    }
+
+
+def _describe_ensemble(row: str, single: dict[str, Any], together: pd.DataFrame) -> dict[str, Any]:
+    """Return the figures of the ensemble of a row's seeds, given those of the row."""
+    shared = {name: single[name] for name in ("cells", "leaks", "looks", "seconds")}
+    members = {"parameters": single["parameters"] and single["parameters"] * single["seeds"]}
+    return {"row": row, **shared, **members, **_judge([together]), "val_uar": None}
+
+
+def _judge(tables: Sequence[pd.DataFrame]) -> dict[str, Any]:
+    """Return the figures of predictions of the same clips, a table a seed."""
     labels = sorted(
         set(tables[0]["target"]) | {name for table in tables for name in table["predicted"]}
     )
@@ -140,21 +170,16 @@ def _describe(
     interval = interval_over_speakers_and_seeds(target, predicted, speaker, n_classes=len(labels))
     scores = [score(target, answers, labels) for answers in predicted]
     spread = seed_spread([each.uar for each in scores])
-    said |= {
+    said: dict[str, Any] = {
         "uar": interval.estimate,
         "uar_low": interval.low,
         "uar_high": interval.high,
         "seed_sd": spread.sd,
         "seeds": spread.n,
-        "val_uar": float(np.mean([run.metrics[VAL]["uar"] for run in done])),
         "wa": float(np.mean([each.wa for each in scores])),
         "macro_f1": float(np.mean([each.macro_f1 for each in scores])),
         "speakers": interval.n_clusters,
         "clips": len(target),
-        "leaks": any(run.leaks for run in done),
-        "looks": max(len(run.lookers) for run in done),
-        "parameters": done[0].environment.get("parameters"),
-        "seconds": sum(sum(run.timing.get(part, 0.0) for part in ("fit", "test")) for run in done),
     }
     for corpus in sorted(set(tables[0]["corpus"])):
         here = (tables[0]["corpus"] == corpus).to_numpy()

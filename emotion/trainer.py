@@ -28,6 +28,7 @@ from emotion.checkpoints import BEST, LAST, SafeCheckpointIO
 from emotion.config import Config
 from emotion.corpora.splits import TEST, TRAIN, VAL
 from emotion.datamodule import EmotionDataModule
+from emotion.errors import ConfigError
 from emotion.evaluation.outcome import Outcome
 from emotion.models.base import EmotionClassifier
 from emotion.runs import Run
@@ -38,6 +39,10 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
     """Return the trainer that fits a run, with its callbacks, loggers and checkpoints."""
     settings = config["trainer"]
     stopping = settings["early_stopping"]
+    keep = config.get("trainer.keep") or "best"
+    if keep not in ("best", "last"):
+        raise ConfigError(f"trainer.keep={keep!r}: choose best or last.")
+    chosen = {"monitor": stopping["monitor"], "mode": stopping["mode"]}
     checkpoints = run.folder / "checkpoints"
     callbacks: list[Callback] = [
         StepSeeds(config["seed"]),
@@ -48,8 +53,7 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
         ModelCheckpoint(
             checkpoints,
             filename=BEST.removesuffix(".ckpt"),
-            monitor=stopping["monitor"],
-            mode=stopping["mode"],
+            **(chosen if keep == "best" else {"mode": "max"}),  # unmonitored, it takes every epoch
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         ),

@@ -183,10 +183,12 @@ def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Tim
         label_smoothing=config["trainer.label_smoothing"],
         mixup=config["trainer.mixup"],
     )
-    if config["trainer.channels_last"]:
+    if config.get("trainer.channels_last"):
         model.to(memory_format=torch.channels_last)
-    if config["trainer.compile"]:
+    if config.get("trainer.compile"):
         model.embed = torch.compile(model.embed)  # type: ignore[method-assign]
+    if config.get("trainer.label_mask"):
+        model.set_label_mask(data.known_classes())
     with timing.part("data"):
         trainer = build_trainer(config, run, data)
         device = trainer.strategy.root_device

@@ -193,6 +193,22 @@ def test_another_run_decodes_nothing(make: Any, monkeypatch: pytest.MonkeyPatch)
     assert second.cache.key == first.cache.key
 
 
+def test_known_classes_of_a_row_are_those_its_corpus_trains_on(make: Any) -> None:
+    data = make()
+    known = data.known_classes()
+    assert known.shape == (len(data.table), 6)
+    trains = data.table[data.table["subset"] == "train"]
+    for corpus, place in data.table.groupby("corpus").indices.items():
+        has = set(trains["emotion"][trains["corpus"] == corpus])
+        for row in place:
+            assert {data.labels[c] for c in known[row].nonzero()[:, 0].tolist()} == has
+    lacking = data.table.index[data.table["emotion"] == "sad"]
+    data.divide(Split(data.split.subset.mask(data.table.index.isin(lacking), "")))
+    assert not data.known_classes()[:, 0].any(), (
+        "a class that no training clip has is known to none"
+    )
+
+
 def test_an_epochs_order_depends_on_seed_and_epoch_alone() -> None:
     def order(seed: int, epoch: int) -> list[int]:
         sampler = EpochSampler(50, seed)

@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from emotion.files import write_json, write_text
+from emotion.runs import Run
 from emotion.study import Cell, run_cell
-from emotion.study_table import _mark_chosen, beside_recorded
+from emotion.study_table import Finished, _mark_chosen, beside_recorded, tabulate
+from emotion.tables import write_table
 
 
 def test_a_row_that_only_the_test_prefers_is_marked() -> None:
@@ -17,6 +20,61 @@ def test_a_row_that_only_the_test_prefers_is_marked() -> None:
     assert list(marked) == ["", "best by its test score only", "chosen on validation"]
     agreed = _mark_chosen(table.assign(val_uar=table["uar"]))["chosen"]
     assert list(agreed) == ["", "chosen on validation", ""]
+
+
+def test_an_ensemble_is_marked_neither_way() -> None:
+    table = pd.DataFrame({"row": list("abc"), "uar": [0.5, 0.6, 0.9], "val_uar": [0.6, 0.5, None]})
+    marked = _mark_chosen(table)["chosen"]
+    assert list(marked) == ["chosen on validation", "best by its test score only", ""]
+
+
+def finished(folder: Path, row: str, seed: int, right: float) -> Finished:
+    """Return a cell of eight speakers, 20 clips each, that is right so often, never surely."""
+    rng = np.random.default_rng(seed)
+    target = np.tile([0, 1], 80)
+    chance = rng.uniform(0.5, 0.9, 160)
+    p_true = np.where(rng.random(160) < right, chance, (1 - chance) / 2 + 0.2)
+    p_a = np.where(target == 0, p_true, 1 - p_true)
+    table = pd.DataFrame(
+        {
+            "path": [f"{clip}.wav" for clip in range(160)],
+            "corpus": "x",
+            "speaker": [f"s{clip // 20}" for clip in range(160)],
+            "target": np.array(["a", "b"])[target],
+            "predicted": np.where(p_a >= 0.5, "a", "b"),
+            "p_a": p_a,
+            "p_b": 1 - p_a,
+        }
+    )
+    write_table(folder / "predictions.csv", table)
+    write_json(folder / "metrics.json", {"test": {"uar": 0.5}, "val": {"uar": 0.6}})
+    write_json(folder / "environment.json", {"parameters": 1000})
+    write_text(folder / "config.yaml", "dataset: {labels: [a, b]}\n")
+    write_text(folder / "report.html", "")
+    return Finished("", row, 0, seed, Run(folder))
+
+
+def test_seeds_together_stand_beside_their_mean(tmp_path: Path) -> None:
+    cells = [
+        finished(tmp_path / f"{row}{seed}", row, seed, right)
+        for row, right in (("weak", 0.5), ("strong", 0.7))
+        for seed in range(3)
+    ]
+    table = tabulate([*cells, finished(tmp_path / "once", "once", 0, 0.6)])
+    together = [f"{row}, 3 seeds together" for row in ("weak", "strong")]
+    assert list(table["row"]) == ["weak", together[0], "strong", together[1], "once"]
+    table = table.set_index("row")
+    members = [cell.run.predictions for cell in cells if cell.row == "strong"]
+    mean = sum(each["p_a"] for each in members) / 3
+    right = (mean >= 0.5) == (members[0]["target"] == "a")
+    by_class = right.groupby(members[0]["target"]).mean()
+    assert table["uar"][together[1]] == pytest.approx(by_class.mean())
+    gained = table["uar"][together[1]] - table["uar"]["weak"]
+    assert table["difference"][together[1]] == pytest.approx(gained)
+    assert table["uar"][together[1]] > table["uar"]["strong"], "seeds err on different clips"
+    assert table["uar_low"][together[1]] < table["uar"][together[1]]
+    assert table["seeds"][together[1]] == 1
+    assert table["parameters"][together[1]] == 3000
 
 
 def test_recorded_figures_agree_within_either_interval_only() -> None:

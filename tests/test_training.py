@@ -149,6 +149,42 @@ def test_interrupted_run_goes_on_to_the_same_bytes(
         assert (broken.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
 
 
+def test_corpora_of_other_classes_train_together(archive: Path, tmp_path: Path) -> None:
+    def start(label_mask: str) -> Run:
+        folder = tmp_path / label_mask
+        words = [
+            *("dataset=cs334", f"data_root={archive}", "split.train_only=[savee,tess]"),
+            "dataset.labels=[neutral,calm,happy,sad,angry,fear,disgust,surprise]",
+            *("trainer=cosine", f"trainer.label_mask={label_mask}", "trainer.max_epochs=2"),
+            *(f"output_root={tmp_path}", f"hydra.run.dir={folder}"),
+        ]
+        assert run(["train", *words]) == 0
+        return Run(folder)
+
+    joint, plain = start("true"), start("false")
+    others = joint.split["corpus"].isin(["savee", "tess"])
+    assert set(joint.split["subset"][others]) == {"train"}
+    losses, unmasked = (
+        pd.read_csv(each.folder / "history.csv")["train_loss"] for each in (joint, plain)
+    )
+    assert np.isfinite(losses).all()
+    assert losses[0] < unmasked[0], "fewer classes to tell apart"
+
+
+@pytest.mark.parametrize(("keep", "epoch"), [("best", 0), ("last", 1)])
+def test_the_epoch_that_is_kept_is_the_best_or_the_last(
+    train: Train, keep: str, epoch: int
+) -> None:
+    first_is_best = "{monitor: train/loss, mode: max, patience: 9}"
+    kept = train(f"trainer.keep={keep}", f"trainer.early_stopping={first_is_best}")
+    assert kept.metrics["best_epoch"] == epoch
+
+
+def test_another_epoch_to_keep_is_refused(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    train("trainer.keep=first", code=1)
+    assert "trainer.keep='first': choose best or last" in capsys.readouterr().err
+
+
 def test_averaged_weights_are_those_that_evaluate_finds(train: Train, base: list[str]) -> None:
     averaged = train("trainer.ema_decay=0.9")
     assert run(["evaluate", base[0], f"run={averaged.folder}"]) == 0
@@ -279,6 +315,33 @@ def test_predict_gives_the_probabilities_of_the_test(
     assert (both["predicted"] == both["predicted_again"]).all()
     for name in chances:
         assert np.allclose(both[name], both[f"{name}_again"], atol=1e-5)
+
+
+def test_runs_predict_together_with_the_mean_of_their_probabilities(
+    finished: Run, train: Train, base: list[str], tmp_path: Path
+) -> None:
+    other = train("seed=1", "preprocessing=speech_16k", "model=crnn")
+    chances = {f"p_{label}": "float64" for label in finished.labels}
+    told = []
+    for name in (finished.folder, other.folder, f"[{finished.folder},{other.folder}]"):
+        output = tmp_path / f"{len(told)}.csv"
+        inputs = f"inputs={finished.config['dataset.root']}"
+        assert run(["predict", f"run={name}", base[0], inputs, f"output={output}"]) == 0
+        told.append(read_table(output, chances))
+    names = list(chances)
+    assert not np.allclose(told[0][names], told[1][names], atol=0.01)
+    assert np.allclose(told[2][names], (told[0][names] + told[1][names]) / 2, atol=1e-6)
+    best = told[2][names].idxmax(axis=1).str.removeprefix("p_")
+    assert list(told[2]["predicted"]) == list(best)
+
+
+def test_runs_of_other_classes_do_not_predict_together(
+    finished: Run, train: Train, base: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = train("dataset.labels=[happy,sad]")
+    inputs = f"inputs={finished.config['dataset.root']}"
+    assert run(["predict", f"run=[{finished.folder},{other.folder}]", base[0], inputs]) == 1
+    assert "only of the same classes" in capsys.readouterr().err
 
 
 def test_odd_names_are_predicted_and_unreadable_files_do_not_stop_the_rest(

@@ -43,11 +43,14 @@ class Protocol:
         seed: of every random choice.
         val_fraction: of the training speakers (or texts, or clips) that validate.
         allow_leak: train although the audit finds a leak; all figures are then marked.
+        train_only: corpora all of whose clips train; the protocol divides the others, as if these
+            were not there.
     """
 
     seed: int = 0
     val_fraction: float = 0.15
     allow_leak: bool = False
+    train_only: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name in ("val_fraction", "test_fraction"):
@@ -65,6 +68,24 @@ class Protocol:
         Raises:
             SplitError: the protocol does not fit these clips; says which do.
         """
+        if not self.train_only:
+            return self.divide(table)
+        added = [self.train_only] if isinstance(self.train_only, str) else list(self.train_only)
+        here = sorted(table["corpus"].unique())
+        for name in added:
+            if name not in here:
+                raise SplitError(
+                    f"split.train_only names {name!r}, which is not here.{near(name, here)}"
+                )
+        if set(added) == set(here):
+            raise SplitError(f"split.train_only={added} leaves no corpus to validate on.")
+        split = self.divide(table[~table["corpus"].isin(added)])
+        subset = split.subset.reindex(table.index, fill_value=TRAIN)
+        note = f"of {', '.join(added)} all clips train; the protocol divides the others"
+        return Split(subset, (*split.notes, note), split.folds)
+
+    def divide(self, table: pd.DataFrame) -> Split:
+        """Return the division of the clips that the protocol is about; raises as `assign`."""
         raise NotImplementedError
 
     def _with_test(
@@ -96,7 +117,7 @@ class SpeakerSplit(Protocol):
 
     test_fraction: float = 0.2
 
-    def assign(self, table: pd.DataFrame) -> Split:
+    def divide(self, table: pd.DataFrame) -> Split:
         test = pd.Series(False, index=table.index)
         for _, clips in table.groupby("corpus"):
             if clips["speaker"].nunique() > 1:
@@ -116,7 +137,7 @@ class RandomSplit(Protocol):
 
     test_fraction: float = 0.1
 
-    def assign(self, table: pd.DataFrame) -> Split:
+    def divide(self, table: pd.DataFrame) -> Split:
         order = np.random.default_rng(self.seed).permutation(len(table))
         tests = max(1, round(self.test_fraction * len(table)))
         validates = max(1, round(self.val_fraction * (len(table) - tests)))
@@ -132,7 +153,7 @@ class RandomSplit(Protocol):
 class AllSplit(Protocol):
     """Trains on every speaker: a last model, which nothing here can test."""
 
-    def assign(self, table: pd.DataFrame) -> Split:
+    def divide(self, table: pd.DataFrame) -> Split:
         return self._with_test(table, pd.Series(False, index=table.index), [], 1)
 
 
@@ -143,7 +164,7 @@ class KFold(Protocol):
     fold: int = 0
     folds: int = 5
 
-    def assign(self, table: pd.DataFrame) -> Split:
+    def divide(self, table: pd.DataFrame) -> Split:
         _check_fold(self.fold, self.folds)
         groups = speakers_of(table)
         if groups.nunique() < self.folds:
@@ -162,7 +183,7 @@ class LeaveOneSpeakerOut(Protocol):
 
     fold: int = 0
 
-    def assign(self, table: pd.DataFrame) -> Split:
+    def divide(self, table: pd.DataFrame) -> Split:
         groups = speakers_of(table)
         speakers = sorted(groups.unique())
         if len(speakers) < 2:
@@ -179,7 +200,7 @@ class CorpusSplit(Protocol):
     train: Sequence[str] = ()
     test: Sequence[str] = ()
 
-    def assign(self, table: pd.DataFrame) -> Split:
+    def divide(self, table: pd.DataFrame) -> Split:
         here = sorted(table["corpus"].unique())
         train, test = (
             [names] if isinstance(names, str) else names for names in (self.train, self.test)
@@ -206,7 +227,7 @@ class LeaveOneCorpusOut(Protocol):
 
     fold: int = 0
 
-    def assign(self, table: pd.DataFrame) -> Split:
+    def divide(self, table: pd.DataFrame) -> Split:
         corpora = sorted(table["corpus"].unique())
         if len(corpora) < 2:
             raise SplitError(f"split=leave_corpus_out needs two corpora. {_what_fits(table)}")
@@ -231,7 +252,7 @@ class PublishedSplit(Protocol):
     val: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fold: int = 0
 
-    def assign(self, table: pd.DataFrame) -> Split:
+    def divide(self, table: pd.DataFrame) -> Split:
         bound = [corpus for corpus in self.test if (table["corpus"] == corpus).any()]
         if not bound:
             raise SplitError(
@@ -266,7 +287,7 @@ class TextSplit(Protocol):
     fold: int = 0
     folds: int = 5
 
-    def assign(self, table: pd.DataFrame) -> Split:
+    def divide(self, table: pd.DataFrame) -> Split:
         _check_fold(self.fold, self.folds)
         texts = texts_of(table)
         if texts.nunique() < self.folds:
@@ -290,7 +311,7 @@ class FileSplit(Protocol):
 
     path: str | None = None
 
-    def assign(self, table: pd.DataFrame) -> Split:
+    def divide(self, table: pd.DataFrame) -> Split:
         if not self.path or not Path(self.path).is_file():
             raise SplitError(f"there is no split file {self.path!r}. Set split.path=FILE.csv.")
         try:

@@ -58,12 +58,22 @@ def warp(image: Tensor, *, tempo: Tensor, pitch: Tensor, mel_top: float) -> Tens
     """
     bands, frames = image.shape[-2:]
     time = torch.arange(frames, device=image.device) * tempo[:, None]  # (B, F), in frames
-    mel = (torch.arange(bands, device=image.device) + 1) * (mel_top / (bands + 1))
-    hertz = 700 * (10 ** (mel / 2595) - 1) / pitch[:, None]  # (B, M)
-    band = 2595 * torch.log10(1 + hertz / 700) * ((bands + 1) / mel_top) - 1
+    band = place_bands(pitch, bands=bands, mel_top=mel_top)  # (B, M)
     x = (2 * time / max(1, frames - 1) - 1)[:, None, :].expand(-1, bands, -1)
     y = (2 * band / max(1, bands - 1) - 1).clamp(-1, 1)[:, :, None].expand(-1, -1, frames)
     return nn.functional.grid_sample(image, torch.stack([x, y], dim=-1), align_corners=True)
+
+
+def place_bands(pitch: Tensor, *, bands: int, mel_top: float) -> Tensor:
+    """Return which band of a clip each band of a voice higher by `pitch` is: (B,) -> (B, M)."""
+    mel = (torch.arange(bands, device=pitch.device) + 1) * (mel_top / (bands + 1))
+    hertz = 700 * (10 ** (mel / 2595) - 1) / pitch[:, None]
+    return 2595 * torch.log10(1 + hertz / 700) * ((bands + 1) / mel_top) - 1
+
+
+def top_of_bands(sample_rate: int) -> float:
+    """Return the upper end of the bands, mel: half of the rate."""
+    return 2595 * math.log10(1 + sample_rate / 2 / 700)
 
 
 class Warp(nn.Module):
@@ -79,7 +89,7 @@ class Warp(nn.Module):
         super().__init__()
         self.tempo = _share("warp.tempo", tempo)
         self.pitch = _share("warp.pitch", pitch)
-        self.mel_top = 2595 * math.log10(1 + sample_rate / 2 / 700)
+        self.mel_top = top_of_bands(sample_rate)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, M, F) -> the same."""

@@ -18,7 +18,7 @@ from emotion.config import Config
 from emotion.corpora.readers import find_files
 from emotion.errors import AudioError, ConfigError
 from emotion.files import write_text
-from emotion.inference.predictor import Predictor
+from emotion.inference.predictor import Ensemble
 from emotion.progress import bars
 from emotion.runs import find_run
 
@@ -43,11 +43,12 @@ def predict(config: Config) -> int:
     if output is not None and output.suffix not in (".csv", ".jsonl"):
         raise ConfigError(f"output={output} must end in .csv or .jsonl.")
     files = find_inputs(config["inputs"])
-    run = find_run(config["run"], Path(config["output_root"]))
+    names = config["run"] if isinstance(config["run"], list) else [config["run"]]
+    runs = [find_run(name, Path(config["output_root"])) for name in names]
     device = torch.device(
         "cuda" if config["accelerator"] != "cpu" and torch.cuda.is_available() else "cpu"
     )
-    predictor = Predictor(run, device)
+    predictor = Ensemble(runs, device)
     rows: list[dict[str, Any]] = []
     unread = []
     tell = bars("predicting") if len(files) > config["batch_size"] else None
@@ -55,15 +56,15 @@ def predict(config: Config) -> int:
         clips = []
         for name in batch:
             try:
-                wave, seconds = predictor.read(Path(name))
+                heard, seconds = predictor.read(Path(name))
             except AudioError as err:
                 unread.append(name)
                 log.warning("%s %s", name, err)
                 continue
-            clips.append((name, wave))
-            _warn_of_length(name, seconds, predictor)
+            clips.append((name, heard))
+            _warn_of_length(name, seconds, predictor.window)
         if clips:
-            probabilities = predictor.probabilities([wave for _, wave in clips])
+            probabilities = predictor.probabilities([heard for _, heard in clips])
             rows += [
                 make_row(name, chances, predictor.labels, abstain_below=config["abstain_below"])
                 for (name, _), chances in zip(clips, probabilities.tolist(), strict=True)
@@ -161,11 +162,7 @@ def _batches(files: Sequence[str], size: int) -> Iterator[Sequence[str]]:
         yield files[start : start + size]
 
 
-def _warn_of_length(name: str, seconds: float, predictor: Predictor) -> None:
+def _warn_of_length(name: str, seconds: float, window: float) -> None:
     """Say where much of a file lies outside what the model hears."""
-    features = predictor.model.features
-    if features.samples is None:
-        return
-    window = features.samples / features.sample_rate
     if seconds > window / (1 - MUCH):
         log.warning("%s: only the first %.1f of its %.1f s are heard", name, window, seconds)

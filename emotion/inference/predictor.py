@@ -1,5 +1,6 @@
-"""From waves of any rate to probabilities: standardised as in training, by the run's best model."""
+"""From waves of any rate to probabilities: standardised as in training, by runs' best models."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from emotion.audio.decode import Wave, decode
 from emotion.audio.quantise import dequantise, quantise
 from emotion.audio.standardise import Standardiser
+from emotion.errors import RunError
 from emotion.features.spectrogram import mask_padding
 from emotion.models.base import EmotionClassifier
 from emotion.runs import Run, open_model
@@ -35,14 +37,11 @@ class Predictor:
         samples, scale = quantise(self.standardiser(wave, sample_rate), self.standardiser.storage)
         return dequantise(samples, scale)
 
-    def read(self, path: Path) -> tuple[Wave, float]:
-        """Return a file's standardised clip, and the seconds of the whole file.
-
-        Raises:
-            AudioError: the file holds no usable audio.
-        """
-        wave, rate = decode(path)
-        return self.standardise(wave, rate), len(wave) / rate
+    @property
+    def window(self) -> float:
+        """The seconds of a clip that are heard; infinite where all are."""
+        features = self.model.features
+        return math.inf if features.samples is None else features.samples / features.sample_rate
 
     @torch.inference_mode()
     def probabilities(self, waves: Sequence[Wave]) -> npt.NDArray[np.float64]:
@@ -55,3 +54,48 @@ class Predictor:
         logits = self.model(batch) / self.model.temperature
         probabilities: npt.NDArray[np.float64] = logits.cpu().double().softmax(dim=1).numpy()
         return probabilities
+
+
+class Ensemble:
+    """One or several runs' models, each with its own preprocessing and calibration, as one.
+
+    Args:
+        runs: of the same classes.
+        device: where.
+
+    Raises:
+        RunError: the classes differ.
+    """
+
+    def __init__(self, runs: Sequence[Run], device: torch.device | None = None) -> None:
+        self.labels = runs[0].labels
+        for run in runs:
+            if run.labels != self.labels:
+                raise RunError(
+                    f"{runs[0].folder} knows {', '.join(self.labels)}, {run.folder} "
+                    f"{', '.join(run.labels)}. Runs predict together only of the same classes, "
+                    "in the same order."
+                )
+        self.members = [Predictor(run, device) for run in runs]
+
+    @property
+    def window(self) -> float:
+        """The seconds of a clip that every member hears."""
+        return min(member.window for member in self.members)
+
+    def read(self, path: Path) -> tuple[list[Wave], float]:
+        """Return a file's clip as each member wants it, and the seconds of the whole file.
+
+        Raises:
+            AudioError: the file holds no usable audio.
+        """
+        wave, rate = decode(path)
+        return [member.standardise(wave, rate) for member in self.members], len(wave) / rate
+
+    def probabilities(self, clips: Sequence[Sequence[Wave]]) -> npt.NDArray[np.float64]:
+        """Return the mean of the members' probabilities of clips that were `read`, (N, C)."""
+        heard = zip(self.members, zip(*clips, strict=True), strict=True)
+        mean: npt.NDArray[np.float64] = np.mean(
+            [member.probabilities(waves) for member, waves in heard], axis=0
+        )
+        return mean

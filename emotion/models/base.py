@@ -49,6 +49,7 @@ class EmotionClassifier(L.LightningModule):
     mean: Tensor
     deviation: Tensor
     class_weights: Tensor
+    known: Tensor
     temperature: Tensor
 
     def __init__(
@@ -85,6 +86,8 @@ class EmotionClassifier(L.LightningModule):
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("deviation", torch.ones(()))
         self.register_buffer("class_weights", torch.ones(len(labels)))
+        # Of the training clips at hand, not of the model: no checkpoint keeps it.
+        self.register_buffer("known", torch.ones(0, dtype=torch.bool), persistent=False)
         self.register_buffer("temperature", torch.ones(()))
         self.counters = nn.ModuleList(
             MulticlassConfusionMatrix(len(labels), validate_args=False) for _ in STAGES
@@ -113,9 +116,13 @@ class EmotionClassifier(L.LightningModule):
         """Return the embedding that the head classifies: (B, 1, M, F) -> (B, D)."""
         raise NotImplementedError
 
+    def hear(self, image: Tensor) -> Tensor:
+        """Return the embedding of what is answered, with the care that no epoch has time for."""
+        return self.embed(image)
+
     def forward(self, x: Tensor) -> Tensor:
         """Return logits: waves (B, T), or dB (B, 1, M, F) -> (B, C)."""
-        logits: Tensor = self.head(self.embed(self.image(x)))
+        logits: Tensor = self.head(self.hear(self.image(x)))
         return logits
 
     # --- what is known of the training clips before the first step -------------------------------
@@ -132,6 +139,13 @@ class EmotionClassifier(L.LightningModule):
         """Weigh each class by the inverse of its training clips, (C,), so that the mean is 1."""
         weights = torch.where(counts > 0, counts.sum() / counts.clamp(min=1), 0.0)
         self.class_weights.copy_(weights / weights[counts > 0].mean())
+
+    def set_label_mask(self, known: Tensor) -> None:
+        """Take which classes each row's corpus has, (rows, C): the loss hides the others' logits.
+
+        A training clip is then not told that it is none of the classes its corpus lacks.
+        """
+        self.known = known.to(self.known.device)
 
     def take_weights(self, state: Mapping[str, Tensor], labels: Sequence[str]) -> None:
         """Start from another run's weights; where its labels differ, the head stays new.
@@ -163,21 +177,28 @@ class EmotionClassifier(L.LightningModule):
         if mixed:
             image, partner, share = mix_pairs(image, alpha=self.mixup)
         logits = self.head(self.embed(image))
-        loss = self.criterion(logits, batch.target)
-        if mixed:
-            loss = share * loss + (1 - share) * self.criterion(logits, batch.target[partner])
+        loss = self.criterion(self.hide_unknown(logits, batch.row), batch.target)
+        if mixed:  # each part under the mask of the corpus that its target comes from
+            theirs = self.hide_unknown(logits, batch.row[partner])
+            loss = share * loss + (1 - share) * self.criterion(theirs, batch.target[partner])
         self._counter(stage).update(logits.detach(), batch.target)
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.target))
         return loss
 
+    def hide_unknown(self, logits: Tensor, row: Tensor) -> Tensor:
+        """Return logits, (B, C), of minus infinity where a training row's corpus lacks a class."""
+        if not (self.training and len(self.known)):
+            return logits
+        return logits.masked_fill(~self.known[row], float("-inf"))
+
     def criterion(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of a batch: (B, C), (B,) -> (); weighed and smoothed in training only."""
-        return nn.functional.cross_entropy(
-            logits,
-            target,
-            weight=self.class_weights if self.training else None,
-            label_smoothing=self.label_smoothing if self.training else 0.0,
-        )
+        """Return the loss of a batch: (B, C), (B,) -> (); weighed and smoothed in training only.
+
+        A logit of minus infinity is of a class that the clip cannot be told from.
+        """
+        weights = self.class_weights if self.training else torch.ones_like(self.class_weights)
+        smoothing = self.label_smoothing if self.training else 0.0
+        return smoothed_cross_entropy(logits, target, weights=weights, smoothing=smoothing)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         return self.step(batch, "train")
@@ -192,7 +213,7 @@ class EmotionClassifier(L.LightningModule):
         self, batch: Batch, index: int, dataloader_idx: int = 0
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return rows (B,), logits (B, C) and embeddings (B, D)."""
-        embedding = self.embed(self.image(batch.x))
+        embedding = self.hear(self.image(batch.x))
         return batch.row, self.head(embedding).float(), embedding.float()
 
     def on_validation_epoch_end(self) -> None:
@@ -262,3 +283,23 @@ class EmotionClassifier(L.LightningModule):
                 f"the checkpoint is of the classes {', '.join(theirs) or '(none)'}, this run of "
                 f"{', '.join(self.labels)}. Use init_from=RUN to start from its weights."
             )
+
+
+def smoothed_cross_entropy(
+    logits: Tensor, target: Tensor, *, weights: Tensor, smoothing: float
+) -> Tensor:
+    """Return PyTorch's cross entropy, whose smoothing passes over hidden classes.
+
+    Args:
+        logits: (B, C), minus infinity where a class is hidden from a clip.
+        target: ids, (B,), none of them hidden.
+        weights: of the classes, (C,).
+        smoothing: share of the target that is spread over a clip's visible classes.
+    """
+    loss = nn.functional.cross_entropy(logits, target, weight=weights)
+    if not smoothing:
+        return loss
+    visible = logits > float("-inf")
+    surprise = -logits.log_softmax(dim=1).masked_fill(~visible, 0)
+    spread = (surprise * weights).sum(dim=1) / visible.sum(dim=1)
+    return (1 - smoothing) * loss + smoothing * spread.sum() / weights[target].sum()

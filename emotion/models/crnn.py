@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from emotion.errors import ConfigError
+from emotion.features.augment import place_bands, top_of_bands
 from emotion.features.frames import count_frames, flip_frames, inside, normalise_bands
 from emotion.models.base import EmotionClassifier
 
@@ -24,7 +26,8 @@ class CRNN(EmotionClassifier):
         dropout: share of the embedding that is dropped in training.
         normalise: "band" shifts and scales each clip's every band by its own mean and deviation,
             "train" all by the training clips'; "both" gives the two as channels.
-        speeds: at which a clip is heard where nothing is trained; their embeddings are averaged.
+        speeds: at which a clip is heard for an answer.
+        pitches: at which it is heard, each at each speed; the embeddings are averaged.
         **shared: see `EmotionClassifier`.
     """
 
@@ -39,10 +42,17 @@ class CRNN(EmotionClassifier):
         dropout: float = 0.3,
         normalise: str = "band",
         speeds: Sequence[float] = (1.0,),
+        pitches: Sequence[float] = (1.0,),
         **shared: Any,
     ) -> None:
         super().__init__(normalise=normalise, **shared)
+        for name, factors in (("speeds", speeds), ("pitches", pitches)):
+            if not factors or min(factors) <= 0:
+                raise ConfigError(
+                    f"model.{name}={list(factors)} must be factors above 0, such as 1."
+                )
         self.speeds = tuple(speeds)
+        self.pitches = tuple(pitches)
         maps = 2 if normalise == "both" else 1
         blocks: list[nn.Module] = []
         for place, (width, stride) in enumerate(zip(channels, time_strides, strict=True)):
@@ -73,15 +83,20 @@ class CRNN(EmotionClassifier):
             image = self.augment(image)
         return image
 
-    def embed(self, image: Tensor) -> Tensor:
-        """(B, C, M, F), zero in the padding -> (B, 4 · hidden)."""
+    def hear(self, image: Tensor) -> Tensor:
+        """Return the mean embedding over speeds and pitches: (B, C, M, F) -> (B, 4 · hidden)."""
         if self.training:
-            return self.listen(image)
-        heard = [self.listen(change_speed(image, speed)) for speed in self.speeds]
+            return self.embed(image)
+        top = top_of_bands(self.features.sample_rate)
+        heard = [
+            self.embed(change_pitch(change_speed(image, speed), pitch, mel_top=top))
+            for speed in self.speeds
+            for pitch in self.pitches
+        ]
         return torch.stack(heard).mean(dim=0)
 
-    def listen(self, image: Tensor) -> Tensor:
-        """Return the embedding of one hearing: (B, C, M, F) -> (B, 4 · hidden)."""
+    def embed(self, image: Tensor) -> Tensor:
+        """(B, C, M, F), zero in the padding -> (B, 4 · hidden)."""
         place = torch.arange(1, image.shape[-1] + 1, device=image.device)
         length = (image.ne(0).any(dim=2).any(dim=1) * place).amax(dim=-1).clamp(min=1)  # (B,)
         image = image.contiguous(memory_format=torch.channels_last)
@@ -183,3 +198,14 @@ def change_speed(image: Tensor, speed: float) -> Tensor:
     before = place.long()
     padded = nn.functional.pad(image, (0, 2))  # silence follows the last frame
     return torch.lerp(padded[..., before], padded[..., before + 1], place - before)
+
+
+def change_pitch(image: Tensor, pitch: float, *, mel_top: float) -> Tensor:
+    """Return spectrograms of a voice that is higher by a factor: (B, C, M, F) -> the same."""
+    if pitch == 1:
+        return image
+    bands = image.shape[-2]
+    place = place_bands(torch.full((1,), pitch, device=image.device), bands=bands, mel_top=mel_top)
+    place = place[0].clamp(0, bands - 1)  # (M,)
+    below = place.long().clamp(max=bands - 2)
+    return torch.lerp(image[..., below, :], image[..., below + 1, :], (place - below)[:, None])

@@ -38,7 +38,7 @@ class LinearSVM(EmotionClassifier):
         return standardised.clamp(-10, 10)
 
     def criterion(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return squared hinge loss, one class against the rest, and L2."""
+        """Return squared hinge loss, one class against the rest, and L2; hidden ones cost none."""
         sign = 2 * nn.functional.one_hot(target, len(self.labels)) - 1
         hinge = (1 - sign * logits).clamp(min=0).square().sum(dim=1)
         weights = self.class_weights[target] if self.training else torch.ones_like(hinge)

@@ -81,6 +81,37 @@ def test_emobox_validates_on_other_speakers_of_its_own_corpora(emobox: Published
     assert "test has no clip of crema_d, mine, tess" in split.notes
 
 
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        "split=emobox split.fold=4",
+        "split=speaker",
+        "split=kfold split.fold=1",
+        "split=loso split.fold=2",
+        "split=random",
+        "split=text split.folds=2",
+    ],
+)
+def test_corpora_only_added_to_training_change_nothing_else(protocol: str) -> None:
+    ravdess = table_of({"ravdess": SPEAKERS["ravdess"]}, texts=2)
+    table = pd.concat([table_of(SPEAKERS, texts=2), ravdess]).drop_duplicates("path")
+    alone = build_split(*protocol.split()).assign(ravdess)
+    joint = build_split(*protocol.split(), "split.train_only=[crema_d,savee,tess]").assign(table)
+    own = table["corpus"] == "ravdess"
+    assert set(joint.subset[~own]) == {"train"}
+    assert list(joint.subset[own]) == list(alone.subset)
+    assert joint.folds == alone.folds
+    assert "of crema_d, savee, tess all clips train" in joint.notes[-1]
+
+
+def test_corpora_that_only_train_are_named_and_leave_one_to_judge_by() -> None:
+    table = table_of({"crema_d": SPEAKERS["crema_d"], "tess": SPEAKERS["tess"]})
+    with pytest.raises(SplitError, match=r"train_only names 'tes'.*tess"):
+        build_split("split.train_only=[tes]").assign(table)
+    with pytest.raises(SplitError, match="leaves no corpus to validate on"):
+        build_split("split.train_only=[crema_d,tess]").assign(table)
+
+
 def test_emobox_of_one_corpus_has_its_number_of_folds(emobox: PublishedSplit) -> None:
     assert emobox.assign(table_of({"savee": SPEAKERS["savee"]})).folds == 4
 

@@ -7,8 +7,9 @@ from torch import Tensor
 from emotion.batch import Batch
 from emotion.config import composed
 from emotion.errors import ConfigError
+from emotion.features.augment import top_of_bands, warp
 from emotion.models.base import EmotionClassifier
-from emotion.models.crnn import CRNN, change_speed
+from emotion.models.crnn import CRNN, change_pitch, change_speed
 from emotion.runs import build_model
 
 LENGTHS = (16_000, 40_000, 61_000)
@@ -44,9 +45,9 @@ def test_it_is_small() -> None:
 
 
 @pytest.mark.parametrize("normalise", ["train", "band", "both"])
-@pytest.mark.parametrize("speeds", ["[1.0]", "[0.9,1.0,1.1]"])
-def test_padding_changes_no_logit(normalise: str, speeds: str) -> None:
-    model = trained(make(f"model.normalise={normalise}", f"model.speeds={speeds}"))
+@pytest.mark.parametrize("heard", ["model.speeds=[1.0] model.pitches=[1.0]", ""])
+def test_padding_changes_no_logit(normalise: str, heard: str) -> None:
+    model = trained(make(f"model.normalise={normalise}", *heard.split()))
     together = waves(*LENGTHS)
     with torch.no_grad():
         beside = model(together)
@@ -100,6 +101,42 @@ def test_speed_shortens_time_alone() -> None:
     image = torch.randn(1, 2, 64, 100)
     assert change_speed(image, 1.25).shape == (1, 2, 64, 80)
     assert change_speed(image, 1.0) is image
+
+
+def test_pitch_moves_bands_alone_as_the_warp_of_training_does() -> None:
+    top = top_of_bands(16_000)
+    image = torch.randn(2, 1, 64, 100)
+    image[..., 90:] = 0
+    one = torch.ones(2)
+    for pitch in (0.9, 1.1):
+        higher = change_pitch(image, pitch, mel_top=top)
+        warped = warp(image, tempo=one, pitch=one * pitch, mel_top=top)
+        torch.testing.assert_close(higher, warped, atol=1e-3, rtol=1e-3)
+        assert bool((higher[..., 90:] == 0).all())
+    assert change_pitch(image, 1.0, mel_top=top) is image
+
+
+def test_an_answer_is_the_mean_of_its_hearings_an_epochs_figure_is_one() -> None:
+    model = trained(make("model.speeds=[0.9,1.1]", "model.pitches=[0.93,1.07]"))
+    image = model.image(waves(*LENGTHS))
+    with torch.no_grad():
+        each = [
+            model.embed(
+                change_pitch(change_speed(image, speed), pitch, mel_top=top_of_bands(16_000))
+            )
+            for speed in (0.9, 1.1)
+            for pitch in (0.93, 1.07)
+        ]
+        torch.testing.assert_close(model.hear(image), torch.stack(each).mean(dim=0))
+        _, _, embedding = model.predict_step(batch(model), 0)
+        torch.testing.assert_close(embedding, model.hear(image))
+
+
+@pytest.mark.parametrize("key", ["speeds", "pitches"])
+@pytest.mark.parametrize("value", ["[]", "[0.0,1.0]"])
+def test_hearings_that_cannot_be_are_refused(key: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=rf"model\.{key}=.* must be factors above 0"):
+        make(f"model.{key}={value}")
 
 
 def batch(model: EmotionClassifier) -> Batch:

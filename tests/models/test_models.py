@@ -10,7 +10,7 @@ from torch import Tensor
 from emotion.batch import Batch
 from emotion.config import composed
 from emotion.errors import ModelError
-from emotion.models.base import EmotionClassifier
+from emotion.models.base import EmotionClassifier, smoothed_cross_entropy
 from emotion.models.transfer import TransferClassifier
 from emotion.runs import build_model
 
@@ -112,6 +112,72 @@ def test_loss_weighs_rare_classes_more_in_training() -> None:
     model.set_class_weights(torch.tensor([10, 10, 10, 10, 10, 50]))
     assert model.class_weights[0] == pytest.approx(5 * float(model.class_weights[5]))
     assert float(model.class_weights.mean()) == pytest.approx(1)
+
+
+def masked(name: str) -> EmotionClassifier:
+    """Return a model two of whose four rows are of a corpus that lacks the last two classes."""
+    model = make(name).train()
+    model.label_smoothing = 0.1
+    known = torch.ones(4, 6, dtype=torch.bool)
+    known[2:, 4:] = False
+    model.set_label_mask(known)
+    return model
+
+
+@pytest.mark.parametrize("name", ["cnn", "egemaps"])
+def test_a_class_that_a_corpus_lacks_is_not_unlearned_from_it(name: str) -> None:
+    model = masked(name)
+    logits = torch.randn(4, 6, requires_grad=True)
+    hidden = model.hide_unknown(logits, torch.arange(4))
+    model.criterion(hidden, torch.tensor([0, 5, 0, 3])).backward()
+    assert logits.grad is not None
+    assert bool((logits.grad[2:, 4:] == 0).all())
+    assert bool((logits.grad[:2] != 0).any(dim=0).all())
+    assert bool(logits.grad.isfinite().all())
+
+
+def test_label_mask_is_of_the_loss_in_training_alone() -> None:
+    model = masked("cnn").eval()
+    logits = torch.randn(4, 6)
+    assert torch.equal(model.hide_unknown(logits, torch.arange(4)), logits)
+    assert "known" not in model.state_dict()
+
+
+def test_a_mixed_pair_is_judged_by_each_ones_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = masked("cnn")
+    model.mixup = 0.3
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def watch(logits: Tensor, target: Tensor) -> Tensor:
+        seen.append((logits.isinf().any(dim=1), target))
+        return logits[:, 0].mean()
+
+    monkeypatch.setattr(model, "criterion", watch)
+    monkeypatch.setattr(model, "log", lambda *_, **__: None)
+    target = torch.tensor([4, 5, 0, 1])
+    batch = Batch(torch.randn(4, 1, 128, 128), torch.full((4,), SAMPLES), target, torch.arange(4))
+    model.step(batch, "train")
+    (own, first), (theirs, second) = seen
+    assert own.tolist() == [False, False, True, True]
+    assert first.tolist() == target.tolist()
+    assert [bool(hidden) for hidden in theirs] == [int(label) < 4 for label in second]
+
+
+def test_smoothing_without_a_hidden_class_is_that_of_pytorch() -> None:
+    logits, target, weights = torch.randn(5, 6), torch.tensor([0, 1, 2, 3, 5]), torch.rand(6)
+    ours = smoothed_cross_entropy(logits, target, weights=weights, smoothing=0.2)
+    theirs = torch.nn.functional.cross_entropy(logits, target, weight=weights, label_smoothing=0.2)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_smoothing_passes_over_hidden_classes() -> None:
+    logits, target = torch.randn(3, 4), torch.tensor([0, 1, 2])
+    hidden = torch.cat([logits, torch.full((3, 2), float("-inf"))], dim=1)
+    ours, theirs = (
+        smoothed_cross_entropy(x, target, weights=torch.ones(x.shape[1]), smoothing=0.2)
+        for x in (hidden, logits)
+    )
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_frozen_blocks_stay_as_they_were(tmp_path: Path) -> None:
