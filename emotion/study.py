@@ -123,7 +123,9 @@ def plan_cells(
                 for seed in config["study.seeds"]:
                     name = re.sub(r"[^A-Za-z0-9_.=]+", "-", f"{protocol} {row}".strip())
                     # The division is the study's: seeds vary the training, never the test clips.
-                    words = [*shared, f"model={model}", f"trainer={trainer}", *own]
+                    given = any(word.startswith("trainer=") for word in own)
+                    words = [*shared, f"model={model}", *own]
+                    words += [] if given else [f"trainer={trainer}"]
                     words += [f"seed={seed}", f"split.seed={config['study.split_seed']}"]
                     words += [f"split.fold={fold}"] if len(folds) > 1 or fold else []
                     place = folder / "cells" / f"{name}-fold{fold}-seed{seed}"

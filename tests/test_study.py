@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from emotion.config import composed
 from emotion.files import write_json, write_text
 from emotion.runs import Run
-from emotion.study import Cell, run_cell
+from emotion.study import Cell, plan_cells, run_cell
 from emotion.study_table import Finished, _mark_chosen, beside_recorded, tabulate
 from emotion.tables import write_table
 
@@ -105,3 +106,14 @@ def test_any_failure_of_a_cell_is_written_down(
     assert cell.failure == "ZeroDivisionError: out of luck"
     assert "Traceback" in (cell.folder / "train.log").read_text()
     assert json.loads((tmp_path / "cell.failed.json").read_text())
+
+
+def test_a_model_may_bring_its_own_trainer(tmp_path: Path) -> None:
+    words = ["dataset.generate.speakers=6", "dataset.generate.sentences=3"]
+    words += [f"output_root={tmp_path}", "study.models=[cnn,crnn trainer=cosine]"]
+    with composed("study", words) as config:
+        plain, own = plan_cells(config, tmp_path, [*words[:2], f"cache_dir={tmp_path}/cache"])
+    assert plain.row == "cnn"
+    assert "trainer=half_cycle" in plain.overrides
+    assert own.row == "crnn trainer=cosine"
+    assert [word for word in own.overrides if "trainer=" in word] == ["trainer=cosine"]
