@@ -110,7 +110,7 @@ def test_any_failure_of_a_cell_is_written_down(
 
 def test_a_model_may_bring_its_own_trainer(tmp_path: Path) -> None:
     words = ["dataset.generate.speakers=6", "dataset.generate.sentences=3"]
-    words += [f"output_root={tmp_path}", "study.models=[cnn,crnn trainer=cosine]"]
+    words += [f"output_root={tmp_path}", "study.models=[cnn,'crnn trainer=cosine']"]
     with composed("study", words) as config:
         plain, own = plan_cells(config, tmp_path, [*words[:2], f"cache_dir={tmp_path}/cache"])
     assert plain.row == "cnn"
