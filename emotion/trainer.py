@@ -120,11 +120,11 @@ def predict_subsets(
 
 
 def outcome_of(
-    answers: Sequence[tuple[Tensor, Tensor, Tensor]], data: EmotionDataModule
+    answers: Sequence[tuple[Tensor, Tensor]], data: EmotionDataModule
 ) -> Outcome:
     """Return an outcome of the batches that `predict_step` answered."""
-    rows = torch.cat([rows.cpu() for rows, _, _ in answers]).numpy()
-    logits = torch.cat([logits.cpu() for _, logits, _ in answers]).double().numpy()
+    rows = torch.cat([rows.cpu() for rows, _ in answers]).numpy()
+    logits = torch.cat([logits.cpu() for _, logits in answers]).double().numpy()
     order = np.argsort(rows)
     return Outcome(
         data.index.table.iloc[rows[order]].reset_index(drop=True), logits[order], data.labels

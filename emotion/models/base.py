@@ -211,10 +211,9 @@ class EmotionClassifier(L.LightningModule):
 
     def predict_step(
         self, batch: Batch, index: int, dataloader_idx: int = 0
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return rows (B,), logits (B, C) and embeddings (B, D)."""
-        embedding = self.hear(self.image(batch.x))
-        return batch.row, self.head(embedding).float(), embedding.float()
+    ) -> tuple[Tensor, Tensor]:
+        """Return rows (B,) and logits (B, C)."""
+        return batch.row, self(batch.x).float()
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures of both, so that callbacks find those of one epoch side by side."""
