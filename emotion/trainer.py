@@ -2,20 +2,20 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import lightning as L  # noqa: N812 - Lightning's own abbreviation
 import numpy as np
-import torch
 from lightning.pytorch.callbacks import (
+    BasePredictionWriter,
     Callback,
     EarlyStopping,
     LearningRateMonitor,
     ModelCheckpoint,
     WeightAveraging,
 )
-from torch import Tensor
 
 from emotion.callbacks import (
     EpochLines,
@@ -106,29 +106,39 @@ def build_judge(config: Config) -> L.Trainer:
         )
 
 
+class Answers(BasePredictionWriter):
+    """Takes the logits of every clip as they come, into one array made beforehand.
+
+    Kept batch by batch, each small answer would lie in the room that a batch's spectrograms had
+    left, and the next batch would need new room: megabytes a batch.
+    """
+
+    def __init__(self, clips: int, classes: int) -> None:
+        super().__init__("batch")
+        self.logits = np.full((clips, classes), np.nan)
+
+    def write_on_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, prediction: Any, *_: Any
+    ) -> None:
+        rows, logits = prediction
+        self.logits[rows.cpu().numpy()] = logits.cpu().numpy()
+
+
 def predict_subsets(
     trainer: L.Trainer, model: EmotionClassifier, data: EmotionDataModule
 ) -> dict[str, Outcome]:
     """Return what the model says of the validation and the test clips, by subset."""
-    parts = [part for part in (VAL, TEST) if len(data.rows[part])]
-    answers = trainer.predict(model, datamodule=data)
-    if len(parts) == 1:
-        answers = [answers]
-    return {
-        part: outcome_of(answer, data) for part, answer in zip(parts, answers or [], strict=True)
-    }
-
-
-def outcome_of(
-    answers: Sequence[tuple[Tensor, Tensor]], data: EmotionDataModule
-) -> Outcome:
-    """Return an outcome of the batches that `predict_step` answered."""
-    rows = torch.cat([rows.cpu() for rows, _ in answers]).numpy()
-    logits = torch.cat([logits.cpu() for _, logits in answers]).double().numpy()
-    order = np.argsort(rows)
-    return Outcome(
-        data.index.table.iloc[rows[order]].reset_index(drop=True), logits[order], data.labels
-    )
+    answers = Answers(len(data.index.table), len(data.labels))
+    callbacks = getattr(trainer, "callbacks")  # noqa: B009 - Lightning sets it, undeclared
+    callbacks.append(answers)
+    trainer.predict(model, datamodule=data, return_predictions=False)
+    callbacks.remove(answers)
+    found = {}
+    for part in (VAL, TEST):
+        if len(rows := data.rows[part].numpy()):
+            table = data.index.table.iloc[rows].reset_index(drop=True)
+            found[part] = Outcome(table, answers.logits[rows], data.labels)
+    return found
 
 
 @contextmanager
