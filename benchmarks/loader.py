@@ -26,7 +26,7 @@ def swept(some: Clips, cache: Path) -> dict[str, tuple[float, float]]:
 
 def main() -> None:
     """Sweep, and write the page."""
-    chosen = options(clips=2880, repeats=3)
+    chosen = options(clips=1440, repeats=2)
     some = clips(chosen)
     with scratch_folder() as cache:
         found = [swept(some, cache) for _ in range(chosen.repeats)]

@@ -11,7 +11,7 @@ SETTINGS = {
     "channels_last": ("trainer.channels_last=true",),
     "compile": ("trainer.compile=true",),
 }
-CLIPS = {"cnn": 1440, "mobilenet_v3": 96}
+CLIPS = {"cnn": 1440, "mobilenet_v3": 64}
 FACTOR_ON_GPU = 20
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     times: dict[str, list[float]] = {}
     targets = []
     for model, count in CLIPS.items():
-        chosen = options(clips=count, epochs=4)
+        chosen = options(clips=count, epochs=3, repeats=2)
         if chosen.device != "cpu":
             chosen.clips *= FACTOR_ON_GPU
         some = clips(chosen)
