@@ -40,6 +40,7 @@ bench-large: setup
 	$(BIN)/python -m benchmarks.memory clips=100000
 	$(BIN)/python -m benchmarks.prepare clips=8000 $(DATA)
 	$(BIN)/python -m benchmarks.open_cache clips=11318 $(DATA)
+	$(BIN)/python -m benchmarks.epoch model=mobilenet_v3 $(DATA)
 	$(BIN)/python -m benchmarks.settings $(DATA)
 	$(BIN)/python -m benchmarks.loader $(DATA)
 

@@ -52,6 +52,7 @@ class Options:
         epochs: of a run that is timed by the epoch; the first does not count.
         dataset: of the real corpora.
         device: cpu or cuda.
+        model: whose epochs.
     """
 
     data_root: str = ""
@@ -60,6 +61,7 @@ class Options:
     epochs: int = 4
     dataset: str = "cs334"
     device: str = "cpu"
+    model: str = "cnn"
 
     @property
     def voices(self) -> str:
