@@ -18,7 +18,7 @@ from emotion.batch import Batch
 from emotion.config import Config
 from emotion.corpora import datasets
 from emotion.corpora.index import Index, open_clips
-from emotion.corpora.splits import SUBSETS, TEST, TRAIN, VAL, Protocol, Split
+from emotion.corpora.protocol import SUBSETS, TEST, TRAIN, VAL, Protocol, Split
 from emotion.errors import ConfigError
 from emotion.features.cache import open_feature_cache
 from emotion.features.interface import Features

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from emotion.config import Config
-from emotion.corpora.splits import TEST, VAL, FileSplit, Split
+from emotion.corpora.protocol import TEST, VAL, Split
+from emotion.corpora.splits import FileSplit
 from emotion.datamodule import EmotionDataModule, build_datamodule
 from emotion.errors import ConfigError, RunError
 from emotion.evaluation.audit import audit_split

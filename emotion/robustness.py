@@ -10,7 +10,7 @@ import numpy as np
 
 from emotion.audio.decode import Wave, decode
 from emotion.audio.standardise import resample
-from emotion.corpora.splits import TEST, TRAIN
+from emotion.corpora.protocol import TEST, TRAIN
 from emotion.evaluation.metrics import score
 from emotion.evaluation.perturb import PERTURBATIONS, apply_perturbation, expand
 from emotion.inference.predictor import Predictor

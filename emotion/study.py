@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotion.config import Config, composed, first_line
-from emotion.corpora.splits import TEST, Protocol
+from emotion.corpora.protocol import TEST, Protocol
 from emotion.errors import ConfigError, EmotionError
 from emotion.files import write_json
 from emotion.runs import Run

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from emotion.corpora.splits import TEST, VAL
+from emotion.corpora.protocol import TEST, VAL
 from emotion.errors import EmotionError
 from emotion.evaluation.compare import Comparison, compare
 from emotion.evaluation.ensemble import mean_predictions

@@ -26,7 +26,7 @@ from emotion.callbacks import (
 )
 from emotion.checkpoints import BEST, LAST, SafeCheckpointIO
 from emotion.config import Config
-from emotion.corpora.splits import TEST, TRAIN, VAL
+from emotion.corpora.protocol import TEST, TRAIN, VAL
 from emotion.datamodule import EmotionDataModule
 from emotion.errors import ConfigError
 from emotion.evaluation.outcome import Outcome

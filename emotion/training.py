@@ -16,7 +16,8 @@ from emotion.callbacks import EpochLines
 from emotion.checkpoints import newest_checkpoint, read_checkpoint, write_checkpoint
 from emotion.config import Config
 from emotion.corpora.index import summarise_skipped
-from emotion.corpora.splits import SUBSETS, TEST, VAL, FileSplit, Split
+from emotion.corpora.protocol import SUBSETS, TEST, VAL, Split
+from emotion.corpora.splits import FileSplit
 from emotion.datamodule import EmotionDataModule, build_datamodule
 from emotion.errors import ConfigError, RunError
 from emotion.evaluation.audit import Audit, audit_split, probe_shortcuts
@@ -251,10 +252,8 @@ def _run_parts(session: Session, *, checkpoint: Path | None) -> Run:
             log.info("one batch went through; trainer=debug leaves no figures")
             return run
         for callback in getattr(trainer, "callbacks"):  # noqa: B009 - Lightning sets it, undeclared
-            if isinstance(callback, EpochLines):
+            if isinstance(callback, EpochLines | Usage):
                 timing.add(callback.rates())
-            elif isinstance(callback, Usage):
-                timing.add(callback.shares())
         with timing.part("test"):
             _test(session)
     with timing.part("report"):

@@ -36,7 +36,7 @@ class Usage(Callback):
         self.cpu += cpu_seconds() - cpu
         self.wall += time.perf_counter() - wall
 
-    def shares(self) -> dict[str, float]:
+    def rates(self) -> dict[str, float]:
         """Return the percentages, of all cores and of the GPU, once there is an epoch."""
         found = {}
         if self.wall:

@@ -13,7 +13,8 @@ from emotion.audio.decode import decode
 from emotion.audio.standardise import Standardiser
 from emotion.batch import Batch
 from emotion.corpora.datasets import Dataset
-from emotion.corpora.splits import SUBSETS, SpeakerSplit, Split
+from emotion.corpora.protocol import SUBSETS, Split
+from emotion.corpora.splits import SpeakerSplit
 from emotion.datamodule import EmotionDataModule, EpochSampler, RawBatch
 from emotion.errors import ConfigError
 from emotion.features.spectrogram import LogMel

@@ -344,6 +344,14 @@ def test_runs_of_other_classes_do_not_predict_together(
     assert "only of the same classes" in capsys.readouterr().err
 
 
+def test_an_ensemble_of_nobody_is_refused(
+    finished: Run, base: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = f"inputs={finished.config['dataset.root']}"
+    assert run(["predict", "run=[]", base[0], inputs]) == 1
+    assert "run=[] names no run" in capsys.readouterr().err
+
+
 def test_odd_names_are_predicted_and_unreadable_files_do_not_stop_the_rest(
     finished: Run, base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from sklearn.metrics import recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from emotion.corpora.splits import TEST, TRAIN, VAL
+from emotion.corpora.protocol import TEST, TRAIN, VAL
 from emotion.errors import LeakError
 
 CUES = ("level_db", "loudest_db", "lead_ms", "tail_ms", "dc", "clipped")

@@ -23,7 +23,10 @@ def mean_predictions(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     for table in indexed[1:]:
         same = set(table.index) == set(first["path"]) and len(table) == len(first)
         if not same or [name for name in table if str(name).startswith("p_")] != chances:
-            raise RunError("an ensemble's members must have judged the same clips and classes.")
+            raise RunError(
+                "an ensemble's members must have judged the same clips and classes. "
+                "Take runs of one division and one dataset.labels."
+            )
     order = first["path"]
     mean = np.mean([table.loc[order, chances].to_numpy() for table in indexed], axis=0)
     names = np.array([name.removeprefix("p_") for name in chances], dtype=object)

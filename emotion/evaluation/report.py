@@ -14,7 +14,7 @@ import pandas as pd
 from emotion.audio.decode import decode
 from emotion.audio.standardise import resample
 from emotion.config import Config
-from emotion.corpora.splits import SUBSETS, TEST, VAL
+from emotion.corpora.protocol import SUBSETS, TEST, VAL
 from emotion.errors import AudioError
 from emotion.evaluation.metrics import (
     reliability_curve,

@@ -44,6 +44,8 @@ def predict(config: Config) -> int:
         raise ConfigError(f"output={output} must end in .csv or .jsonl.")
     files = find_inputs(config["inputs"])
     names = config["run"] if isinstance(config["run"], list) else [config["run"]]
+    if not names:
+        raise ConfigError("run=[] names no run. Give one, run=latest, or several, run=[A,B].")
     runs = [find_run(name, Path(config["output_root"])) for name in names]
     device = torch.device(
         "cuda" if config["accelerator"] != "cpu" and torch.cuda.is_available() else "cpu"

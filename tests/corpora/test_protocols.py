@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from emotion.config import composed
+from emotion.corpora.protocol import Protocol
 from emotion.corpora.splits import (
     CorpusSplit,
     FileSplit,
     KFold,
     LeaveOneCorpusOut,
     LeaveOneSpeakerOut,
-    Protocol,
     PublishedSplit,
     RandomSplit,
     SpeakerSplit,

@@ -10,18 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion.config import composed
+from emotion.corpora.protocol import SUBSETS, Protocol, Split
 from emotion.corpora.splits import (
-    SUBSETS,
     AllSplit,
     CorpusSplit,
     KFold,
     LeaveOneCorpusOut,
     LeaveOneSpeakerOut,
-    Protocol,
     PublishedSplit,
     RandomSplit,
     SpeakerSplit,
-    Split,
     TextSplit,
 )
 from emotion.errors import ConfigError, SplitError
