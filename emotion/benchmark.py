@@ -188,7 +188,7 @@ def load_run(folder: Path, accelerator: str) -> Loaded:
         else f"cpu, {torch.get_num_threads()} threads"
     )
     return Loaded(
-        predict=predictor.probabilities,
+        predict=lambda waves: predictor.answer(waves).probabilities,
         samples=features.samples or UNBOUND_S * features.sample_rate,
         sample_rate=features.sample_rate,
         parameters=sum(weight.numel() for weight in predictor.model.parameters()),

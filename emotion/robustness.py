@@ -62,7 +62,7 @@ def judge_conditions(
                     babble=babble(rate) if name == "babble" else (),
                 )
                 waves.append(predictor.standardise(changed, rate))
-            chosen = predictor.probabilities(waves).argmax(axis=1)
+            chosen = predictor.answer(waves).probabilities.argmax(axis=1)
             predicted[condition, start : start + len(clips)] = chosen
         log.info("perturbed: %d of %d clips", min(start + BATCH_CLIPS, len(paths)), len(paths))
     curves: dict[str, list[dict[str, Any]]] = {}

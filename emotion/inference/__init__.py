@@ -1,0 +1,1 @@
+"""From a run, or an exported folder, to its users."""

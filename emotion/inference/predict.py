@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from emotion.audio.decode import SUFFIXES
+from emotion.audio.decode import SUFFIXES, decode
 from emotion.config import Config
 from emotion.corpora.readers import find_files
 from emotion.errors import AudioError, ConfigError
@@ -58,18 +58,18 @@ def predict(config: Config) -> int:
         clips = []
         for name in batch:
             try:
-                heard, seconds = predictor.read(Path(name))
+                wave, rate = decode(Path(name))
             except AudioError as err:
                 unread.append(name)
                 log.warning("%s %s", name, err)
                 continue
-            clips.append((name, heard))
-            _warn_of_length(name, seconds, predictor.window)
+            clips.append((name, predictor.standardise(wave, rate)))
+            _warn_of_length(name, len(wave) / rate, predictor.window)
         if clips:
-            probabilities = predictor.probabilities([heard for _, heard in clips])
+            answers = predictor.answer([clip for _, clip in clips])
             rows += [
                 make_row(name, chances, predictor.labels, abstain_below=config["abstain_below"])
-                for (name, _), chances in zip(clips, probabilities.tolist(), strict=True)
+                for (name, _), chances in zip(clips, answers.probabilities.tolist(), strict=True)
             ]
         if tell is not None:
             tell(len(rows) + len(unread), len(files))

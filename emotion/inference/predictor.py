@@ -2,17 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from emotion.audio.decode import Wave, decode
+from emotion.audio.decode import Wave
 from emotion.audio.quantise import dequantise, quantise
 from emotion.audio.standardise import Standardiser
 from emotion.errors import RunError
 from emotion.features.spectrogram import mask_padding
+from emotion.inference.interface import Answers, Clip
 from emotion.models.base import EmotionClassifier
 from emotion.runs import Run, open_model
 
@@ -44,16 +43,21 @@ class Predictor:
         return math.inf if features.samples is None else features.samples / features.sample_rate
 
     @torch.inference_mode()
-    def probabilities(self, waves: Sequence[Wave]) -> npt.NDArray[np.float64]:
-        """Return calibrated probabilities of standardised clips, (N, C)."""
+    def answer(self, waves: Sequence[Wave]) -> Answers:
+        """Return the answers to standardised clips."""
         length = torch.tensor([len(wave) for wave in waves], device=self.device)
         padded = np.zeros((len(waves), int(length.max())), dtype=np.float32)
         for row, wave in zip(padded, waves, strict=True):
             row[: len(wave)] = wave
         batch = mask_padding(torch.from_numpy(padded).to(self.device), length)
-        logits = self.model(batch) / self.model.temperature
-        probabilities: npt.NDArray[np.float64] = logits.cpu().double().softmax(dim=1).numpy()
-        return probabilities
+        embedding = self.model.hear(self.model.image(batch))
+        logits = self.model.head(embedding)
+        chances = (logits / self.model.temperature).cpu().double().softmax(dim=1)
+        return Answers(
+            probabilities=chances.numpy(),
+            logits=logits.cpu().double().numpy(),
+            embedding=embedding.cpu().float().numpy(),
+        )
 
 
 class Ensemble:
@@ -83,19 +87,21 @@ class Ensemble:
         """The seconds of a clip that every member hears."""
         return min(member.window for member in self.members)
 
-    def read(self, path: Path) -> tuple[list[Wave], float]:
-        """Return a file's clip as each member wants it, and the seconds of the whole file.
+    def standardise(self, wave: Wave, sample_rate: int) -> Clip:
+        """Return a clip as each member wants it."""
+        return [member.standardise(wave, sample_rate) for member in self.members]
 
-        Raises:
-            AudioError: the file holds no usable audio.
-        """
-        wave, rate = decode(path)
-        return [member.standardise(wave, rate) for member in self.members], len(wave) / rate
-
-    def probabilities(self, clips: Sequence[Sequence[Wave]]) -> npt.NDArray[np.float64]:
-        """Return the mean of the members' probabilities of clips that were `read`, (N, C)."""
-        heard = zip(self.members, zip(*clips, strict=True), strict=True)
-        mean: npt.NDArray[np.float64] = np.mean(
-            [member.probabilities(waves) for member, waves in heard], axis=0
+    def answer(self, clips: Sequence[Clip]) -> Answers:
+        """Return the mean of the members' probabilities of standardised clips."""
+        heard = [
+            member.answer(waves)
+            for member, waves in zip(self.members, zip(*clips, strict=True), strict=True)
+        ]
+        if len(heard) == 1:
+            return heard[0]
+        mean = np.mean([answers.probabilities for answers in heard], axis=0)
+        return Answers(
+            probabilities=mean,
+            logits=np.log(np.maximum(mean, np.finfo(np.float64).tiny)),
+            embedding=np.concatenate([answers.embedding for answers in heard], axis=1),
         )
-        return mean
