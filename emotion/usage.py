@@ -1,5 +1,6 @@
 """How busy a run keeps the machine: the share of all cores, and of the GPU where there is one."""
 
+import multiprocessing
 import statistics
 import time
 from typing import Any
@@ -49,10 +50,9 @@ class Usage(Callback):
 def cpu_seconds() -> float:
     """Return the processor time that this process and its loader workers have spent, seconds."""
     spent = 0.0
-    process = psutil.Process()
-    for each in (process, *process.children(recursive=True)):
+    for pid in (None, *(worker.pid for worker in multiprocessing.active_children())):
         try:
-            times = each.cpu_times()
+            times = psutil.Process(pid).cpu_times()
         except psutil.NoSuchProcess:
             continue
         spent += times.user + times.system
