@@ -28,6 +28,7 @@ COMMANDS = {
     "download": "fetch a corpus: ravdess, crema_d, savee, tess, or cs334, all four",
     "list": "what can be picked: datasets, models, splits, trainers, experiments, sweeps",
     "doctor": "what this machine has and lacks",
+    "prune": "drop caches and runs that nothing cites, by age or size",
 }
 """Each command and what it does; a Hydra command has a config of its name."""
 
@@ -334,6 +335,14 @@ def download(config: "Config") -> int:
     return OK
 
 
+def prune(config: "Config") -> int:
+    """Drop what is old and cited by nothing."""
+    from emotion.prune import prune
+
+    print(prune(config))
+    return OK
+
+
 def list_choices(words: list[str]) -> int:
     """Print what can be picked."""
     from emotion.choices import list_choices
@@ -368,6 +377,7 @@ HYDRA: dict[str, Callable[["Config"], int]] = {
     "predict": predict,
     "benchmark": benchmark,
     "download": download,
+    "prune": prune,
 }
 PLAIN: dict[str, Callable[[list[str]], int]] = {"list": list_choices, "doctor": doctor}
 LEAVE_FOLDER = frozenset(("train", "stats", "inspect", "benchmark"))

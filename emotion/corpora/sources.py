@@ -97,8 +97,8 @@ class AudbDatabase:
             known = audb.dependencies(self.name, version=self.version, cache_root=str(cache))
         except Exception as err:  # each of audb's backends has errors of its own
             raise CorpusError(
-                f"audb cannot fetch {self.name} {self.version}: {type(err).__name__}: {_said(err)}. "
-                "The same command goes on with what is here."
+                f"audb cannot fetch {self.name} {self.version}: {_said(err)}. The same command "
+                "goes on with what is here."
             ) from err
         files = [file for file in known.media if not known.removed(file)]
         for done, file in enumerate(files, start=1):
@@ -144,11 +144,11 @@ class KaggleDataset:
             return Path(kagglehub.dataset_download(self.handle))
         except Exception as err:  # of kagglehub, of requests, of Kaggle's own client
             raise CorpusError(
-                f"Kaggle does not give {self.handle}: {type(err).__name__}: {_said(err)}. The same "
+                f"Kaggle does not give {self.handle}: {_said(err)}. The same "
                 "command goes on with what is here; a token from https://www.kaggle.com/settings "
                 f"in KAGGLE_API_TOKEN lets kagglehub log in. {by_hand}"
             ) from err
 
 
 def _said(error: Exception) -> str:
-    return first_line(error).rstrip(".")
+    return f"{type(error).__name__}: {first_line(error)}".rstrip(".")
