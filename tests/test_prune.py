@@ -173,15 +173,18 @@ def test_a_cache_counts_as_used_when_a_run_used_it(root: Path) -> None:
 
 
 HOLD = """
-import mmap, sys
-file = open(sys.argv[1], "rb")
-held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-file.close()
+import ctypes, mmap, sys
+with open(sys.argv[1], "rb") as file:  # as torch does: mapped, and the file itself closed
+    mapped = ctypes.CDLL(None).mmap
+    mapped.restype = ctypes.c_void_p
+    mapped.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    mapped(None, 1000, mmap.PROT_READ, mmap.MAP_PRIVATE, file.fileno(), 0)
 print("held", flush=True)
 sys.stdin.read()
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere what is mapped is not to be seen")
 def test_what_a_process_holds_stays(root: Path) -> None:
     mapped = write_cache(root / "cache/waves" / KEY)
     built = write_cache(root / "cache/features" / f"{OTHER}.partial")
@@ -196,7 +199,7 @@ def test_what_a_process_holds_stays(root: Path) -> None:
         assert mapped.exists()
         assert built.exists()
     assert "a process builds it" in printed
-    assert sys.platform != "linux" or "a process reads it" in printed
+    assert "a process reads it" in printed
     ask(root, older_than="30d", apply=True)
     assert not mapped.exists()
     assert not built.exists()
