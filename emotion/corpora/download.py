@@ -79,6 +79,8 @@ def download(source: Source, data_root: Path, *, archive: Path | None, bars: Bar
             f"{source.name} is not here, and only you can fetch it: do the steps above, then "
             f"emotion download {source.name} archive=FILE."
         )
+    if archive is not None and not archive.exists():
+        raise CorpusError(f"there is no archive {archive}.")
     staging = data_root / STAGING / source.name
     lock = staging.with_name(f"{source.name}.lock")
     staging.mkdir(parents=True, exist_ok=True)

@@ -193,6 +193,8 @@ def test_where_only_its_user_can_the_steps_are_printed(
     assert "1. open http://kahlan.eps.surrey.ac.uk/savee/" in printed.out
     assert "academic use" in printed.out
     assert "savee is not here" in printed.err
+    assert run(["download", "savee", f"data_root={tmp_path / 'data'}", "archive=x.zip"]) == 1
+    assert "there is no archive x.zip" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
 
 
