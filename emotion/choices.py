@@ -16,6 +16,7 @@ GROUPS = {
     "experiments": "experiment",
     "sweeps": "sweep",
     "loggers": "logger",
+    "sources": "source",
 }
 """What a person asks for, and the config group that holds it."""
 

@@ -25,8 +25,10 @@ COMMANDS = {
     "predict": "files or folders -> emotion and probabilities",
     "benchmark": "prediction time, throughput and memory",
     "study": "models × folds × seeds as one table with intervals and paired tests",
+    "download": "fetch a corpus: ravdess, crema_d, savee, tess, or cs334, all four",
     "list": "what can be picked: datasets, models, splits, trainers, experiments, sweeps",
     "doctor": "what this machine has and lacks",
+    "prune": "drop caches and runs that nothing cites, by age or size",
 }
 """Each command and what it does; a Hydra command has a config of its name."""
 
@@ -314,6 +316,33 @@ def benchmark(config: "Config") -> int:
     return OK
 
 
+def download(config: "Config") -> int:
+    """Fetch a corpus."""
+    from emotion.choices import choices_of
+    from emotion.corpora.download import download
+    from emotion.progress import bars
+
+    if config.get("source") is None:
+        word = config.choices.get("source", "")
+        said = f"there is no source {word!r}." if word else "emotion download what?"
+        raise UsageError(f"{said}{near(word, choices_of('source'))}")
+    source, root = config.build("source"), Path(config["data_root"]).expanduser()
+    archive = config["archive"] and Path(config["archive"]).expanduser()
+    print(source.about(), flush=True)
+    if source.fetch is None and archive is None:
+        print(source.by_hand(), flush=True)
+    print(download(source, root, archive=archive, bars=bars))
+    return OK
+
+
+def prune(config: "Config") -> int:
+    """Drop what is old and cited by nothing."""
+    from emotion.prune import prune
+
+    print(prune(config))
+    return OK
+
+
 def list_choices(words: list[str]) -> int:
     """Print what can be picked."""
     from emotion.choices import list_choices
@@ -347,6 +376,8 @@ HYDRA: dict[str, Callable[["Config"], int]] = {
     "study": study,
     "predict": predict,
     "benchmark": benchmark,
+    "download": download,
+    "prune": prune,
 }
 PLAIN: dict[str, Callable[[list[str]], int]] = {"list": list_choices, "doctor": doctor}
 LEAVE_FOLDER = frozenset(("train", "stats", "inspect", "benchmark"))

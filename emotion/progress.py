@@ -4,7 +4,16 @@ import logging
 import sys
 from collections.abc import Callable
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.filesize import decimal
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 log = logging.getLogger(__name__)
 
@@ -14,20 +23,29 @@ def watched() -> bool:
     return sys.stderr.isatty()
 
 
-def bars(name: str) -> Callable[[int, int], None]:
-    """Return a function that is told (done, total) and shows a bar, or a line at the end."""
+def bars(name: str, unit: str = "clips") -> Callable[[int, int], None]:
+    """Return a function that is told (done, total) and shows a bar, or a line at the end.
+
+    Args:
+        name: what is done.
+        unit: what is counted; of bytes, the speed is shown too. A total of 0 is not known yet.
+    """
+
+    def end(total: int) -> None:
+        log.info("%s: %s", name, decimal(total) if unit == "bytes" else f"{total:,} {unit}")
+
     if not watched():
 
         def say(done: int, total: int) -> None:
-            if done >= total:
-                log.info("%s: %s clips", name, f"{total:,}")
+            if done >= total > 0:
+                end(total)
 
         return say
 
     progress = Progress(
         TextColumn(f"{name:>12}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        *([DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]),
         TimeRemainingColumn(),
         transient=True,
     )
@@ -35,9 +53,9 @@ def bars(name: str) -> Callable[[int, int], None]:
 
     def show(done: int, total: int) -> None:
         progress.start()
-        progress.update(task, completed=done, total=total)
-        if done >= total:
+        progress.update(task, completed=done, total=total or None)
+        if done >= total > 0:
             progress.stop()
-            log.info("%s: %s clips", name, f"{total:,}")
+            end(total)
 
     return show

@@ -9,6 +9,8 @@ PATH_KEYS = frozenset(
     [
         "inputs",
         "output",
+        "archive",
+        "source.fetch.url",
         "data_root",
         "cache_dir",
         "output_root",
@@ -52,7 +54,7 @@ class UsageError(Exception):
 
 
 def overrides(command: str, words: Sequence[str]) -> list[str]:
-    """Return Hydra's words: paths quoted, words that are no settings taken as inputs."""
+    """Return Hydra's words: paths quoted, bare words taken as inputs, or as what to download."""
     flags: list[str] = []  # first: argparse takes no settings on both sides of a flag
     out: list[str] = []
     inputs: list[str] = []
@@ -66,6 +68,8 @@ def overrides(command: str, words: Sequence[str]) -> list[str]:
             out.append(f"{key}={quote_paths(value)}")
         elif command == "predict" and (not SETTING.match(word) or Path(word).exists()):
             inputs.append(word)
+        elif command == "download" and re.fullmatch(r"\w+", word):
+            out.append(f"source={word}")
         elif SETTING.match(word):
             out.append(word)
         else:

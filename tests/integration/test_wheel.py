@@ -79,6 +79,8 @@ def test_a_bare_train_works_from_an_empty_folder(folder: Path) -> None:
         "benchmark run=latest repeats=2 batch_sizes=[1,2]",
         "list",
         "doctor",
+        "prune older_than=30d",
+        "download --cfg job",
         "train --cfg job",
         "train --help",
         "--version",
