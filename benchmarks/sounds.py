@@ -28,7 +28,8 @@ def make_sounds(seed: int, count: int) -> Iterator[tuple[str, Wave]]:
 
 def silence(random: Random) -> Sound:
     """Return nothing at all, or the hiss of a quiet converter."""
-    return random.choice([0.0, 1e-4]) * random.standard_normal(SAMPLES)
+    hiss: Sound = random.standard_normal(SAMPLES) * random.choice([0.0, 1e-4])
+    return hiss
 
 
 def coloured_noise(random: Random, power: float) -> Sound:
@@ -43,7 +44,8 @@ def hum(random: Random) -> Sound:
     time = np.arange(SAMPLES) / RATE
     mains = random.choice([50, 60])
     tones = [np.sin(2 * np.pi * mains * n * time + random.uniform(0, 6)) / n for n in range(1, 9)]
-    return np.sum(tones, axis=0) + 0.05 * random.standard_normal(SAMPLES)
+    humming: Sound = np.sum(tones, axis=0) + 0.05 * random.standard_normal(SAMPLES)
+    return humming
 
 
 def clicks(random: Random) -> Sound:

@@ -1,8 +1,10 @@
-"""Decodes files one by one and hands them on in batches; the unreadable ones are told and left."""
+"""Decodes files and hands them on in batches; those that cannot be read are told and left."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +23,8 @@ MUCH = 0.5
 
 LONGEST_S = 600.0
 """What of a file is decoded at once; the rest of a longer one is only heard as a timeline."""
+
+MOST_THREADS = os.cpu_count() or 1
 
 DONE, PARTLY = 0, 3
 """Exit codes: all was read; some was not."""
@@ -80,24 +84,30 @@ class Hearing(Generic[T]):
         start = time.perf_counter()
         count = len(self.parts)
         tell = bars("listening") if count > self.batch_size else None
-        batch: list[tuple[Part, T]] = []
-        for number, part in enumerate(self.parts, 1):
-            try:
-                wave, rate = part.decode()
-            except AudioError as err:
-                self.unread += 1
-                log.warning("%s %s", part.source.name, err)
-            else:
-                self._warn_of_length(part, len(wave) / rate)
-                batch.append((part, self.prepare(wave, rate)))
-            if len(batch) == self.batch_size or (batch and number == count):
-                yield batch
-                batch = []
-            if tell is not None:
-                tell(number, count)
+        # Decoding, resampling and the speech gate leave Python's lock: threads do, no processes.
+        with ThreadPoolExecutor(min(MOST_THREADS, count)) as pool:
+            for first in range(0, count, self.batch_size):
+                some = self.parts[first : first + self.batch_size]
+                read = zip(some, pool.map(self._read, some), strict=True)
+                batch = [(part, found[0]) for part, found in read if found is not None]
+                self.unread += len(some) - len(batch)
+                if batch:
+                    yield batch
+                if tell is not None:
+                    tell(first + len(some), count)
         seconds = time.perf_counter() - start
         if count > 1:
             log.info("%s clips in %.1f s (%.0f a second)", f"{count:,}", seconds, count / seconds)
+
+    def _read(self, part: Part) -> tuple[T] | None:
+        """Return what is kept of a part, or None where it cannot be read, which is said."""
+        try:
+            wave, rate = part.decode()
+        except AudioError as err:
+            log.warning("%s %s", part.source.name, err)
+            return None
+        self._warn_of_length(part, len(wave) / rate)
+        return (self.prepare(wave, rate),)
 
     def check(self, rows: Sequence[object]) -> int:
         """Return the exit code; `rows` are what came of the parts.

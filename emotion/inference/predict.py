@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion.inference.hearing import Hearing, Part
+from emotion.inference.hearing import PARTLY, Hearing, Part
 from emotion.inference.inputs import Source, is_microphone, opened_inputs
 from emotion.inference.rows import Row, check_output, make_row, show
 from emotion.inference.segments import match_segments, read_segments
+from emotion.inference.stream import Stream
 from emotion.inference.timeline import check_timeline, write_timelines
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def predict(config: "Config") -> int:
     with opened_inputs(config["inputs"]) as sources:
         parts = list_parts(sources, config["segments"])
         listener = open_listener(config)
+        if config["timeline"]:
+            Stream(listener, 1, **over_time)  # refuses settings before anything is heard
         hearing = Hearing(
             parts,
             listener.prepare,
@@ -57,8 +60,10 @@ def predict(config: "Config") -> int:
         code = hearing.check(rows)
         tell_unlike(unlike, count=len(rows))
         show(rows, output)
-        if config["timeline"]:
-            write_timelines(sources, listener, check_timeline(output), **over_time)
+        if config["timeline"] and write_timelines(
+            sources, listener, check_timeline(output), **over_time
+        ):
+            code = PARTLY
     return code
 
 

@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 def write_timelines(
     sources: Sequence[Source], listener: Listener, output: Path, **settings: Any
-) -> None:
-    """Write `<output stem>.timeline.csv`, and a picture beside it for each recording.
+) -> int:
+    """Write `<output stem>.timeline.csv` and a picture of each recording; return how many failed.
 
     Args:
         sources: the recordings; one that cannot be read is left out.
@@ -29,12 +29,14 @@ def write_timelines(
         settings: of `Stream`: window_s, hop_s, smoothing.
     """
     rows: list[Row] = []
+    unread = 0
     names: set[str] = set()
     for source in sources:
         try:
             moments = hear_over_time(source.path, listener, **settings)
         except AudioError as err:
             log.warning("%s %s: it has no timeline", source.name, err)
+            unread += 1
             continue
         rows += moment_rows(source.name, moments, listener.labels)
         picture = _picture_name(source, output, names, alone=len(sources) == 1)
@@ -43,6 +45,7 @@ def write_timelines(
         table = output.with_name(f"{output.stem}.timeline.csv")
         write_text(table, as_csv(rows))
         log.info("%s windows in %s", f"{len(rows):,}", table)
+    return unread
 
 
 def hear_over_time(path: Path, listener: Listener, **settings: Any) -> list[Moment]:
