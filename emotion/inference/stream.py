@@ -74,7 +74,7 @@ class Stream:
         waiting: list[tuple[float, float, Heard]] = []
         for piece in pieces:
             start_s = piece.start / self.sample_rate
-            end_s = start_s + len(piece.wave) / self.sample_rate
+            end_s = (piece.start + len(piece.wave)) / self.sample_rate
             waiting.append((start_s, end_s, self.listener.prepare(piece.wave, self.sample_rate)))
             if len(waiting) == BATCH:
                 moments += self._answer(waiting)
