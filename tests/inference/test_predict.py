@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 import types
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -188,14 +187,20 @@ class Microphone:
         return {"default_samplerate": 16_000.0}
 
     def InputStream(self, *, samplerate, channels, dtype, blocksize, callback):  # noqa: N802
+        ended = threading.Event()
+
+        def press_keys() -> None:
+            while not ended.wait(0.5):  # again where a finaliser swallowed the interrupt
+                os.kill(os.getpid(), signal.SIGINT)
+
         class Recording:
             def __enter__(self) -> None:
                 for block in np.split(noise(5.0, samplerate), range(0, 80_000, blocksize))[1:]:
                     callback(block[:, None], len(block), None, None)
-                interrupt = partial(os.kill, os.getpid(), signal.SIGINT)
-                threading.Timer(1.0, interrupt).start()  # a second after all sound is there
+                threading.Thread(target=press_keys).start()
 
-            def __exit__(self, *_: object) -> None: ...
+            def __exit__(self, *_: object) -> None:
+                ended.set()
 
         return Recording()
 
