@@ -22,7 +22,8 @@ COMMANDS = {
     "stats": "sample rates, lengths, labels and speakers of a dataset",
     "inspect": "what reaches the model: shape and picture, with and without augmentation",
     "evaluate": "judge a run on its test clips or on another dataset",
-    "predict": "files or folders -> emotion and probabilities",
+    "predict": "files, folders or the microphone -> emotion and probabilities",
+    "embed": "files or folders -> what the model's last layer is given, as a table",
     "benchmark": "prediction time, throughput and memory",
     "study": "models × folds × seeds as one table with intervals and paired tests",
     "download": "fetch a corpus: ravdess, crema_d, savee, tess, or cs334, all four",
@@ -308,6 +309,13 @@ def predict(config: "Config") -> int:
     return predict(config)
 
 
+def embed(config: "Config") -> int:
+    """Write files' embeddings."""
+    from emotion.inference.embed import embed
+
+    return embed(config)
+
+
 def benchmark(config: "Config") -> int:
     """Time a model's predictions."""
     from emotion.benchmark import benchmark
@@ -375,6 +383,7 @@ HYDRA: dict[str, Callable[["Config"], int]] = {
     "evaluate": evaluate,
     "study": study,
     "predict": predict,
+    "embed": embed,
     "benchmark": benchmark,
     "download": download,
     "prune": prune,

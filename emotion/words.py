@@ -14,6 +14,7 @@ PATH_KEYS = frozenset(
         "data_root",
         "cache_dir",
         "output_root",
+        "segments",
         "resume",
         "run",
         "init_from",
@@ -27,6 +28,9 @@ PATH_KEYS = frozenset(
     ]
 )
 """Keys whose values are paths or patterns: any character may stand in them."""
+
+HEARS = frozenset(["predict", "embed"])
+"""Commands that take bare words, as the names of what is heard; `-` is stdin."""
 
 SETTING = re.compile(r"(\+{0,2}[A-Za-z_][\w./@:-]*=|~[A-Za-z_])")
 """How a word begins that is a setting, by Hydra's grammar."""
@@ -61,12 +65,12 @@ def overrides(command: str, words: Sequence[str]) -> list[str]:
     takes_value = False
     for word in words:
         key, equals, value = word.partition("=")
-        if takes_value or word.startswith("-"):
+        if takes_value or (word.startswith("-") and word != "-"):
             takes_value = word in FLAGS_WITH_VALUE
             flags.append(word)
         elif equals and key.lstrip("+~") in PATH_KEYS:
             out.append(f"{key}={quote_paths(value)}")
-        elif command == "predict" and (not SETTING.match(word) or Path(word).exists()):
+        elif command in HEARS and (not SETTING.match(word) or Path(word).exists()):
             inputs.append(word)
         elif command == "download" and re.fullmatch(r"\w+", word):
             out.append(f"source={word}")

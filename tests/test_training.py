@@ -12,10 +12,14 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
+from emotion.audio.decode import decode
 from emotion.cli import run
+from emotion.config import composed
 from emotion.corpora.splits import FileSplit
 from emotion.datamodule import build_datamodule
 from emotion.evaluate import ask
+from emotion.inference.opening import open_listener
+from emotion.inference.stream import Stream
 from emotion.runs import Run, find_run, open_model
 from emotion.tables import read_table
 from tests.archive import write_clip
@@ -315,6 +319,63 @@ def test_predict_gives_the_probabilities_of_the_test(
     assert (both["predicted"] == both["predicted_again"]).all()
     for name in chances:
         assert np.allclose(both[name], both[f"{name}_again"], atol=1e-5)
+
+
+def test_a_stream_gives_what_predict_gives_over_time(
+    finished: Run, base: list[str], tmp_path: Path
+) -> None:
+    import soundfile as sf
+
+    root = Path(finished.config["dataset.root"])
+    waves, rates = zip(*(decode(root / path) for path in finished.predictions["path"]), strict=True)
+    sf.write(tmp_path / "long.flac", np.concatenate(waves), rates[0])
+    words = [f"run={finished.folder}", base[0], f"inputs={tmp_path}/long.flac", "timeline=true"]
+    assert run(["predict", *words, f"output={tmp_path}/o.csv", "hop_s=0.7"]) == 0
+    chances = {f"p_{label}": "float64" for label in finished.labels}
+    told = read_table(tmp_path / "o.timeline.csv", chances)
+    wave, rate = decode(tmp_path / "long.flac")
+    with composed("predict", [f"run={finished.folder}", base[0]]) as config:
+        stream = Stream(open_listener(config), rate, hop_s=0.7)
+    cuts = np.cumsum(np.random.default_rng(0).integers(0, 9000, 1000))
+    moments = []
+    for chunk in np.split(wave, cuts[cuts < len(wave)]):
+        moments += stream.feed(chunk)
+    moments += stream.close()
+    assert [str(moment.start_s) for moment in moments] == list(told["start_s"])
+    assert [moment.opinion.note for moment in moments] == list(told["note"])
+    fed = np.array([moment.opinion.probabilities for moment in moments])
+    assert np.allclose(
+        fed, told[list(chances)], atol=1e-6
+    )  # batches of other sizes round otherwise
+
+
+def test_a_runs_clips_are_measured_once_and_only_where_they_are(
+    finished: Run, base: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    folder = tmp_path / "old"
+    shutil.copytree(finished.folder, folder)
+    (folder / "profile.json").unlink(missing_ok=True)
+    write_clip(tmp_path / "rare.wav", 1.5, rate=1000)
+    words = [f"run={folder}", base[0], f"inputs={tmp_path}/rare.wav", "speech_gate=false"]
+    notes, measured = [], []
+    for _ in range(2):
+        assert run(["predict", *words, f"output={tmp_path}/o.csv"]) == 0
+        notes.append(read_table(tmp_path / "o.csv")["note"][0])
+        told = capfd.readouterr().err
+        measured.append("measuring" in told)
+        assert "its rate of 1,000 Hz" in told
+    assert notes == ["unlike training"] * 2
+    assert measured == [True, False]
+    (folder / "profile.json").write_text("{}")
+    assert run(["predict", *words]) == 1
+    (folder / "profile.json").unlink()
+    moved = (folder / "config.yaml").read_text().replace(finished.config["dataset.root"], "/none")
+    (folder / "config.yaml").write_text(moved)
+    assert run(["predict", *words, f"output={tmp_path}/o.csv"]) == 0
+    assert read_table(tmp_path / "o.csv")["note"][0] == ""
+    assert not (folder / "profile.json").exists()
 
 
 def test_runs_predict_together_with_the_mean_of_their_probabilities(

@@ -1,0 +1,98 @@
+"""Long recordings: opinions over time, read block by block, as a table and a picture."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from emotion.audio.decode import read_blocks
+from emotion.errors import AudioError, ConfigError
+from emotion.files import write_text
+from emotion.inference.inputs import Source
+from emotion.inference.listener import Listener
+from emotion.inference.picture import draw
+from emotion.inference.rows import Row, as_csv, make_row
+from emotion.inference.stream import Moment, Stream
+
+log = logging.getLogger(__name__)
+
+
+def write_timelines(
+    sources: Sequence[Source], listener: Listener, output: Path, **settings: Any
+) -> int:
+    """Write `<output stem>.timeline.csv` and a picture of each recording; return how many failed.
+
+    Args:
+        sources: the recordings; one that cannot be read is left out.
+        listener: who judges.
+        output: the file of the other rows.
+        settings: of `Stream`: window_s, hop_s, smoothing.
+    """
+    rows: list[Row] = []
+    unread = 0
+    names: set[str] = set()
+    for source in sources:
+        try:
+            moments = hear_over_time(source.path, listener, **settings)
+        except AudioError as err:
+            log.warning("%s %s: it has no timeline", source.name, err)
+            unread += 1
+            continue
+        rows += moment_rows(source.name, moments, listener.labels)
+        picture = _picture_name(source, output, names, alone=len(sources) == 1)
+        draw(moments, listener.labels, picture, title=Path(source.name).name)
+    if rows:
+        table = output.with_name(f"{output.stem}.timeline.csv")
+        write_text(table, as_csv(rows))
+        log.info("%s windows in %s", f"{len(rows):,}", table)
+    return unread
+
+
+def hear_over_time(path: Path, listener: Listener, **settings: Any) -> list[Moment]:
+    """Return the opinions of a file's overlapping windows, in order.
+
+    Raises:
+        AudioError: the file cannot be read.
+    """
+    stream: Stream | None = None
+    moments: list[Moment] = []
+    for wave, rate in read_blocks(path):
+        if stream is None:
+            stream = Stream(listener, rate, **settings)
+        moments += stream.feed(wave)
+    return moments + stream.close() if stream is not None else moments
+
+
+def moment_rows(name: str, moments: Sequence[Moment], labels: Sequence[str]) -> list[Row]:
+    """Return a row a window: path, start_s, end_s, predicted, note, p_<label>…"""
+    return [
+        make_row(
+            {"path": name, "start_s": moment.start_s, "end_s": moment.end_s},
+            moment.opinion,
+            labels,
+        )
+        for moment in moments
+    ]
+
+
+def _picture_name(source: Source, output: Path, names: set[str], *, alone: bool) -> Path:
+    """Return a file name that no other recording's picture has."""
+    own = "" if alone else f".{Path(source.name).stem}"
+    name = f"{output.stem}{own}.timeline.png"
+    for number in range(2, len(names) + 2):
+        if name not in names:
+            break
+        name = f"{output.stem}{own}.{number}.timeline.png"
+    names.add(name)
+    return output.with_name(name)
+
+
+def check_timeline(output: Path | None) -> Path:
+    """Return the output, beside which a timeline is written.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if output is None:
+        raise ConfigError("timeline=true writes a table and a picture: give output=FILE.csv.")
+    return output
