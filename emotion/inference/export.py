@@ -1,0 +1,215 @@
+"""The command `export`: a run as a folder that needs neither this package nor PyTorch."""
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotion.audio.decode import Wave
+from emotion.config import Config
+from emotion.corpora.protocol import TEST, TRAIN, VAL
+from emotion.errors import ConfigError, ModelError
+from emotion.evaluation.metrics import score
+from emotion.files import file_digest, sync_folder, write_json
+from emotion.inference.folder import write_companions
+from emotion.inference.graph import Graph
+from emotion.inference.int8 import write_int8
+from emotion.inference.interface import Answers, Clip
+from emotion.inference.onnx_file import check_exportable, write_onnx
+from emotion.inference.predictor import Predictor
+from emotion.inference.runtime import ABOUT, FORMAT, INT8, NETWORK, OnnxRecogniser
+from emotion.inference.samples import Samples, draw_samples
+from emotion.runs import Run, find_run
+
+log = logging.getLogger(__name__)
+
+FOLDER = "export"
+TOLERANCE = 1e-4
+"""By how much a logit or a probability may differ from PyTorch's."""
+
+BATCH = 16
+REPEATS = 20
+
+
+def export(config: Config) -> str:
+    """Write RUN/export/, once it is checked; return what a person wants to know of it.
+
+    Raises:
+        RunError: no such run.
+        ModelError: the model cannot be exported, or answers otherwise once it is.
+        DependencyError: what writing needs is not installed.
+    """
+    if config["clips"] is not None and config["clips"] < 1:
+        raise ConfigError(f"clips={config['clips']} must be at least 1, or null for all.")
+    run = find_run(config["run"], Path(config["output_root"]))
+    predictor = Predictor(run)
+    check_exportable(predictor.model)
+    samples = draw_samples(run, cache_dir=Path(config["cache_dir"]), limit=config["clips"])
+    target = run.folder / FOLDER
+    with written_folder(target) as folder:
+        log.info("writing the network")
+        write_onnx(predictor.model, folder / NETWORK)
+        if config["quantize"]:
+            log.info("writing it in 8-bit integers")
+            spared = {name for name, _ in Graph(predictor.model).named_buffers()}
+            write_int8(folder / NETWORK, folder / INT8, clips=samples.typical, spared=spared)
+        about = describe(run, predictor)
+        write_about(folder, about)
+        log.info("comparing it on %d %s", len(samples.waves), samples.source)
+        about |= compare(predictor, folder, samples)
+        write_companions(folder, about)
+        write_about(folder, about)
+        OnnxRecogniser(folder)
+    return summary(target, about)
+
+
+def describe(run: Run, predictor: Predictor) -> dict[str, Any]:
+    """Return what model.json says of a run and its model."""
+    features = predictor.model.features
+    window = predictor.window
+    split = run.split
+    trained = split[split["subset"] == TRAIN]
+    profile = run.folder / "profile.json"
+    return {
+        "format": FORMAT,
+        "version": importlib.metadata.version("emotion"),
+        "run": run.folder.name,
+        "labels": list(predictor.labels),
+        "sample_rate": predictor.standardiser.sample_rate,
+        "samples": features.samples,
+        "window_s": None if window == float("inf") else window,
+        "standardisation": dataclasses.asdict(predictor.standardiser),
+        "temperature": float(predictor.model.temperature),
+        "parameters": sum(weight.numel() for weight in predictor.model.parameters()),
+        "scores": {part: _score(run.metrics.get(part)) for part in (TEST, VAL)},
+        "leaks": run.leaks,
+        "training": {
+            "corpora": sorted(set(trained["corpus"])),
+            "clips": len(trained),
+            "speakers": len(trained[["corpus", "speaker"]].drop_duplicates()),
+        },
+        "licences": run.environment.get("licences", {}),
+        "profile": json.loads(profile.read_text("utf-8")) if profile.is_file() else None,
+    }
+
+
+def write_about(folder: Path, about: dict[str, Any]) -> None:
+    """Write model.json, with the checksum of every other file."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ABOUT)
+    names = {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
+    write_json(folder / ABOUT, about | {"files": names})
+
+
+def compare(predictor: Predictor, folder: Path, samples: Samples) -> dict[str, Any]:
+    """Return how the networks of a folder compare with PyTorch, and with one another.
+
+    Raises:
+        ModelError: model.onnx answers otherwise.
+    """
+    expected = answer_all(
+        lambda clips: predictor.answer([clip[0] for clip in clips]), samples.waves
+    )
+    networks: dict[str, Any] = {}
+    for name in (NETWORK, INT8):
+        if not (folder / name).is_file():
+            continue
+        recogniser = OnnxRecogniser(folder, network=name)
+        found = answer_all(recogniser.answer, samples.waves)
+        networks[name] = {
+            "bytes": (folder / name).stat().st_size,
+            "clip_ms": clip_ms(OnnxRecogniser(folder, network=name, threads=1), samples.waves[0]),
+            "uar": _uar(found, samples, predictor.labels),
+            "off_by": {
+                part: float(np.abs(getattr(found, part) - getattr(expected, part)).max())
+                for part in ("probabilities", "logits")
+            },
+        }
+        worst = max(networks[name]["off_by"].values())
+        if name == NETWORK and not worst <= TOLERANCE:
+            raise ModelError(
+                f"the exported network's answers differ from PyTorch's by {worst:.2g}, on "
+                f"{len(samples.waves)} {samples.source}; {TOLERANCE:g} is allowed. Nothing is kept."
+            )
+    compared = {"clips": len(samples.waves), "source": samples.source}
+    return {"networks": networks, "compared_on": compared}
+
+
+def answer_all(answer: Callable[[list[Clip]], Answers], waves: list[Wave]) -> Answers:
+    """Return the answers to all waves, asked in batches of similar length, in their order."""
+    order = np.argsort([len(wave) for wave in waves], kind="stable")
+    parts = [
+        answer([[waves[place]] for place in order[start : start + BATCH]])
+        for start in range(0, len(order), BATCH)
+    ]
+    back = np.argsort(order)
+    return Answers(
+        **{
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])[back]
+            for field in dataclasses.fields(Answers)
+        }
+    )
+
+
+def clip_ms(recogniser: OnnxRecogniser, wave: Wave) -> float:
+    """Return the median time of one clip, in milliseconds."""
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        recogniser.answer([[wave]])
+        seconds.append(time.perf_counter() - start)
+    return 1000 * float(np.median(seconds))
+
+
+@contextlib.contextmanager
+def written_folder(target: Path) -> Iterator[Path]:
+    """Give a folder to fill; it takes the place of `target` only once it is whole."""
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    partial.mkdir()
+    try:
+        yield partial
+        sync_folder(partial)
+        if target.exists():
+            target.rename(old)
+        partial.rename(target)
+        sync_folder(target.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def summary(folder: Path, about: dict[str, Any]) -> str:
+    """Return the networks as a table, and where they are."""
+    compared = about["compared_on"]
+    lines = [f"on {compared['clips']:,} {compared['source']}, one clip at a time on one thread:"]
+    for name, network in about["networks"].items():
+        uar = "" if network["uar"] is None else f"  UAR {network['uar']:.1%}"
+        off = network["off_by"]
+        lines.append(
+            f"{name:<16} {network['bytes'] / 1e6:6.2f} MB  {network['clip_ms']:6.1f} ms{uar}  "
+            f"off PyTorch by {off['probabilities']:.1g} (p), {off['logits']:.1g} (logits)"
+        )
+    return "\n".join([*lines, f"in {folder}"])
+
+
+def _score(figures: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the figures of a subset that a user should know; None where there is none."""
+    if not figures:
+        return None
+    chosen = {name: figures[name] for name in ("uar", "wa", "macro_f1", "n")}
+    return chosen | dict(figures["interval"])
+
+
+def _uar(answers: Answers, samples: Samples, labels: tuple[str, ...]) -> float | None:
+    if samples.target is None:
+        return None
+    return float(score(samples.target, answers.logits.argmax(axis=1), labels).uar)
