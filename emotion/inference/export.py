@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import importlib.metadata
-import json
 import logging
 import os
 import shutil
@@ -26,6 +25,8 @@ from emotion.inference.int8 import write_int8
 from emotion.inference.interface import Answers, Clip
 from emotion.inference.onnx_file import check_exportable, write_onnx
 from emotion.inference.predictor import Predictor
+from emotion.inference.profile import open_profile
+from emotion.inference.recognisers import open_runs
 from emotion.inference.runtime import ABOUT, FORMAT, INT8, NETWORK, OnnxRecogniser
 from emotion.inference.samples import Samples, draw_samples
 from emotion.runs import Run, find_run
@@ -78,7 +79,7 @@ def describe(run: Run, predictor: Predictor) -> dict[str, Any]:
     window = predictor.window
     split = run.split
     trained = split[split["subset"] == TRAIN]
-    profile = run.folder / "profile.json"
+    profile = open_profile(run, lambda: open_runs([run], "cpu"))
     return {
         "format": FORMAT,
         "version": importlib.metadata.version("emotion"),
@@ -98,7 +99,7 @@ def describe(run: Run, predictor: Predictor) -> dict[str, Any]:
             "speakers": len(trained[["corpus", "speaker"]].drop_duplicates()),
         },
         "licences": run.environment.get("licences", {}),
-        "profile": json.loads(profile.read_text("utf-8")) if profile.is_file() else None,
+        "profile": None if profile is None else profile.as_dict(),
     }
 
 
@@ -183,6 +184,8 @@ def written_folder(target: Path) -> Iterator[Path]:
         partial.rename(target)
         sync_folder(target.parent)
     finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 

@@ -10,6 +10,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from packaging.requirements import Requirement
 
+from emotion.audio.speech import FILE as SPEECH
+from emotion.audio.speech import find_network
 from emotion.files import write_text
 
 PACKAGES = ("numpy", "soundfile", "soxr", "onnxruntime")
@@ -20,11 +22,17 @@ MODULES = (
     "emotion/errors.py",
     "emotion/audio/__init__.py",
     "emotion/audio/decode.py",
+    "emotion/audio/measure.py",
     "emotion/audio/quantise.py",
+    "emotion/audio/speech.py",
     "emotion/audio/standardise.py",
     "emotion/inference/__init__.py",
+    "emotion/inference/familiar.py",
     "emotion/inference/interface.py",
+    "emotion/inference/listener.py",
     "emotion/inference/runtime.py",
+    "emotion/inference/stream.py",
+    "emotion/inference/windows.py",
 )
 """What is copied beside the network, under its own name; a contract holds what these import."""
 
@@ -45,6 +53,7 @@ def write_companions(folder: Path, about: Mapping[str, Any]) -> None:
     templates = package / "inference" / "templates"
     with (templates / "predict.py").open("rb") as source, (folder / "predict.py").open("wb") as out:
         shutil.copyfileobj(source, out)
+    shutil.copyfile(find_network(), folder / SPEECH)  # MIT licence, as its package says
     write_text(folder / "requirements.txt", "".join(f"{line}\n" for line in requirements()))
     environment = Environment(undefined=StrictUndefined, trim_blocks=False, autoescape=False)
     page = environment.from_string((templates / "README.md.j2").read_text(encoding="utf-8"))

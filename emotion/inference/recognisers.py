@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emotion.errors import ConfigError
 from emotion.inference.interface import Recogniser
 from emotion.inference.runtime import OnnxRecogniser, find_export
+
+if TYPE_CHECKING:
+    from emotion.runs import Run
 
 
 def open_recogniser(
@@ -34,15 +38,16 @@ def open_recogniser(
             f"run=[{','.join(map(str, names))}]: an export folder answers alone. Give it by "
             "itself, or the run folders of all."
         )
-    return _open_runs(names, output_root, accelerator)
+    from emotion.runs import find_run
+
+    return open_runs([find_run(name, output_root) for name in names], accelerator)
 
 
-def _open_runs(names: Sequence[str | None], output_root: Path, accelerator: str) -> Recogniser:
+def open_runs(runs: "Sequence[Run]", accelerator: str = "auto") -> Recogniser:
+    """Return the best models of runs, as one, on CUDA where there is one and `cpu` is not asked."""
     import torch
 
     from emotion.inference.predictor import Ensemble
-    from emotion.runs import find_run
 
-    runs = [find_run(name, output_root) for name in names]
     cuda = accelerator != "cpu" and torch.cuda.is_available()
     return Ensemble(runs, torch.device("cuda" if cuda else "cpu"))

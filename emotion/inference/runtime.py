@@ -102,7 +102,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     try:
         about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         written = about["format"]
-        complete = {"labels", "standardisation", "window_s", "files"} <= set(about)
+        complete = {"labels", "standardisation", "window_s", "profile", "files"} <= set(about)
     except (ValueError, KeyError, TypeError) as err:
         raise RunError(f"{path} is damaged, or no description of an emotion model.") from err
     if written != FORMAT:

@@ -53,25 +53,25 @@ def draw_samples(run: Run, *, cache_dir: Path, limit: int | None) -> Samples:
         data.setup()
     except EmotionError as err:
         log.info("the clips of %s are not here (%s); synthetic ones stand in", run.folder, err)
-        waves = _synthetic(settings)
-        return Samples(waves, None, waves, "synthetic clips")
-    part = TEST if len(data.rows[TEST]) else VAL
-    rows = _spread(data.rows[part], limit)
-    return Samples(
-        waves=_waves(data, rows),
-        target=data.targets[rows].numpy(),
-        typical=_waves(data, _spread(data.rows[TRAIN], TYPICAL)),
-        source="test clips" if part == TEST else "validation clips",
-    )
+        return _synthetic(settings)
+    for part, source in ((TEST, "test clips"), (VAL, "validation clips")):
+        rows = _spread(data.rows[part], limit)
+        if len(rows):
+            target = data.targets[rows].numpy()
+            typical = _waves(data, _spread(data.rows[TRAIN], TYPICAL))
+            return Samples(_waves(data, rows), target, typical, source)
+    return _synthetic(settings)
 
 
-def _synthetic(settings: Config) -> list[Wave]:
+def _synthetic(settings: Config) -> Samples:
     """Return the synthetic clips of two speakers, standardised as a run's are."""
     few = ["dataset=synthetic", "dataset.generate.speakers=2", "dataset.generate.sentences=4"]
-    with composed("train", [*few, f"cache_dir='{settings['cache_dir']}'"]) as made:
+    with composed("train", few) as made:
+        made = made.replaced({"cache_dir": settings["cache_dir"]})
         data = build_datamodule(settings.replaced({"dataset": made["dataset"]}))
     data.prepare_data()
-    return [data.cache.wave(row) for row in range(len(data.cache.index))]
+    waves = [data.cache.wave(row) for row in range(len(data.cache.index))]
+    return Samples(waves, None, waves, "synthetic clips")
 
 
 def _spread(rows: torch.Tensor, limit: int | None) -> torch.Tensor:

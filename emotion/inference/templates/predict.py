@@ -5,7 +5,10 @@ import sys
 from pathlib import Path
 
 from emotion.audio.decode import decode
-from emotion.errors import AudioError
+from emotion.audio.speech import FILE, SpeechGate
+from emotion.errors import EmotionError
+from emotion.inference.familiar import Profile
+from emotion.inference.listener import Listener
 from emotion.inference.runtime import OnnxRecogniser
 
 FOLDER = Path(__file__).resolve().parent
@@ -16,25 +19,36 @@ def load(folder: Path = FOLDER) -> OnnxRecogniser:
     return OnnxRecogniser(folder)
 
 
+def load_listener(folder: Path = FOLDER, *, abstain_below: float = 0.0) -> Listener:
+    """Return who judges with it: "no speech", "not sure" under a probability, "unlike training"."""
+    recogniser = load(folder)
+    profile = recogniser.about["profile"]
+    return Listener(
+        recogniser,
+        gate=SpeechGate(folder / FILE),
+        profiles=[Profile.from_dict(profile)] if profile else [],
+        abstain_below=abstain_below,
+    )
+
+
 def main(files: list[str]) -> int:
     """Print one line a readable file; return 3 where some could not be read, 2 without a file."""
     if not files:
         print("usage: python predict.py FILE…", file=sys.stderr)
         return 2
-    recogniser = load()
+    listener = load_listener()
     unread = 0
     for file in files:
         try:
-            clip = recogniser.standardise(*decode(Path(file)))
-        except AudioError as err:
+            clip = listener.prepare(*decode(Path(file)))
+        except EmotionError as err:
             print(f"{file} {err}", file=sys.stderr)
             unread += 1
             continue
-        (chances,) = recogniser.answer([clip]).probabilities.tolist()
-        best = recogniser.labels[chances.index(max(chances))]
-        named = {f"p_{label}": p for label, p in zip(recogniser.labels, chances, strict=True)}
-        row = {"path": file, "predicted": best, "note": "", **named}
-        print(json.dumps(row, ensure_ascii=False))
+        (opinion,) = listener.judge([clip])
+        chances = zip(listener.labels, opinion.probabilities, strict=True)
+        row = {"path": file, "predicted": opinion.predicted, "note": opinion.note}
+        print(json.dumps(row | {f"p_{label}": p for label, p in chances}, ensure_ascii=False))
     return 3 if unread else 0
 
 
