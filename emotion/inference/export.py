@@ -6,39 +6,29 @@ import importlib.metadata
 import logging
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from emotion.audio.decode import Wave
 from emotion.config import Config
 from emotion.corpora.protocol import TEST, TRAIN, VAL
-from emotion.errors import ConfigError, ModelError
-from emotion.evaluation.metrics import score
+from emotion.errors import ConfigError
 from emotion.files import file_digest, sync_folder, write_json
 from emotion.inference.folder import write_companions
 from emotion.inference.graph import Graph
 from emotion.inference.int8 import write_int8
-from emotion.inference.interface import Answers, Clip
 from emotion.inference.onnx_file import check_exportable, write_onnx
+from emotion.inference.parity import compare
 from emotion.inference.predictor import Predictor
 from emotion.inference.profile import open_profile
 from emotion.inference.recognisers import open_runs
 from emotion.inference.runtime import ABOUT, FORMAT, INT8, NETWORK, OnnxRecogniser
-from emotion.inference.samples import Samples, draw_samples
+from emotion.inference.samples import draw_samples
 from emotion.runs import Run, find_run
 
 log = logging.getLogger(__name__)
 
 FOLDER = "export"
-TOLERANCE = 1e-4
-"""By how much a logit or a probability may differ from PyTorch's."""
-
-BATCH = 16
-REPEATS = 20
 
 
 def export(config: Config) -> str:
@@ -110,66 +100,6 @@ def write_about(folder: Path, about: dict[str, Any]) -> None:
     write_json(folder / ABOUT, about | {"files": names})
 
 
-def compare(predictor: Predictor, folder: Path, samples: Samples) -> dict[str, Any]:
-    """Return how the networks of a folder compare with PyTorch, and with one another.
-
-    Raises:
-        ModelError: model.onnx answers otherwise.
-    """
-    expected = answer_all(
-        lambda clips: predictor.answer([clip[0] for clip in clips]), samples.waves
-    )
-    networks: dict[str, Any] = {}
-    for name in (NETWORK, INT8):
-        if not (folder / name).is_file():
-            continue
-        recogniser = OnnxRecogniser(folder, network=name)
-        found = answer_all(recogniser.answer, samples.waves)
-        networks[name] = {
-            "bytes": (folder / name).stat().st_size,
-            "clip_ms": clip_ms(OnnxRecogniser(folder, network=name, threads=1), samples.waves[0]),
-            "uar": _uar(found, samples, predictor.labels),
-            "off_by": {
-                part: float(np.abs(getattr(found, part) - getattr(expected, part)).max())
-                for part in ("probabilities", "logits")
-            },
-        }
-        worst = max(networks[name]["off_by"].values())
-        if name == NETWORK and not worst <= TOLERANCE:
-            raise ModelError(
-                f"the exported network's answers differ from PyTorch's by {worst:.2g}, on "
-                f"{len(samples.waves)} {samples.source}; {TOLERANCE:g} is allowed. Nothing is kept."
-            )
-    compared = {"clips": len(samples.waves), "source": samples.source}
-    return {"networks": networks, "compared_on": compared}
-
-
-def answer_all(answer: Callable[[list[Clip]], Answers], waves: list[Wave]) -> Answers:
-    """Return the answers to all waves, asked in batches of similar length, in their order."""
-    order = np.argsort([len(wave) for wave in waves], kind="stable")
-    parts = [
-        answer([[waves[place]] for place in order[start : start + BATCH]])
-        for start in range(0, len(order), BATCH)
-    ]
-    back = np.argsort(order)
-    return Answers(
-        **{
-            field.name: np.concatenate([getattr(part, field.name) for part in parts])[back]
-            for field in dataclasses.fields(Answers)
-        }
-    )
-
-
-def clip_ms(recogniser: OnnxRecogniser, wave: Wave) -> float:
-    """Return the median time of one clip, in milliseconds."""
-    seconds = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        recogniser.answer([[wave]])
-        seconds.append(time.perf_counter() - start)
-    return 1000 * float(np.median(seconds))
-
-
 @contextlib.contextmanager
 def written_folder(target: Path) -> Iterator[Path]:
     """Give a folder to fill; it takes the place of `target` only once it is whole."""
@@ -210,9 +140,3 @@ def _score(figures: dict[str, Any] | None) -> dict[str, Any] | None:
         return None
     chosen = {name: figures[name] for name in ("uar", "wa", "macro_f1", "n")}
     return chosen | dict(figures["interval"])
-
-
-def _uar(answers: Answers, samples: Samples, labels: tuple[str, ...]) -> float | None:
-    if samples.target is None:
-        return None
-    return float(score(samples.target, answers.logits.argmax(axis=1), labels).uar)

@@ -64,8 +64,11 @@ def write_onnx(model: EmotionClassifier, path: Path) -> None:
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as err:
-            cause = str(err.__cause__ or err).strip().splitlines()[0]
-            raise ModelError(f"this network cannot be written as ONNX: {cause}") from err
+            cause: BaseException = err
+            while cause.__cause__ is not None:
+                cause = cause.__cause__
+            said = str(cause).strip().splitlines()[0]
+            raise ModelError(f"this network cannot be written as ONNX: {said}") from err
         if program is None:  # only where a file is given
             raise ModelError("torch.onnx gave no program.")
         optimizer.optimize(program.model, output_size_limit=FOLDED)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from emotion.audio.decode import Wave
 from emotion.audio.quantise import dequantise, quantise
@@ -43,6 +42,8 @@ class OnnxRecogniser:
     def __init__(
         self, folder: Path | str, *, network: str = NETWORK, threads: int | None = None
     ) -> None:
+        import onnxruntime  # a fifth of a second, for nothing where another runtime answers
+
         self.folder = Path(folder).expanduser()
         self.about = read_about(self.folder)
         self.labels: tuple[str, ...] = tuple(self.about["labels"])

@@ -16,6 +16,7 @@ import emotion
 from emotion.config import composed
 from emotion.errors import DependencyError, ModelError
 from emotion.inference import export as exporting
+from emotion.inference import parity
 from emotion.inference.folder import MODULES, requirements
 from emotion.inference.onnx_file import check_exportable
 from emotion.inference.predictor import Predictor
@@ -70,7 +71,7 @@ def test_int8_is_smaller_and_nearly_the_same(run: Run, folder: Path) -> None:
 def test_network_that_answers_otherwise_is_refused_and_the_old_folder_stays(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "TOLERANCE", -1.0)
+    monkeypatch.setattr(parity, "TOLERANCE", -1.0)
     monkeypatch.setattr(exporting, "write_onnx", lambda _, path: shutil.copy(network, path))
     network = run.folder / "export" / "model.onnx"
     copy = tmp_path / "run"
