@@ -10,12 +10,12 @@ import pandas as pd
 
 from benchmarks.common import RESULTS, SCRATCH, command, grid, options
 from emotion.audio.decode import decode
-from emotion.config import Config, composed
+from emotion.config import composed
 from emotion.corpora.index import build_index
 from emotion.corpora.protocol import TEST
 from emotion.inference.listener import Listener
-from emotion.inference.opening import open_networks
 from emotion.inference.profile import open_profile
+from emotion.inference.recognisers import open_runs
 from emotion.runs import Run
 
 TRAINED_ON = "crema_d"
@@ -103,9 +103,8 @@ def main() -> None:
     if not chosen.data_root:
         raise SystemExit("this benchmark needs the real corpora: data_root=FOLDER.")
     run = trained(chosen.data_root, chosen.epochs)
-    settings = Config.of({"accelerator": "cpu"})
-    network = open_networks([run], settings)
-    profile = open_profile(run, partial(open_networks, [run], settings))
+    network = open_runs([run], "cpu")
+    profile = open_profile(run, partial(open_runs, [run], "cpu"))
     if profile is None:
         raise SystemExit(f"the clips of {run.folder} are not there any more.")
     listener = Listener(network, profiles=[profile])

@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": "judge a run on its test clips or on another dataset",
     "predict": "files, folders or the microphone -> emotion and probabilities",
     "embed": "files or folders -> what the model's last layer is given, as a table",
+    "export": "a run as ONNX, in a folder that runs by itself",
     "benchmark": "prediction time, throughput and memory",
     "study": "models × folds × seeds as one table with intervals and paired tests",
     "download": "fetch a corpus: ravdess, crema_d, savee, tess, or cs334, all four",
@@ -316,6 +317,14 @@ def embed(config: "Config") -> int:
     return embed(config)
 
 
+def export(config: "Config") -> int:
+    """Write a run as a folder that runs by itself."""
+    from emotion.inference.export import export
+
+    print(export(config))
+    return OK
+
+
 def benchmark(config: "Config") -> int:
     """Time a model's predictions."""
     from emotion.benchmark import benchmark
@@ -384,6 +393,7 @@ HYDRA: dict[str, Callable[["Config"], int]] = {
     "study": study,
     "predict": predict,
     "embed": embed,
+    "export": export,
     "benchmark": benchmark,
     "download": download,
     "prune": prune,

@@ -4,17 +4,6 @@ import logging
 import sys
 from collections.abc import Callable
 
-from rich.filesize import decimal
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-
 log = logging.getLogger(__name__)
 
 
@@ -32,6 +21,8 @@ def bars(name: str, unit: str = "clips") -> Callable[[int, int], None]:
     """
 
     def end(total: int) -> None:
+        from rich.filesize import decimal
+
         log.info("%s: %s", name, decimal(total) if unit == "bytes" else f"{total:,} {unit}")
 
     if not watched():
@@ -41,6 +32,16 @@ def bars(name: str, unit: str = "clips") -> Callable[[int, int], None]:
                 end(total)
 
         return say
+
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
     progress = Progress(
         TextColumn(f"{name:>12}"),

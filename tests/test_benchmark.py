@@ -9,18 +9,11 @@ import numpy.typing as npt
 import pytest
 
 from emotion.audio.decode import Wave
-from emotion.benchmark import (
-    Loaded,
-    Plan,
-    Subject,
-    benchmark,
-    given_runs,
-    load_run,
-    measure,
-    untrained_models,
-)
+from emotion.benchmark import benchmark, given_runs, untrained_models
 from emotion.config import composed
 from emotion.errors import ConfigError, RunError
+from emotion.stopwatch import Plan, measure
+from emotion.subjects import Loaded, Subject, load_run
 from emotion.tables import read_table
 
 QUICK = Plan(batch_sizes=[1, 2], repeats=5, seconds=0.01, accelerator="cpu")
@@ -39,7 +32,7 @@ def load_sleeper(folder: Path, accelerator: str) -> Loaded:
 
 @pytest.fixture(scope="module")
 def cnn(tmp_path_factory: pytest.TempPathFactory) -> Subject:
-    with composed("benchmark", ["models=[cnn]"]) as config:
+    with composed("benchmark", ["models=[cnn]", "threads=[null]"]) as config:
         preset = config
     (subject,) = untrained_models(preset, tmp_path_factory.mktemp("untrained"))
     return subject
@@ -66,7 +59,9 @@ def test_untrained_model_is_measured_as_a_run_is(cnn: Subject) -> None:
 
 
 def test_untrained_model_takes_the_composed_preprocessing(tmp_path: Path) -> None:
-    with composed("benchmark", ["models=[cnn]", "preprocessing=speech_16k"]) as config:
+    with composed(
+        "benchmark", ["models=[cnn]", "preprocessing=speech_16k", "threads=[1]"]
+    ) as config:
         preset = config
     (subject,) = untrained_models(preset, tmp_path)
     assert load_run(subject.folder, "cpu").sample_rate == 16_000
@@ -87,8 +82,12 @@ def test_runs_are_given_one_or_many(cnn: Subject) -> None:
         two = given_runs(config.replaced({"run": [str(cnn.folder)] * 2}))
         with pytest.raises(RunError, match="no run folder /nowhere"):
             given_runs(config.replaced({"run": "/nowhere"}))
-    assert [subject.folder for subject in one] == [cnn.folder]
-    assert len(two) == 2
+    assert [subject.folder for subject in one] == [cnn.folder] * 2  # one thread a core, and one
+    assert len(two) == 4
+
+
+def test_one_thread_is_one_thread(cnn: Subject) -> None:
+    assert load_run(cnn.folder, "auto", threads=1).device == "cpu, 1 thread"
 
 
 def test_unknown_accelerator_is_named(cnn: Subject) -> None:
@@ -96,10 +95,11 @@ def test_unknown_accelerator_is_named(cnn: Subject) -> None:
         load_run(cnn.folder, "tpu")
 
 
-def test_empty_plan_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("plan", ["repeats=0", "threads=[]", "threads=[0]"])
+def test_empty_plan_is_refused(plan: str, tmp_path: Path) -> None:
     with (
-        composed("benchmark", ["repeats=0"]) as config,
-        pytest.raises(ConfigError, match="repeats"),
+        composed("benchmark", [plan]) as config,
+        pytest.raises(ConfigError, match=plan.partition("=")[0]),
     ):
         benchmark(config, tmp_path)
 
@@ -112,7 +112,8 @@ def test_table_is_written_and_printed(tmp_path: Path, cnn: Subject) -> None:
     table = read_table(
         tmp_path / "benchmark.csv", {"cold_start_s": "float64", "peak_mb": "float64"}
     )
-    assert list(table["name"]) == [str(cnn.folder)]
+    assert list(table["name"]) == [str(cnn.folder)] * 2
+    assert (tmp_path / "benchmark.png").stat().st_size > 5_000
     assert table["cold_start_s"][0] > 0.5  # a process was started, and torch loaded
     assert "clips/s by 2" in text
     assert str(tmp_path / "benchmark.csv") in text

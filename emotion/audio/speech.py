@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from emotion.audio.decode import Wave
 from emotion.audio.standardise import resample
@@ -39,6 +38,8 @@ class SpeechGate:
     """
 
     def __init__(self, path: Path | None = None) -> None:
+        import onnxruntime  # a fifth of a second, for nothing where no gate is asked for
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from emotion.errors import ConfigError, ModelError
 from emotion.features.interface import Features, wave_lengths
+from emotion.features.padded import encode_layers
 from emotion.weights import read_weights, take_weights
 
 RATE = 16_000
@@ -97,26 +98,15 @@ class EncoderLayers(Features):
 
     def forward(self, wave: Tensor) -> Tensor:
         """(B, T) -> (B, 1, layers, 2 · D)."""
-        length = wave_lengths(wave)
-        if self.training:
-            return self._pooled(wave, length)
-        # Alone, each clip hears no padding: its layers do not depend on its neighbours.
-        alone = [
-            self._pooled(clip[None, :samples], samples[None])
-            for clip, samples in zip(wave, length, strict=True)
-        ]
-        return torch.cat(alone)
-
-    def _pooled(self, wave: Tensor, length: Tensor) -> Tensor:
-        wave = nn.functional.pad(wave, (0, max(0, SHORTEST - wave.shape[1])))
-        length = length.clamp(min=SHORTEST)
+        length = wave_lengths(wave).clamp(min=SHORTEST)
+        wave = nn.functional.pad(wave, (0, SHORTEST))
         if self.normalise_wave:
             inside = torch.arange(wave.shape[1], device=wave.device) < length[:, None]
             mean = wave.sum(dim=1) / length
             centred = (wave - mean[:, None]) * inside
             deviation = (centred.square().sum(dim=1) / length + 1e-5).sqrt()
             wave = centred / deviation[:, None]
-        layers, frames = self.network.extract_features(wave, length)  # type: ignore[operator]
+        layers, frames = encode_layers(self.network, wave, length)
         own = torch.arange(layers[0].shape[1], device=wave.device) < frames[:, None]
         share = (own / frames[:, None])[:, :, None]  # (B, F, 1)
         pooled = []

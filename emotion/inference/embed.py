@@ -20,13 +20,13 @@ def embed(config: "Config") -> int:
         ConfigError: no input, or no output.
         RunError: no such run.
     """
-    from emotion.inference.opening import named_runs, open_networks
+    from emotion.inference.opening import open_named
 
     output = check_output(config["output"])
     if output is None:
         raise ConfigError("output= is not set. Give the table's name: output=FILE.csv or .jsonl.")
     with opened_inputs(config["inputs"]) as sources:
-        recogniser = open_networks(named_runs(config), config)
+        recogniser = open_named(config)
         hearing = Hearing(
             [Part(source) for source in sources],
             recogniser.standardise,

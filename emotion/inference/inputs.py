@@ -10,7 +10,7 @@ from glob import glob
 from pathlib import Path
 
 from emotion.audio.decode import SUFFIXES
-from emotion.corpora.readers import find_files
+from emotion.audio.find import find_files
 from emotion.errors import ConfigError
 
 STDIN, MICROPHONE = "-", "mic"

@@ -1,49 +1,36 @@
-"""Opens what a command's settings name: the runs, their models, and who judges with them."""
+"""Opens what a command's settings name: the models, and who judges with them."""
 
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from emotion.config import Config
-from emotion.errors import ConfigError
+from emotion.inference.familiar import Profile
 from emotion.inference.interface import Recogniser
 from emotion.inference.listener import Listener
-from emotion.inference.profile import open_profile
-from emotion.runs import Run, find_run
+from emotion.inference.recognisers import open_recogniser, open_runs
+from emotion.inference.runtime import find_export, read_about
+
+if TYPE_CHECKING:
+    from emotion.config import Config
 
 
-def named_runs(config: Config) -> list[Run]:
-    """Return the runs that `run` names.
+def open_named(config: "Config") -> Recogniser:
+    """Return what hears as the models that `run` names do.
 
     Raises:
         ConfigError: it names none.
-        RunError: there is no such run.
+        RunError: there is no such run or export folder.
     """
-    names = config["run"] if isinstance(config["run"], list) else [config["run"]]
-    if not names:
-        raise ConfigError("run=[] names no run. Give one, run=latest, or several, run=[A,B].")
-    return [find_run(name, Path(config["output_root"])) for name in names]
+    return open_recogniser(
+        named(config), Path(config["output_root"]), accelerator=config["accelerator"]
+    )
 
 
-def open_networks(runs: Sequence[Run], config: Config) -> Recogniser:
-    """Return the best models of runs, as one."""
-    import torch
-
-    from emotion.inference.predictor import Ensemble
-
-    cuda = config["accelerator"] != "cpu" and torch.cuda.is_available()
-    return Ensemble(runs, torch.device("cuda" if cuda else "cpu"))
-
-
-def open_listener(config: Config) -> Listener:
-    """Return who judges: the runs' models, with what the settings ask of them."""
-    runs = named_runs(config)
-    recogniser = open_networks(runs, config)
-    profiles = []
-    for run in runs if config["profile"] else ():
-        found = open_profile(run, partial(open_networks, [run], config))
-        if found is not None:
-            profiles.append(found)
+def open_listener(config: "Config") -> Listener:
+    """Return who judges: the named models, with what the settings ask of them."""
+    recogniser = open_named(config)
+    profiles = open_profiles(config) if config["profile"] else []
     gate = None
     if config["speech_gate"]:
         from emotion.audio.speech import SpeechGate
@@ -52,8 +39,33 @@ def open_listener(config: Config) -> Listener:
     return Listener(
         recogniser,
         gate=gate,
-        profiles=profiles if len(profiles) == len(runs) else (),
+        profiles=profiles,
         abstain_below=config["abstain_below"],
         labels=config["labels"],
         priors=config["priors"],
     )
+
+
+def open_profiles(config: "Config") -> Sequence[Profile]:
+    """Return the profile of every model that `run` names; none where one of them has none."""
+    profiles = []
+    for name in named(config):
+        export = find_export(name) if name else None
+        if export is not None:
+            plain = read_about(export[0])["profile"]
+            found = None if plain is None else Profile.from_dict(plain)
+        else:
+            from emotion.inference.profile import open_profile
+            from emotion.runs import find_run
+
+            run = find_run(name, Path(config["output_root"]))
+            found = open_profile(run, partial(open_runs, [run], config["accelerator"]))
+        if found is None:
+            return []
+        profiles.append(found)
+    return profiles
+
+
+def named(config: "Config") -> list[str | None]:
+    """Return the names that `run` has: one, or several."""
+    return list(config["run"]) if isinstance(config["run"], list) else [config["run"]]

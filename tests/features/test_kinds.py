@@ -11,34 +11,41 @@ from emotion.features.cepstra import Cepstra, pitch_filters
 from emotion.features.egemaps import Egemaps
 from emotion.features.encoder import EncoderLayers
 from emotion.features.interface import wave_lengths
+from emotion.features.padded import encode_layers
 
 RATE = 16_000
 
 
-def tiny_encoder() -> torch.nn.Module:
-    """Return a random wav2vec 2.0 of two layers of 16 units."""
-    return torchaudio.models.wav2vec2_model(
-        extractor_mode="group_norm",
-        extractor_conv_layer_config=[(8, 10, 5), (8, 8, 4), (8, 4, 4)],
-        extractor_conv_bias=False,
-        encoder_embed_dim=16,
-        encoder_projection_dropout=0.1,
-        encoder_pos_conv_kernel=8,
-        encoder_pos_conv_groups=2,
-        encoder_num_layers=2,
-        encoder_num_heads=2,
-        encoder_attention_dropout=0.1,
-        encoder_ff_interm_features=32,
-        encoder_ff_interm_dropout=0.0,
-        encoder_dropout=0.1,
-        encoder_layer_norm_first=False,
-        encoder_layer_drop=0.0,
-        aux_num_out=None,
-    )
+SHAPE: dict[str, object] = {
+    "extractor_conv_layer_config": [(8, 10, 5), (8, 8, 4), (8, 4, 4)],
+    "extractor_conv_bias": False,
+    "encoder_embed_dim": 16,
+    "encoder_projection_dropout": 0.1,
+    "encoder_pos_conv_kernel": 8,
+    "encoder_pos_conv_groups": 2,
+    "encoder_num_layers": 2,
+    "encoder_num_heads": 2,
+    "encoder_attention_dropout": 0.1,
+    "encoder_ff_interm_features": 32,
+    "encoder_ff_interm_dropout": 0.0,
+    "encoder_dropout": 0.1,
+    "encoder_layer_norm_first": False,
+    "encoder_layer_drop": 0.0,
+    "aux_num_out": None,
+}
 
 
-def layers(**settings: object) -> EncoderLayers:
-    network = tiny_encoder()
+def tiny_encoder(kind: str = "wav2vec2") -> torch.nn.Module:
+    """Return a random encoder of two layers of 16 units: wav2vec2, large (its norms) or wavlm."""
+    mode = "layer_norm" if kind == "large" else "group_norm"
+    if kind == "wavlm":
+        shape = SHAPE | {"encoder_num_buckets": 32, "encoder_max_distance": 80}
+        return torchaudio.models.wavlm_model(extractor_mode=mode, **shape)
+    return torchaudio.models.wav2vec2_model(extractor_mode=mode, **SHAPE)
+
+
+def layers(kind: str = "wav2vec2", **settings: object) -> EncoderLayers:
+    network = tiny_encoder(kind)
     return EncoderLayers(
         RATE, network=network, bundle="WAV2VEC2_BASE", **({"pretrained": False} | settings)
     ).eval()
@@ -57,14 +64,26 @@ def test_length_is_up_to_the_last_sample_that_is_not_zero() -> None:
 
 
 @pytest.mark.parametrize("normalise", [False, True])
-def test_a_clips_layers_depend_on_no_neighbour(normalise: bool) -> None:
-    features = layers(normalise_wave=normalise)
+@pytest.mark.parametrize("kind", ["wav2vec2", "large", "wavlm"])
+def test_a_clips_layers_depend_on_no_neighbour(kind: str, normalise: bool) -> None:
+    features = layers(kind, normalise_wave=normalise)
     waves = padded(200, 9_000, 16_000)
     together = features(waves)
     assert together.shape == (3, 1, 2, 32)
     for place, length in enumerate((200, 9_000, 16_000)):
         alone = features(waves[place : place + 1, :length])
         torch.testing.assert_close(alone[0], together[place], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2", "large", "wavlm"])
+def test_layers_of_a_whole_clip_are_those_of_torchaudio(kind: str) -> None:
+    network = tiny_encoder(kind).eval()
+    wave = torch.randn(2, 9_000)
+    theirs, _ = network.extract_features(wave)
+    ours, frames = encode_layers(network, wave, torch.tensor([9_000, 9_000]))
+    assert frames.tolist() == [theirs[0].shape[1]] * 2
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
 def test_frozen_encoder_stays_and_a_trainable_one_learns() -> None:

@@ -25,8 +25,8 @@ CHANCES = [f"p_{label}" for label in LABELS]
 @pytest.fixture(autouse=True)
 def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stand in a folder with a few recordings; no run and no gate is opened."""
-    monkeypatch.setattr(opening, "named_runs", lambda config: [])
-    monkeypatch.setattr(opening, "open_networks", lambda runs, config: Ear())
+    monkeypatch.setattr(opening, "open_named", lambda config: Ear())
+    monkeypatch.setattr(opening, "open_profiles", lambda config: [])
     monkeypatch.chdir(tmp_path)
     for name, seconds in (("long.wav", 7.3), ("a.wav", 0.8), ("b.FLAC", 1.0)):
         sf.write(name, noise(seconds, seed=len(name)), RATE, format=name[-4:].strip("."))

@@ -76,6 +76,7 @@ def test_a_bare_train_works_from_an_empty_folder(folder: Path) -> None:
         "inspect dataset.generate.speakers=4 dataset.generate.sentences=3",
         "evaluate run=latest",
         "predict run=latest outputs/cache/synthetic",
+        "export run=latest clips=8",
         "benchmark run=latest repeats=2 batch_sizes=[1,2]",
         "list",
         "doctor",
