@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 
 from emotion.checkpoints import read_checkpoint
@@ -193,3 +194,29 @@ def test_one_class_alone_adapts_nothing(
     write_clip(tmp_path / "me" / "sad" / "0.wav")
     adapt(tmp_path / "me", code=1)
     assert "there is one class, sad" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_five_clips_a_class_of_a_strange_voice_raise_its_score(tmp_path: Path) -> None:
+    outputs = [f"output_root={tmp_path}", "logger=csv"]
+    own = ["dataset.generate.speakers=8", "trainer.max_epochs=12"]
+    assert run(["train", *outputs, *own, f"hydra.run.dir={tmp_path}/source"]) == 0
+    source = Run(tmp_path / "source")
+    test = source.split[source.split["subset"] == "test"]
+    test = test[test["speaker"] == test["speaker"].iloc[0]]
+    for label, clips in test.groupby("emotion"):
+        for number, path in enumerate(clips["path"]):
+            wave, rate = soundfile.read(Path(source.config["dataset.root"]) / path)
+            place = tmp_path / ("given" if number < 5 else "judged") / str(label) / Path(path).name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(place, wave, round(1.3 * rate))  # higher, and faster
+    given = [f"dataset.root={tmp_path}/given", f"hydra.run.dir={tmp_path}/adapted"]
+    words = ["experiment=adapt", f"init_from={source.folder}", *given]
+    assert run(["train", *outputs, *words]) == 0
+    scores = []
+    for each in (source, Run(tmp_path / "adapted")):
+        judged = ["dataset=folder", f"dataset.root={tmp_path}/judged"]
+        assert run(["evaluate", f"run={each.folder}", f"output_root={tmp_path}", *judged]) == 0
+        found = json.loads((each.folder / "evaluate" / "folder" / "metrics.json").read_text())
+        scores.append(found["test"]["uar"])
+    assert scores[1] > scores[0] + 0.05, scores
