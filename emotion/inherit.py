@@ -12,8 +12,11 @@ from emotion.corpora.index import build_index
 from emotion.errors import ConfigError, near
 from emotion.runs import Run, find_run
 
-NODES = ("preprocessing", "model", "recipe")
+GROUPS = ("preprocessing", "model")
 """Weights fit the model and the sounds that they were trained on: these go together, or not."""
+
+NODES = (*GROUPS, "recipe")
+"""What the groups fill."""
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +25,7 @@ def inherit(config: Config, words: Sequence[str]) -> Config:
     """Return the composition of a run as it will be, `init_from` followed.
 
     Preprocessing and model are the other run's, unless the command line, or an experiment that it
-    picks, chooses either; single settings of the model (model.dropout=0) then change that run's.
+    picks, chooses either; single settings of the model (model.augment=null) then change that run's.
     Where `dataset.labels` is left open and the other run knows every class that is found, its
     classes are kept, and so is its head.
 
@@ -52,19 +55,18 @@ def _chosen(config: Config, overrides: Sequence[Override]) -> bool:
         if key in NODES or key.startswith("preprocessing."):
             return True
     with composed("train", []) as plain:
-        groups = set(NODES) & set(plain.choices)
-        return any(config.choices.get(group) != plain.choices[group] for group in groups)
+        return any(config.choices.get(group) != plain.choices[group] for group in GROUPS)
 
 
 def _take_nodes(config: Config, overrides: Sequence[Override], source: Run) -> Config:
     """Return the composition with the other run's nodes, changed as the command line says."""
     theirs = source.config
-    changes = {name: theirs[name] for name in ("preprocessing", "model")}
+    changes = {name: theirs[name] for name in GROUPS}
     changes |= {f"recipe.{name}": value for name, value in theirs["recipe"].items()}
     choices = dict(config.choices) | {
         name: choice
         for name, choice in source.environment.get("choices", {}).items()
-        if name in NODES
+        if name in GROUPS
     }
     taken = config.replaced(changes)
     known = flat_keys(taken.node)
