@@ -53,6 +53,10 @@ class Options:
         dataset: of the real corpora.
         device: cpu or cuda.
         model: whose epochs.
+        runs: folders of finished runs, by commas.
+        subset: of these runs, whose speakers.
+        shots: labelled clips a class, by commas.
+        settings: further settings of a run, by spaces.
     """
 
     data_root: str = ""
@@ -62,6 +66,10 @@ class Options:
     dataset: str = "cs334"
     device: str = "cpu"
     model: str = "cnn"
+    runs: str = ""
+    subset: str = "test"
+    shots: str = "1,2,5"
+    settings: str = ""
 
     @property
     def voices(self) -> str:

@@ -247,6 +247,7 @@ def report_sweep(folder: Path) -> None:
 
 def train(config: "Config") -> int:
     """Fit, test and report one run."""
+    from emotion.inherit import inherit
     from emotion.runs import find_run
     from emotion.training import logged_to, resume, summary, train
 
@@ -257,7 +258,7 @@ def train(config: "Config") -> int:
     else:
         folder = output_folder()
         with logged_to(folder):
-            run = train(config, folder)
+            run = train(inherit(config, task_overrides()), folder)
     print(summary(run))
     return OK
 

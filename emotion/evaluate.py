@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from emotion.checkpoints import read_checkpoint
 from emotion.config import Config
 from emotion.corpora.protocol import TEST, VAL, Split
 from emotion.corpora.splits import FileSplit
@@ -62,7 +63,8 @@ def judge_run(run: Run, config: Config) -> str:
         name = "-".join(sorted(set(data.index.table["corpus"])))
     else:
         _check_tested(run)
-        data = build_datamodule(settings, protocol=FileSplit(path=str(run.folder / "split.csv")))
+        protocol = FileSplit(path=str(run.folder / "split.csv"), val_fraction=0)
+        data = build_datamodule(settings, protocol=protocol)
         data.setup()
         name = OWN
     looks = _look(data.table, Path(config["output_root"]), by=str(run.folder.resolve()))
@@ -177,9 +179,11 @@ def _check_tested(run: Run) -> None:
 
 
 def _temperature(run: Run) -> float:
-    calibrated = run.metrics.get(VAL)
-    if calibrated is None:
+    if not run.metrics:
         raise RunError(f"{run.folder} is not finished. Go on with it by resume={run.folder}.")
+    calibrated = run.metrics.get(VAL)
+    if calibrated is None:  # nothing validated: the model kept the temperature that it came with
+        return float(read_checkpoint(run.best)["state_dict"]["temperature"])
     return float(calibrated["calibration"]["temperature"])
 
 

@@ -51,6 +51,7 @@ class TrainerSchema:
     detect_anomaly: bool = False
     class_weights: bool = False
     label_mask: bool = False
+    frozen: str | None = None
     label_smoothing: float = 0.0
     mixup: float = 0.0
     ema_decay: float | None = None
@@ -76,7 +77,7 @@ class TrainSchema:
     preprocessing: Any = MISSING
     split: Any = MISSING
     model: Any = MISSING
-    logger: Any = MISSING
+    logger: Any = None
     loader: LoaderSchema = field(default_factory=LoaderSchema)
     trainer: TrainerSchema = field(default_factory=TrainerSchema)
 

@@ -42,11 +42,17 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
     keep = config.get("trainer.keep") or "best"
     if keep not in ("best", "last"):
         raise ConfigError(f"trainer.keep={keep!r}: choose best or last.")
+    validated = len(data.rows[VAL]) > 0
+    if keep == "best" and not validated:
+        raise ConfigError(
+            "no clip validates, so no epoch is the best: trainer.keep=last keeps the last one."
+        )
     chosen = {"monitor": stopping["monitor"], "mode": stopping["mode"]}
+    stop = EarlyStopping(**chosen, patience=stopping["patience"])
     checkpoints = run.folder / "checkpoints"
     callbacks: list[Callback] = [
         StepSeeds(config["seed"]),
-        EarlyStopping(stopping["monitor"], mode=stopping["mode"], patience=stopping["patience"]),
+        *([stop] if validated else []),
         EpochLines(len(data.rows[TRAIN])),
         Usage(),
         History(run.folder / "history.csv"),
@@ -79,6 +85,7 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
             max_epochs=settings["max_epochs"],
             gradient_clip_val=settings["gradient_clip"],
             overfit_batches=settings["overfit_batches"],
+            limit_val_batches=1.0 if validated else 0,
             fast_dev_run=settings["fast_dev_run"],
             detect_anomaly=settings["detect_anomaly"],
             callbacks=callbacks,
@@ -128,6 +135,8 @@ def predict_subsets(
     trainer: L.Trainer, model: EmotionClassifier, data: EmotionDataModule
 ) -> dict[str, Outcome]:
     """Return what the model says of the validation and the test clips, by subset."""
+    if not data.predict_dataloader():
+        return {}
     answers = Answers(len(data.index.table), len(data.labels))
     callbacks = getattr(trainer, "callbacks")  # noqa: B009 - Lightning sets it, undeclared
     callbacks.append(answers)
@@ -152,6 +161,7 @@ def quiet_lightning() -> Iterator[None]:
             ".*does not have many workers.*",  # batches are gathered: workers only cost
             ".*Checkpoint directory .* exists and is not empty.*",  # it does when resumed
             ".*`overfit_batches` is on.*",
+            ".*module\\(s\\) in eval mode at the start of training.*",  # trainer.frozen
             ".*LeafSpec.*is deprecated.*",  # inside Lightning
         ):
             warnings.filterwarnings("ignore", message=message)

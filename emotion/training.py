@@ -162,7 +162,8 @@ def summary(run: Run) -> str:
         )
         lines.append(f"{name} UAR {figures['uar']:.1%} ({interval}; {figures['n']:,} clips)")
     if run.metrics and TEST not in run.metrics:
-        lines.insert(0, "untested: this split has no test clips")
+        also = "" if VAL in run.metrics else ", nor any to validate on"
+        lines.insert(0, f"untested: this split has no test clips{also}")
     if run.finished:
         lines.append(f"report: {run.folder / 'report.html'}")
     return "\n".join(lines)
@@ -190,6 +191,13 @@ def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Tim
         model.embed = torch.compile(model.embed)  # type: ignore[method-assign]
     if config.get("trainer.label_mask"):
         model.set_label_mask(data.known_classes())
+    if config.get("trainer.frozen"):
+        if not config["init_from"]:
+            raise ConfigError(
+                f"trainer.frozen={config['trainer.frozen']} keeps the weights that a run starts "
+                "from, and this one starts from none. Set init_from=RUN."
+            )
+        model.freeze_part(config["trainer.frozen"])
     with timing.part("data"):
         trainer = build_trainer(config, run, data)
         device = trainer.strategy.root_device
@@ -216,13 +224,17 @@ def _write_beginning(session: Session) -> None:
     """Write what a run is, before its first step; config.yaml, the last, makes it a run."""
     config, run, data, model = session.config, session.run, session.data, session.model
     parameters = sum(parameter.numel() for parameter in model.parameters())
+    licences = dict(data.dataset.licences)
+    if config["init_from"]:  # what binds the weights that it starts from binds its own
+        other = find_run(config["init_from"], Path(config["output_root"]))
+        licences = other.environment.get("licences", {}) | licences
     described = environment.describe() | {
         "seed": config["seed"],
         "choices": dict(config.choices),
         "fingerprints": {"index": data.index.fingerprint, "cache": data.cache.key},
         "notes": _notes(data),
         "parameters": parameters,
-        "licences": dict(data.dataset.licences),
+        "licences": licences,
     }
     write_json(run.folder / "environment.json", described)
     write_table(run.folder / "split.csv", data.table[SPLIT_COLUMNS])
@@ -271,7 +283,9 @@ def _test(session: Session) -> None:
     checkpoint = read_checkpoint(run.best)
     load_weights(model, checkpoint, run.folder)
     outcomes = predict_subsets(session.trainer, model, data)
-    temperature = fit_temperature(outcomes[VAL].logits, outcomes[VAL].target)
+    temperature = float(model.temperature)  # without validation clips, what it started from
+    if VAL in outcomes:
+        temperature = fit_temperature(outcomes[VAL].logits, outcomes[VAL].target)
     model.temperature.fill_(temperature)
     checkpoint["state_dict"]["temperature"] = model.temperature.cpu()
     write_checkpoint(run.best, checkpoint)
@@ -313,7 +327,8 @@ def _saved_split(run: Run, data: EmotionDataModule) -> Split:
             f"the clips under {data.index.root} are not those that {run.folder} began with. "
             "Bring them back, or start a new run."
         )
-    split = FileSplit(path=str(run.folder / "split.csv")).assign(data.index.table)
+    file = str(run.folder / "split.csv")
+    split = FileSplit(path=file, val_fraction=0).assign(data.index.table)
     return Split(split.subset)
 
 

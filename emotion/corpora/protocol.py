@@ -31,7 +31,7 @@ class Protocol:
 
     Args:
         seed: of every random choice.
-        val_fraction: of the training speakers (or texts, or clips) that validate.
+        val_fraction: of the training speakers (or texts, or clips) that validate; 0: all train.
         allow_leak: train although the audit finds a leak; all figures are then marked.
         train_only: corpora all of whose clips train; the protocol divides the others, as if these
             were not there.
@@ -43,10 +43,13 @@ class Protocol:
     train_only: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        for name in ("val_fraction", "test_fraction"):
-            value = getattr(self, name, 0.5)
-            if not 0 < value < 1:
-                raise ConfigError(f"split.{name}={value} must lie between 0 and 1.")
+        if not 0 <= self.val_fraction < 1:
+            raise ConfigError(
+                f"split.val_fraction={self.val_fraction} must be at least 0, under 1."
+            )
+        share = getattr(self, "test_fraction", 0.5)
+        if not 0 < share < 1:
+            raise ConfigError(f"split.test_fraction={share} must lie between 0 and 1.")
         for name, least in (("fold", 0), ("folds", 2)):
             value = getattr(self, name, least)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
@@ -94,11 +97,11 @@ class Protocol:
         subset = pd.Series(np.where(test, TEST, TRAIN), index=table.index, dtype=object)
         notes = list(notes)
         for corpus, clips in table[~test].groupby("corpus"):
-            if validate is None or corpus in validate:
+            if self.val_fraction and (validate is None or corpus in validate):
                 validates, note = cut_validation(clips, self.val_fraction, seed=self.seed)
                 subset[validates] = VAL
                 notes += note
-        return checked_split(table, subset, notes, folds)
+        return checked_split(table, subset, notes, folds, validated=self.val_fraction > 0)
 
 
 def check_fold(fold: int, folds: int) -> None:
@@ -122,14 +125,21 @@ def _lacking(table: pd.DataFrame, subset: Labels) -> list[str]:
     return notes
 
 
-def checked_split(table: pd.DataFrame, subset: Labels, notes: Iterable[str], folds: int) -> Split:
+def checked_split(
+    table: pd.DataFrame,
+    subset: Labels,
+    notes: Iterable[str],
+    folds: int,
+    *,
+    validated: bool = True,
+) -> Split:
     """Return the split, with notes on what it lacks.
 
     Raises:
-        SplitError: nothing to train or to validate on.
+        SplitError: nothing to train on or, where it should be `validated`, to validate on.
     """
     for part, verb in ((TRAIN, "train"), (VAL, "validate")):
-        if not (subset == part).any():
+        if not (subset == part).any() and (validated or part != VAL):
             raise SplitError(f"no clip is left to {verb} on. {what_fits(table)}")
     untested = [] if (subset == TEST).any() else ["untested: no test clip of this protocol is here"]
     return Split(subset, (*notes, *untested, *_lacking(table, subset)), folds)

@@ -59,7 +59,8 @@ class RandomSplit(Protocol):
     def divide(self, table: pd.DataFrame) -> Split:
         order = np.random.default_rng(self.seed).permutation(len(table))
         tests = max(1, round(self.test_fraction * len(table)))
-        validates = max(1, round(self.val_fraction * (len(table) - tests)))
+        validates = round(self.val_fraction * (len(table) - tests))
+        validates = max(1, validates) if self.val_fraction else 0
         if tests + validates >= len(table):
             raise SplitError(f"split=random: {len(table)} clips are too few. {what_fits(table)}")
         subset = pd.Series(TRAIN, index=table.index, dtype=object)
@@ -193,7 +194,7 @@ class PublishedSplit(Protocol):
             missing = sorted(set(named) - set(table["speaker"][here]))
             if missing:
                 notes.append(f"test speakers that are not here: {corpus} {', '.join(missing)}")
-        if not val.any():
+        if not val.any() or not self.val_fraction:
             return self.with_test(table, test, notes, folds, validate=bound)
         subset = np.select([test, val], [TEST, VAL], TRAIN)
         return checked_split(
@@ -222,13 +223,17 @@ class TextSplit(Protocol):
             np.where(parts == self.fold, TEST, TRAIN), index=table.index, dtype=object
         )
         rest = table[subset == TRAIN]
-        subset[cut_by_text(rest, self.val_fraction, seed=self.seed)] = VAL
-        return checked_split(table, subset, (), self.folds)
+        if self.val_fraction:
+            subset[cut_by_text(rest, self.val_fraction, seed=self.seed)] = VAL
+        return checked_split(table, subset, (), self.folds, validated=self.val_fraction > 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileSplit(Protocol):
-    """Takes any split.csv: path and subset count, an empty subset leaves a clip out."""
+    """Takes any split.csv: path and subset count, an empty subset leaves a clip out.
+
+    Where `val_fraction` is 0, it need not name validation clips.
+    """
 
     path: str | None = None
 
@@ -263,7 +268,7 @@ class FileSplit(Protocol):
             if len(paths)
         ]
         subset = subset.fillna(OUT)
-        for part in (TRAIN, VAL):
+        for part in (TRAIN, VAL) if self.val_fraction else (TRAIN,):
             if not (subset == part).any():
                 why = f"Write {part} beside some of its paths."
                 if unknown:

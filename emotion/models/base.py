@@ -147,23 +147,48 @@ class EmotionClassifier(L.LightningModule):
         """
         self.known = known.to(self.known.device)
 
+    def freeze_part(self, part: str) -> None:
+        """Keep a part as it is while the rest learns.
+
+        Args:
+            part: "norms", the running statistics of batch norms, which a few clips would spoil;
+                "body", all but the head, which then learns from clips as they are answered: no
+                augmentation, no dropout.
+
+        Raises:
+            ConfigError: any other.
+        """
+        if part == "norms":
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        elif part == "body":
+            self.augment = None
+            for name, module in self.named_children():
+                if name != "head":
+                    module.eval().requires_grad_(False)
+        else:
+            raise ConfigError(f"trainer.frozen={part!r}: choose norms, body or null.")
+
     def take_weights(self, state: Mapping[str, Tensor], labels: Sequence[str]) -> None:
         """Start from another run's weights; where its labels differ, the head stays new.
+
+        Normalisation comes along and, with the head, the temperature.
 
         Raises:
             ModelError: the weights are of another architecture.
         """
-        skipped = {"temperature", "class_weights"}
+        skipped = {"class_weights"}
         if tuple(labels) != self.labels:
-            skipped |= {name for name in state if name.startswith("head.")}
+            skipped |= {name for name in state if name.startswith("head.")} | {"temperature"}
         own = self.state_dict()
         for name, value in state.items():
             if name in skipped:
                 continue
             if name not in own or own[name].shape != value.shape:
                 raise ModelError(
-                    f"init_from: {name} of that run does not fit this model. Choose the same "
-                    "model=… and features as that run's config.yaml."
+                    f"init_from: {name} of that run does not fit this model. Leave out model=… and "
+                    "preprocessing=…: then both are that run's."
                 )
             own[name] = value
         self.load_state_dict(own)

@@ -276,6 +276,13 @@ def test_a_split_file_without_a_test_part_is_untested(
     assert split.notes == ("untested: the split file names no test clip",)
 
 
+def test_a_split_file_need_not_name_validation_where_none_is_wanted(
+    clips: pd.DataFrame, written: WriteSplit
+) -> None:
+    protocol = replace(written(lines_of(clips, SUBSETS.replace("val", "test"))), val_fraction=0)
+    assert set(protocol.assign(clips).subset) == {"train", "test"}
+
+
 def test_a_split_file_that_cannot_be_meant_is_refused(
     clips: pd.DataFrame, written: WriteSplit, tmp_path: Path
 ) -> None:

@@ -119,6 +119,16 @@ def check_validation(corpus: str, clips: pd.DataFrame, split: Split) -> None:
             assert not said(train) & said(val)
 
 
+@pytest.mark.parametrize(
+    "protocol", [AllSplit(), SpeakerSplit(), RandomSplit(), TextSplit(folds=2)], ids=repr
+)
+def test_without_validation_all_but_the_test_train(protocol: Protocol) -> None:
+    table = table_of({"a": list("vwxyz")})
+    before, split = (replace(protocol, val_fraction=v).assign(table) for v in (0.2, 0))
+    assert (before.subset == "val").any()
+    assert list(split.subset) == list(before.subset.replace("val", "train"))
+
+
 @settings(max_examples=8)
 @given(table=tables(), seed=st.integers(0, 99))
 def test_the_same_seed_gives_the_same_split(table: pd.DataFrame, seed: int) -> None:
@@ -254,7 +264,8 @@ def test_text_is_disjoint_in_validation_too_and_marked_as_leaking() -> None:
         ({"fold": "all"}, r"split\.fold=all must be"),
         ({"folds": 1}, r"split\.folds=1 must be a whole number from 2"),
         ({"folds": 2.5}, r"split\.folds=2\.5 must be"),
-        ({"val_fraction": 1}, r"split\.val_fraction=1 must lie between"),
+        ({"val_fraction": 1}, r"split\.val_fraction=1 must be at least 0, under 1"),
+        ({"val_fraction": -0.1}, r"split\.val_fraction=-0\.1 must be at least 0"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(change: dict[str, Any], words: str) -> None:
