@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from emotion.ranks import is_first
+
 log = logging.getLogger(__name__)
 
 
 def watched() -> bool:
     """Return whether a terminal shows what is printed."""
-    return sys.stderr.isatty()
+    return sys.stderr.isatty() and is_first()
 
 
 def bars(name: str) -> Callable[[int, int], None]:
