@@ -15,6 +15,7 @@ GROUPS = {
     "trainers": "trainer",
     "experiments": "experiment",
     "sweeps": "sweep",
+    "spaces": "space",
     "loggers": "logger",
 }
 """What a person asks for, and the config group that holds it."""
