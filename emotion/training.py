@@ -305,8 +305,8 @@ def _test(session: Session) -> None:
     if TEST in outcomes:
         write_table(run.folder / "predictions.csv", outcomes[TEST].predictions(temperature))
     write_json(run.folder / "metrics.json", metrics)
-    final = {
-        f"{part}/{name}": outcome[name]
+    final = {  # in names of their own: a logger puts them at step 0, before the curves
+        f"final/{part}_{name}": outcome[name]
         for part, outcome in figures.items()
         for name in ("uar", "wa", "macro_f1")
     }

@@ -19,10 +19,10 @@ EMOTION = [sys.executable, "-m", "emotion", "train"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 CPU = "trainer.accelerator=cpu"
 BESIDE = [CPU, "trainer.strategy=ddp", "trainer.devices=2"]
-# 75 clips to train on and 25 to choose by: neither can be halved, nor does a batch of 16 divide it.
+# 75 clips to train on and 15 to choose by: neither can be halved, nor does a batch divide them.
 TINY = [
     "dataset.generate.speakers=8",
-    "dataset.generate.sentences=4",
+    "dataset.generate.sentences=3",
     "dataset.labels=[sad,angry,fear,happy,neutral]",
     "trainer.max_epochs=2",
     "loader.batch_size=16",
