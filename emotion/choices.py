@@ -15,6 +15,7 @@ GROUPS = {
     "trainers": "trainer",
     "experiments": "experiment",
     "sweeps": "sweep",
+    "spaces": "space",
     "loggers": "logger",
     "sources": "source",
 }

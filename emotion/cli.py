@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion.errors import EmotionError, near
+from emotion.ranks import is_first
 from emotion.words import UsageError, overrides
 
 if TYPE_CHECKING:
@@ -161,13 +162,19 @@ def run_hydra(command: str, words: list[str]) -> int:
     set_up_logging()
     codes: list[int] = []
     errors: list[Exception] = []
-    tables: set[Path] = set()
+    sweep: Path | None = None
 
-    def task(node: Any) -> None:
+    def task(node: Any) -> float | None:
+        nonlocal sweep
+        # Where the job runs in a process of its own, nothing of this is there yet; and Lightning
+        # starts a run's other processes by this very command line.
+        register()
+        set_up_logging()
+        sys.argv = [program, command, *words]
         folder = output_folder()
         sweeps = str(HydraConfig.get().mode).endswith("MULTIRUN")
         if sweeps:
-            tables.add(Path(HydraConfig.get().sweep.dir))
+            sweep = Path(HydraConfig.get().sweep.dir)
         try:
             choices = picked(HydraConfig.get().runtime.choices)
             codes.append(HYDRA[command](Config(node, choices)))
@@ -178,13 +185,16 @@ def run_hydra(command: str, words: list[str]) -> int:
                 log.error("error: %s", err)
                 raise
             errors.append(err)  # raised below: Hydra would print it in words of its own
+        return objective(folder) if sweeps else None
 
+    program = sys.argv[0]
     sys.argv = [f"emotion {command}", *overrides(command, words)]
     try:
         hydra.main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name=command)(task)()
-    finally:
-        for folder in tables:
-            report_sweep(folder)
+    except Exception:
+        if sweep is not None:  # of one that came to its end, its callback prints the table
+            report_sweep(sweep)
+        raise
     if errors:
         raise errors[0]
     return max(codes, default=OK)
@@ -211,7 +221,8 @@ def complete(words: list[str]) -> int:
 
 def set_up_logging() -> None:
     """Send log lines to stderr as they are."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    level = logging.INFO if is_first() else logging.ERROR
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
     for name in ("matplotlib", "PIL", "timm", "numexpr"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -232,14 +243,19 @@ def remove_begun(folder: Path) -> None:
         folder.rmdir()
 
 
-def report_sweep(folder: Path) -> None:
-    """Print a sweep's table, its best and its fastest job, and where the table lies."""
-    from emotion.sweeps import TABLE, summarise_sweep
-    from emotion.tables import read_table
+def objective(folder: Path) -> float | None:
+    """Return what a sweeper is to maximise: a job's UAR on validation clips."""
+    from emotion.runs import Run
 
-    if (folder / TABLE).exists():
-        print("\n".join(summarise_sweep(read_table(folder / TABLE))))
-        print(f"table: {folder / TABLE}")
+    score: float | None = Run(folder).metrics.get("val", {}).get("uar")
+    return score
+
+
+def report_sweep(folder: Path) -> None:
+    """Print a sweep's table, as far as it came."""
+    from emotion.sweeps import describe_sweep
+
+    print(describe_sweep(folder))
 
 
 # --- commands ------------------------------------------------------------------------------------
@@ -255,11 +271,16 @@ def train(config: "Config") -> int:
         run = find_run(config["resume"], Path(config["output_root"]))
         with logged_to(run.folder):
             run = resume(run, task_overrides())
+    elif config["search.by"]:
+        from emotion.search import run_trial
+
+        run = run_trial(config, output_folder(), task_overrides())
     else:
         folder = output_folder()
         with logged_to(folder):
             run = train(inherit(config, task_overrides()), folder)
-    print(summary(run))
+    if is_first():
+        print(summary(run))
     return OK
 
 

@@ -17,6 +17,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from emotion.errors import ConfigError, EmotionError, near
+from emotion.ranks import devices_here, hosts, is_first
 from emotion.schema import StudySchema, TrainSchema
 
 CONFIGS = "emotion.conf"
@@ -153,6 +154,8 @@ def register() -> None:
     ConfigStore.instance().store("study_schema", StudySchema)
     OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
     OmegaConf.register_new_resolver("shipped", _shipped, replace=True)
+    OmegaConf.register_new_resolver("devices_here", devices_here, replace=True)
+    OmegaConf.register_new_resolver("hosts", hosts, replace=True)
     OmegaConf.register_new_resolver("either", lambda first, second: first or second, replace=True)
 
 
@@ -225,7 +228,7 @@ def _shipped(name: str) -> str:
 def _run_folder(resume: str | None, fresh: str) -> str:
     """Return where a run writes: into the run that it resumes, else into a fresh folder."""
     if resume is None:
-        return fresh
+        return fresh if is_first() else "."
     if Path(resume).is_dir():
         return resume
     return "."  # the error follows once the run is looked for

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 
 from emotion.audio.cache import Cache, Progress
 from emotion.audio.standardise import Standardiser
@@ -24,6 +24,7 @@ from emotion.features.cache import open_feature_cache
 from emotion.features.interface import Features
 from emotion.features.spectrogram import mask_padding
 from emotion.progress import bars
+from emotion.shares import Shares
 from emotion.store import ClipStore, Place, Stored
 
 STATISTICS_CLIPS = 2048
@@ -46,7 +47,7 @@ class EmotionDataModule(L.LightningDataModule):
         standardiser: what each goes through, once.
         protocol: which subset each belongs to.
         cache_dir: where headers, waveforms and spectrograms are kept.
-        batch_size: clips a batch.
+        batch_size: clips a batch, over all processes of a run.
         num_workers: loader processes; 0 is fastest, since batches are gathered, not read.
         place: where cached tensors are kept: auto, device, memory or disk.
         seed: of the order of the training clips.
@@ -82,6 +83,7 @@ class EmotionDataModule(L.LightningDataModule):
         self.seed = seed
         self.progress = progress
         self.device = torch.device("cpu")
+        self.asked: tuple[str, ...] = (VAL, TEST)
 
     # --- files to tables -------------------------------------------------------------------------
 
@@ -198,10 +200,15 @@ class EmotionDataModule(L.LightningDataModule):
         """
         store = self.waves if waves else self.store
         clips = _Clips(store, self._store_rows(rows), self.targets[rows], rows)
+        order = EpochSampler(len(clips), self.seed) if shuffle else SequentialSampler(clips)
+        if self.processes > 1:
+            share = Shares(order, self.batch_size, False, rank=self.rank, processes=self.processes)
+            batches: dict[str, Any] = {"batch_sampler": share}
+        else:
+            batches = {"batch_size": self.batch_size, "sampler": order}
         return DataLoader(
             clips,
-            batch_size=self.batch_size,
-            sampler=EpochSampler(len(clips), self.seed) if shuffle else None,
+            **batches,
             collate_fn=_as_gathered,  # type: ignore[arg-type] # __getitems__ gave a whole batch
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
@@ -218,13 +225,23 @@ class EmotionDataModule(L.LightningDataModule):
         return self.loader(self.rows[TEST])
 
     def predict_dataloader(self) -> list[DataLoader[RawBatch]]:
-        """Return the validation clips, then the test clips, each where there are some, as waves."""
-        parts = [self.rows[part] for part in (VAL, TEST)]
+        """Return the clips of each subset that is asked for, where there are some, as waves."""
+        parts = [self.rows[part] for part in self.asked]
         return [self.loader(rows, waves=True) for rows in parts if len(rows)]
 
     def on_after_batch_transfer(self, batch: RawBatch, dataloader_idx: int) -> Batch:
         """Turn stored samples into values, on the device."""
         return Batch(self._values(batch.stored), batch.stored.length, batch.target, batch.row)
+
+    @property
+    def processes(self) -> int:
+        """How many processes the clips are shared out to."""
+        return self.trainer.world_size if self.trainer is not None else 1
+
+    @property
+    def rank(self) -> int:
+        """Which of them this is."""
+        return self.trainer.global_rank if self.trainer is not None else 0
 
     def _values(self, stored: Stored) -> Tensor:
         values = stored.values()

@@ -32,7 +32,7 @@ GIVES = {
     "onnx": "emotion export",
     "scale": "very large corpora, through Dask",
     "sweep": "sweeps side by side: hydra/launcher=joblib or submitit_local",
-    "tune": "Optuna searches: hydra/sweeper=optuna",
+    "tune": "searches by Optuna: sweep=optuna",
     "wandb": "runs logged to Weights & Biases: logger=wandb",
 }
 """What each optional extra is good for."""

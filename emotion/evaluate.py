@@ -175,7 +175,9 @@ def judge_perturbed(run: Run, config: Config) -> str:
 
 def _check_tested(run: Run) -> None:
     if not run.metrics.get(TEST):
-        raise RunError(f"{run.folder} is untested: its split has no test clips. Give dataset=….")
+        raise RunError(
+            f"{run.folder} is untested: test=false, or a split without test clips. Give dataset=…."
+        )
 
 
 def _temperature(run: Run) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from emotion.audio.cache import Cache
+from emotion.cluster import on_cluster
 from emotion.config import Config
 from emotion.corpora.index import Index, open_clips, summarise_skipped
 from emotion.progress import bars
@@ -25,7 +26,8 @@ def open_dataset(config: Config) -> tuple[Index, Cache]:
 def prepare(config: Config) -> str:
     """Build index and cache; return what a person wants to know of them."""
     start = time.perf_counter()
-    index, cache = open_dataset(config)
+    with on_cluster(config["scheduler"]):
+        index, cache = open_dataset(config)
     seconds = time.perf_counter() - start
     skipped = cache.folder / "left_out.csv"
     write_table(skipped, index.skipped)

@@ -4,12 +4,14 @@ import logging
 import sys
 from collections.abc import Callable
 
+from emotion.ranks import is_first
+
 log = logging.getLogger(__name__)
 
 
 def watched() -> bool:
     """Return whether a terminal shows what is printed."""
-    return sys.stderr.isatty()
+    return sys.stderr.isatty() and is_first()
 
 
 def bars(name: str, unit: str = "clips") -> Callable[[int, int], None]:

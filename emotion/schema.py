@@ -62,6 +62,16 @@ class TrainerSchema:
 
 
 @dataclass
+class SearchSchema:
+    """What a search varies, and how: see conf/sweep/random.yaml."""
+
+    by: str | None = None
+    trial: int = 0
+    seed: int = 0
+    space: Any = field(default_factory=dict)
+
+
+@dataclass
 class TrainSchema:
     """The keys of `emotion train`; the groups check their own."""
 
@@ -72,6 +82,8 @@ class TrainSchema:
     resume: str | None = None
     init_from: str | None = None
     debug: bool = False
+    test: bool = True
+    search: SearchSchema = field(default_factory=SearchSchema)
     recipe: RecipeSchema = field(default_factory=RecipeSchema)
     dataset: Any = MISSING
     preprocessing: Any = MISSING

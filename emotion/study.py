@@ -13,6 +13,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from emotion.config import Config, composed, first_line
 from emotion.corpora.protocol import TEST, Protocol
 from emotion.errors import ConfigError, EmotionError
@@ -44,8 +46,24 @@ class Cell:
     @property
     def failure(self) -> str:
         """Why the cell failed; empty where it did not."""
-        path = self.folder.with_suffix(".failed.json")
+        path = self.failure_file
         return str(json.loads(path.read_text(encoding="utf-8"))["error"]) if path.exists() else ""
+
+    @property
+    def failure_file(self) -> Path:
+        """Where it is written that the cell failed."""
+        return self.folder.with_name(f"{self.folder.name}.failed.json")
+
+    @property
+    def lock(self) -> FileLock:
+        """Held by the process that works on the cell; a process that dies lets go of it."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.folder.with_name(f".{self.folder.name}.lock"))
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.run.finished or bool(self.failure)
 
 
 def run_study(config: Config, words: Sequence[str]) -> tuple[str, bool]:
@@ -63,10 +81,13 @@ def run_study(config: Config, words: Sequence[str]) -> tuple[str, bool]:
     _check_same(folder, config, shared)
     if config["study.retry"]:
         for cell in cells:
-            cell.folder.with_suffix(".failed.json").unlink(missing_ok=True)
-    todo = [cell for cell in cells if not cell.run.finished and not cell.failure]
+            cell.failure_file.unlink(missing_ok=True)
+    todo = [cell for cell in cells if not cell.done]
     log.info("%d cells, %d of them to do", len(cells), len(todo))
-    _run_cells(todo, jobs=config["study.jobs"], threads=config["study.threads"])
+    for wait in (False, True):  # first what nobody works on, then what others did not finish
+        left = [cell for cell in todo if not cell.done]
+        jobs, threads = config["study.jobs"], config["study.threads"]
+        _run_cells(left, jobs=jobs, threads=threads, wait=wait)
     failed = [cell for cell in cells if cell.failure]
     table = write_tables(
         folder,
@@ -186,30 +207,46 @@ def _check_same(folder: Path, config: Config, shared: Sequence[str]) -> None:
     write_json(path, settings)
 
 
-def _run_cells(cells: Sequence[Cell], *, jobs: int, threads: int | None) -> None:
+def _run_cells(cells: Sequence[Cell], *, jobs: int, threads: int | None, wait: bool) -> None:
     """Run cells one after the other, or `jobs` side by side, each in a process that stays."""
-    if jobs == 1:
+    if jobs == 1 or not cells:
         for cell in cells:
-            run_cell(cell, threads)
+            run_cell(cell, threads, wait=wait)
         return
     import multiprocessing
 
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        waiting = [pool.submit(run_cell, cell, threads or 1) for cell in cells]
+        waiting = [pool.submit(run_cell, cell, threads or 1, wait=wait) for cell in cells]
         for done in as_completed(waiting):
             done.result()
 
 
-def run_cell(cell: Cell, threads: int | None) -> None:
-    """Run a cell, or go on with it; a failure is written down, and does not stop the study."""
-    import torch
+def run_cell(cell: Cell, threads: int | None, *, wait: bool) -> None:
+    """Run a cell, or go on with it, unless another process of the study does or has done so.
 
-    from emotion.training import logged_to, resume, train
+    Args:
+        cell: what to run.
+        threads: of its computations; None leaves the number as it is.
+        wait: whether to wait for a process that works on the cell; else the cell is left to it.
+    """
+    import torch
 
     if threads:
         torch.set_num_threads(threads)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        with cell.lock.acquire(blocking=wait):
+            if not cell.done:
+                _work_on(cell)
+    except Timeout:
+        log.info("cell %s is another process' work", cell.folder.name)
+
+
+def _work_on(cell: Cell) -> None:
+    """Run a cell, or go on with it; a failure is written down, and does not stop the study."""
+    from emotion.training import logged_to, resume, train
+
     log.info("cell %s", cell.folder.name)
     try:
         with logged_to(cell.folder):
@@ -222,7 +259,7 @@ def run_cell(cell: Cell, threads: int | None) -> None:
         with logged_to(cell.folder):
             log.error("cell %s failed: %s", cell.folder.name, err, exc_info=_unforeseen(err))
         said = f"{type(err).__name__}: {first_line(err)}" if _unforeseen(err) else first_line(err)
-        write_json(cell.folder.with_suffix(".failed.json"), {"error": said})
+        write_json(cell.failure_file, {"error": said})
 
 
 def _unforeseen(err: Exception) -> bool:

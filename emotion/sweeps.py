@@ -10,6 +10,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from emotion.config import first_line
+from emotion.ranks import is_first
 from emotion.runs import Run
 from emotion.tables import read_table, write_table
 
@@ -25,15 +26,15 @@ class SweepTable(Callback):
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         """Add the job's row, or replace it."""
         hydra = config.hydra
-        if not str(hydra.mode).endswith("MULTIRUN"):
+        if not (str(hydra.mode).endswith("MULTIRUN") and is_first()):
             return
         folder = Path(hydra.sweep.dir)
         run = Run(folder / str(hydra.sweep.subdir))
         failed = job_return.status != JobStatus.COMPLETED
         error = first_line(job_return._return_value) if failed else ""
         row = {
-            "job": str(hydra.job.num),
-            "overrides": " ".join(hydra.overrides.task),
+            "job": str(config.search.trial if config.search.by else hydra.job.num),
+            "overrides": " ".join([*hydra.overrides.task, *found_settings(run)]),
             "status": "failed" if failed else "done",
             **figures(run),
             "folder": str(run.folder),
@@ -46,6 +47,17 @@ class SweepTable(Callback):
             rows.sort(key=lambda each: int(each["job"]))
             write_table(path, pd.DataFrame(rows, columns=list(COLUMNS)))
 
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Print the table."""
+        print(describe_sweep(Path(config.hydra.sweep.dir)))
+
+
+def found_settings(run: Run) -> list[str]:
+    """Return what a search chose for a run, as overrides; nothing of any other run."""
+    if not (run.folder / "config.yaml").exists() or not run.config.get("search.by"):
+        return []
+    return [f"{key}={run.config[key]}" for key in run.config["search.space"]]
+
 
 def figures(run: Run) -> dict[str, float | str]:
     """Return what a sweep's row says of a run; empty where it did not come so far."""
@@ -57,6 +69,17 @@ def figures(run: Run) -> dict[str, float | str]:
         "seconds": seconds or "",
         **{name: timing.get(name, "") for name in TIMES},
     }
+
+
+def describe_sweep(folder: Path) -> str:
+    """Return a sweep's table for a person, and where it lies and how to use what was found."""
+    path = folder / TABLE
+    if not path.exists():
+        return f"no job of {folder} came to its end"
+    lines = [*summarise_sweep(read_table(path)), f"table: {path}"]
+    found = sorted(folder.glob("experiment/*.yaml"))
+    lines += [f"use it: --config-dir {folder} experiment={file.stem}" for file in found]
+    return "\n".join(lines)
 
 
 def summarise_sweep(table: pd.DataFrame) -> list[str]:

@@ -1,13 +1,17 @@
 """Lightning's trainer as this project uses it: to fit a model, and to ask one what it says."""
 
 import logging
+import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import lightning as L  # noqa: N812 - Lightning's own abbreviation
 import numpy as np
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from lightning.pytorch.callbacks import (
     BasePredictionWriter,
     Callback,
@@ -76,7 +80,7 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
     if loggers:
         callbacks += [LearningRateMonitor("step"), SampleImages()]
     with quiet_lightning():
-        return L.Trainer(
+        trainer = L.Trainer(
             accelerator=settings["accelerator"],
             devices=settings["devices"],
             num_nodes=settings["num_nodes"],
@@ -96,7 +100,10 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
             enable_progress_bar=False,
             enable_model_summary=False,
             default_root_dir=run.folder,
+            use_distributed_sampler=False,  # the datamodule gives each process its share
         )
+    _check_processes(trainer)
+    return trainer
 
 
 def build_judge(config: Config) -> L.Trainer:
@@ -132,9 +139,14 @@ class Answers(BasePredictionWriter):
 
 
 def predict_subsets(
-    trainer: L.Trainer, model: EmotionClassifier, data: EmotionDataModule
+    trainer: L.Trainer,
+    model: EmotionClassifier,
+    data: EmotionDataModule,
+    *,
+    parts: Sequence[str] = (VAL, TEST),
 ) -> dict[str, Outcome]:
-    """Return what the model says of the validation and the test clips, by subset."""
+    """Return what the model says of the clips of some subsets, by subset; no other is opened."""
+    data.asked = tuple(parts)
     if not data.predict_dataloader():
         return {}
     answers = Answers(len(data.index.table), len(data.labels))
@@ -142,20 +154,57 @@ def predict_subsets(
     callbacks.append(answers)
     trainer.predict(model, datamodule=data, return_predictions=False)
     callbacks.remove(answers)
+    logits = answers.logits
+    if trainer.world_size > 1:  # each clip was asked of one process, and is NaN in the others
+        told = torch.from_numpy(logits).to(trainer.strategy.root_device)
+        logits = trainer.strategy.all_gather(told).nanmean(dim=0).cpu().numpy()
     found = {}
-    for part in (VAL, TEST):
+    for part in parts:
         if len(rows := data.rows[part].numpy()):
             table = data.index.table.iloc[rows].reset_index(drop=True)
-            found[part] = Outcome(table, answers.logits[rows], data.labels)
+            found[part] = Outcome(table, logits[rows], data.labels)
     return found
+
+
+def _check_processes(trainer: L.Trainer) -> None:
+    """Refuse several devices where Lightning would have to start their processes, and cannot.
+
+    It starts them by the command line of this process, which must be that of one run.
+
+    Raises:
+        ConfigError: this is a sweep or a study.
+    """
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    if environment is None or environment.creates_processes_externally:
+        return
+    if trainer.num_devices * trainer.num_nodes == 1:
+        return
+    hydra = HydraConfig.get() if HydraConfig.initialized() else None
+    if hydra is None or hydra.job.name != "train" or hydra.mode == RunMode.MULTIRUN:
+        raise ConfigError(
+            f"{trainer.num_devices} devices are for one run, not for a sweep or a study: their "
+            "jobs take one each (trainer.devices=1) and run side by side: docs/many_machines.md."
+        )
+
+
+@contextmanager
+def others_ended(trainer: L.Trainer) -> Iterator[None]:
+    """End the processes that Lightning started beside this one when this one is stopped."""
+    try:
+        yield
+    except BaseException:
+        if trainer.strategy.launcher is not None:
+            trainer.strategy.launcher.kill(signal.SIGKILL)  # they wait for this one, deaf to others
+        raise
 
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Silence what Lightning says of every run; what goes wrong it still says."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         for message in (
             ".*does not have many workers.*",  # batches are gathered: workers only cost
@@ -168,4 +217,5 @@ def quiet_lightning() -> Iterator[None]:
         try:
             yield
         finally:
-            logger.setLevel(level)
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -26,9 +26,10 @@ from emotion.evaluation.metrics import fit_temperature
 from emotion.evaluation.report import write_report
 from emotion.files import write_json, write_text
 from emotion.models.base import EmotionClassifier
+from emotion.ranks import is_first
 from emotion.runs import Run, build_model, find_run, load_weights
 from emotion.tables import write_table
-from emotion.trainer import build_trainer, predict_subsets, quiet_lightning
+from emotion.trainer import build_trainer, others_ended, predict_subsets, quiet_lightning
 from emotion.usage import Usage
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class Timing:
     def add(self, seconds: dict[str, float]) -> None:
         """Take figures over, and write all of them."""
         self.seconds |= seconds
-        if (self.run.folder / "config.yaml").exists():
+        if is_first() and (self.run.folder / "config.yaml").exists():
             write_json(self.run.folder / "timing.json", self.seconds)
 
 
@@ -82,7 +83,7 @@ def train(config: Config, folder: Path) -> Run:
         EmotionError: anything else that is the user's to mend, in words.
     """
     run = Run(folder)
-    if (folder / "config.yaml").exists():
+    if is_first() and (folder / "config.yaml").exists():
         raise RunError(f"{folder} holds a run already. Go on with it by resume={folder}.")
     timing = Timing(run)
     with timing.part("data"):
@@ -96,7 +97,8 @@ def train(config: Config, folder: Path) -> Run:
     config = config.replaced({"dataset.labels": list(data.labels)})
     session = _open_session(config, run, data, timing)
     _set_out(session)
-    _write_beginning(session)
+    if is_first():
+        _write_beginning(session)
     return _run_parts(session, checkpoint=None)
 
 
@@ -111,7 +113,7 @@ def resume(run: Run, overrides: Sequence[str]) -> Run:
         log.info("%s is finished", run.folder)
         return run
     config = run.config.overridden(overrides)
-    if config != run.config:
+    if is_first() and config != run.config:
         write_text(run.folder / "config.yaml", config.yaml())
     timing = Timing(run)
     with timing.part("data"):
@@ -133,7 +135,10 @@ def resume(run: Run, overrides: Sequence[str]) -> Run:
 
 @contextmanager
 def logged_to(folder: Path) -> Iterator[None]:
-    """Write log lines to `folder`/train.log too, after those that are there."""
+    """Write the first process' log lines to `folder`/train.log too, after those that are there."""
+    if not is_first():
+        yield
+        return
     folder.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(folder / "train.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -162,8 +167,10 @@ def summary(run: Run) -> str:
         )
         lines.append(f"{name} UAR {figures['uar']:.1%} ({interval}; {figures['n']:,} clips)")
     if run.metrics and TEST not in run.metrics:
+        told_not_to = run.config.get("test") is False
+        why = "test=false" if told_not_to else "this split has no test clips"
         also = "" if VAL in run.metrics else ", nor any to validate on"
-        lines.insert(0, f"untested: this split has no test clips{also}")
+        lines.insert(0, f"untested: {why}{also}")
     if run.finished:
         lines.append(f"report: {run.folder / 'report.html'}")
     return "\n".join(lines)
@@ -257,9 +264,13 @@ def _run_parts(session: Session, *, checkpoint: Path | None) -> Run:
     with quiet_lightning():
         with timing.part("fit"):
             if checkpoint is None or not _ended(read_checkpoint(checkpoint), config):
-                trainer.fit(
-                    session.model, datamodule=session.data, ckpt_path=checkpoint, weights_only=True
-                )
+                with others_ended(trainer):
+                    trainer.fit(
+                        session.model,
+                        datamodule=session.data,
+                        ckpt_path=checkpoint,
+                        weights_only=True,
+                    )
         if config["trainer.fast_dev_run"]:
             log.info("one batch went through; trainer=debug leaves no figures")
             return run
@@ -268,8 +279,9 @@ def _run_parts(session: Session, *, checkpoint: Path | None) -> Run:
                 timing.add(callback.rates())
         with timing.part("test"):
             _test(session)
-    with timing.part("report"):
-        write_report(run)
+    if is_first():
+        with timing.part("report"):
+            write_report(run)
     return run
 
 
@@ -277,12 +289,18 @@ def _test(session: Session) -> None:
     """Judge the best epoch: temperature from validation, figures of validation and of test."""
     run, data, model = session.run, session.data, session.model
     test = data.table["subset"] == TEST
-    if test.any():
+    tested = session.config.get("test") is not False
+    if tested and test.any() and is_first():
         fingerprint = fingerprint_clips(data.table["path"][test])
         record_look(Path(session.config["output_root"]), fingerprint, by=str(run.folder.resolve()))
-    checkpoint = read_checkpoint(run.best)
+    # Only the first process knows the folder, where torchrun or SLURM began them all at once.
+    best = Path(session.trainer.strategy.broadcast(str(run.best.absolute())))
+    checkpoint = read_checkpoint(best)
     load_weights(model, checkpoint, run.folder)
-    outcomes = predict_subsets(session.trainer, model, data)
+    parts = (VAL, TEST) if tested else (VAL,)
+    outcomes = predict_subsets(session.trainer, model, data, parts=parts)
+    if not is_first():
+        return
     temperature = float(model.temperature)  # without validation clips, what it started from
     if VAL in outcomes:
         temperature = fit_temperature(outcomes[VAL].logits, outcomes[VAL].target)
@@ -290,7 +308,7 @@ def _test(session: Session) -> None:
     checkpoint["state_dict"]["temperature"] = model.temperature.cpu()
     write_checkpoint(run.best, checkpoint)
     figures = {part: outcome.figures(temperature) for part, outcome in outcomes.items()}
-    shortcuts = probe_shortcuts(data.table)
+    shortcuts = probe_shortcuts(data.table if tested else data.table[~test])
     metrics: dict[str, Any] = {
         **figures,
         "best_epoch": checkpoint["epoch"],
@@ -301,8 +319,8 @@ def _test(session: Session) -> None:
     if TEST in outcomes:
         write_table(run.folder / "predictions.csv", outcomes[TEST].predictions(temperature))
     write_json(run.folder / "metrics.json", metrics)
-    final = {
-        f"{part}/{name}": outcome[name]
+    final = {  # in names of their own: a logger puts them at step 0, before the curves
+        f"final/{part}_{name}": outcome[name]
         for part, outcome in figures.items()
         for name in ("uar", "wa", "macro_f1")
     }

@@ -102,7 +102,7 @@ def test_any_failure_of_a_cell_is_written_down(
 
     monkeypatch.setattr("emotion.training.train", burn)
     cell = Cell(tmp_path / "cell", "", "cnn", 0, 0, ())
-    run_cell(cell, threads=None)
+    run_cell(cell, threads=None, wait=False)
     assert cell.failure == "ZeroDivisionError: out of luck"
     assert "Traceback" in (cell.folder / "train.log").read_text()
     assert json.loads((tmp_path / "cell.failed.json").read_text())

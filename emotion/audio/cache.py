@@ -175,6 +175,8 @@ def _build_parts(
 
     Other processes fill the files; this one, which waits for them, sees to the disk.
     """
+    # Whole paths: the processes may be elsewhere, on other machines of the same file system.
+    root, partial = root.absolute(), partial.absolute()
     parts = _divide(table, standardiser, partial)
     todo = [part for part in parts if not part.index.exists()]
     for file in {part.samples for part in todo}:

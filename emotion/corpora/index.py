@@ -211,7 +211,7 @@ def _read_headers(table: pd.DataFrame, root: Path, folder: Path) -> pd.DataFrame
 
 
 def _open_headers(table: pd.DataFrame, root: Path) -> pd.DataFrame:
-    paths = [root / path for path in table["path"]]
+    paths = [root.absolute() / path for path in table["path"]]  # for processes elsewhere, too
     starts = range(0, len(paths), HEADERS_AT_ONCE)
     workers = Parallel(n_jobs=1 if len(starts) <= 1 else -1)
     found = workers(delayed(header_rows)(paths[at : at + HEADERS_AT_ONCE]) for at in starts)

@@ -207,7 +207,10 @@ class EmotionClassifier(L.LightningModule):
             theirs = self.hide_unknown(logits, batch.row[partner])
             loss = share * loss + (1 - share) * self.criterion(theirs, batch.target[partner])
         self._counter(stage).update(logits.detach(), batch.target)
-        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.target))
+        clips = len(batch.target)
+        self.log(
+            f"{stage}/loss", loss, on_epoch=True, on_step=False, batch_size=clips, sync_dist=True
+        )
         return loss
 
     def hide_unknown(self, logits: Tensor, row: Tensor) -> Tensor:
@@ -258,7 +261,8 @@ class EmotionClassifier(L.LightningModule):
                 f"{stage}/uar": float(uar(confusion)),
                 f"{stage}/wa": float(accuracy(confusion)),
                 f"{stage}/macro_f1": float(macro_f1(confusion)),
-            }
+            },
+            sync_dist=True,  # each process counted them all
         )
 
     def _counter(self, stage: str) -> MulticlassConfusionMatrix:

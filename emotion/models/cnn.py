@@ -14,6 +14,7 @@ class CNN(EmotionClassifier):
     Args:
         channels: maps of each block.
         kernels: size of each block's kernel; every stride is 2.
+        dropout: share of the embedding that is dropped in training.
         **shared: see `EmotionClassifier`.
     """
 
@@ -22,6 +23,7 @@ class CNN(EmotionClassifier):
         *,
         channels: Sequence[int] = (8, 16, 32, 64),
         kernels: Sequence[int] = (5, 3, 3, 3),
+        dropout: float = 0.0,
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
@@ -34,9 +36,10 @@ class CNN(EmotionClassifier):
             blocks += [convolution, nn.ReLU(), nn.BatchNorm2d(width)]
             maps = width
         self.blocks = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(maps, len(self.labels))
 
     def embed(self, image: Tensor) -> Tensor:
         """(B, 1, M, F) -> (B, 64)."""
-        embedding: Tensor = self.blocks(image)
+        embedding: Tensor = self.dropout(self.blocks(image))
         return embedding

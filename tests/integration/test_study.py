@@ -82,6 +82,16 @@ def test_side_by_side_gives_the_same_table(whole: Path, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(table(tmp_path), table(whole))
 
 
+def test_two_processes_share_the_cells_of_one_study(tmp_path: Path) -> None:
+    both = [study(tmp_path, "study.models=[cnn]") for _ in range(2)]
+    printed = [process.communicate(timeout=500)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], printed
+    worked = [text.count("epoch 1/1") for text in printed]
+    assert sum(worked) == len(cells(tmp_path)) == 4, printed
+    assert min(worked) > 0
+    assert set(table(tmp_path)["cells"]) == {"4/4"}
+
+
 def test_other_settings_want_another_name(whole: Path) -> None:
     process = study(whole, "trainer.label_smoothing=0.1")
     printed, _ = process.communicate(timeout=100)

@@ -1,0 +1,73 @@
+"""Long runs: memory stays where it was, and TensorBoard reads what a stopped run wrote."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import lightning as L  # noqa: N812 - Lightning's own abbreviation
+import psutil
+import pytest
+
+from emotion.callbacks import EpochLines
+from emotion.cli import run
+
+pytestmark = pytest.mark.slow
+
+TINY = [
+    "dataset.generate.speakers=6",
+    "dataset.generate.sentences=1",
+    "loader.batch_size=16",
+    "model.channels=[2,2,2,2]",
+    "model.features.n_mels=32",
+    "model.features.frames=32",
+    "trainer.early_stopping.patience=1000",
+]
+MEGABYTE = 1 << 20
+
+
+def private_bytes() -> int:
+    """Return the memory that only this process has; mapped files are the kernel's."""
+    return int(psutil.Process().memory_full_info().uss)
+
+
+def test_memory_is_flat_over_two_hundred_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    before = EpochLines.on_train_epoch_end
+
+    def look(self: EpochLines, trainer: L.Trainer, module: Any) -> None:
+        before(self, trainer, module)
+        seen.append(private_bytes())
+
+    monkeypatch.setattr(EpochLines, "on_train_epoch_end", look)
+    assert run(["train", *TINY, f"output_root={tmp_path}", "trainer.max_epochs=200"]) == 0
+    assert len(seen) == 200
+    early, late = (sorted(some)[len(some) // 2] for some in (seen[40:80], seen[160:]))
+    print(f"{early / MEGABYTE:.1f} MB after 60 epochs, {late / MEGABYTE:.1f} MB after 180")
+    assert late - early < 4 * MEGABYTE, [each // MEGABYTE for each in seen[::10]]
+
+
+def test_tensorboard_reads_a_run_that_was_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def stop(self: EpochLines, trainer: L.Trainer, *_: Any) -> None:
+        if trainer.current_epoch == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    folder = tmp_path / "it"
+    words = [*TINY, f"output_root={tmp_path}", f"hydra.run.dir={folder}", "trainer.max_epochs=6"]
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochLines, "on_train_epoch_start", stop)
+        assert run(["train", *words]) == 143
+    assert run(["train", f"output_root={tmp_path}", f"resume={folder}"]) == 0
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    scalars = events.Tags()["scalars"]
+    assert {"val/uar", "train/loss", "epoch/seconds"} <= set(scalars)
+    for name in scalars:
+        steps = [event.step for event in events.Scalars(name)]
+        assert steps == sorted(set(steps)), name
+    assert len(events.Scalars("val/uar")) == 6

@@ -1,0 +1,161 @@
+"""A run of two processes is a run: the same folder, clips and figures as one process leaves."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emotion.runs import Run
+
+pytestmark = pytest.mark.slow
+
+EMOTION = [sys.executable, "-m", "emotion", "train"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+CPU = "trainer.accelerator=cpu"
+BESIDE = [CPU, "trainer.strategy=ddp", "trainer.devices=2"]
+# 75 clips to train on and 15 to choose by: neither can be halved, nor does a batch divide them.
+TINY = [
+    "dataset.generate.speakers=8",
+    "dataset.generate.sentences=3",
+    "dataset.labels=[sad,angry,fear,happy,neutral]",
+    "trainer.max_epochs=2",
+    "loader.batch_size=16",
+]
+
+
+def environment(**more: str) -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"} | more
+
+
+def printed_by(command: list[str], **more: str) -> str:
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=500, env=environment(**more)
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def only_run(root: Path) -> Run:
+    """Return the one run under a root; a second process must not have made a folder of its own."""
+    (folder,) = (root / "train").iterdir()
+    return Run(folder)
+
+
+def check_whole(run: Run) -> None:
+    """Check that a run of several processes counted, asked and wrote every clip once."""
+    test = run.split["path"][run.split["subset"] == "test"]
+    assert sorted(run.predictions["path"]) == sorted(test)
+    assert run.metrics["test"]["n"] == len(test)
+    assert np.isfinite(run.predictions.filter(like="p_").to_numpy(dtype=float)).all()
+    log = (run.folder / "train.log").read_text()
+    assert log.count("epoch 1/2") == log.count("epoch 2/2") == 1
+    assert run.finished
+    history = pd.read_csv(run.folder / "history.csv")
+    assert list(history["epoch"]) == [0, 1]
+    # Of the epoch that is kept, the figure that both processes counted is the one asked for later.
+    best = history["val_uar"][run.metrics["best_epoch"]]
+    assert best == pytest.approx(run.metrics["val"]["uar"], abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"cache_dir={tmp_path_factory.mktemp('cache')}"
+
+
+@pytest.mark.parametrize("average", [[], ["trainer.ema_decay=0.9"]], ids=["plain", "averaged"])
+def test_lightning_starts_the_second_process(
+    average: list[str], cache: str, tmp_path: Path
+) -> None:
+    words = [*TINY, cache, f"output_root={tmp_path}", *BESIDE, *average]
+    said = printed_by([*EMOTION, *words])
+    check_whole(only_run(tmp_path))
+    assert said.count("test UAR") == said.count("epoch 1/2") == 1
+
+
+def test_torchrun_starts_both(cache: str, tmp_path: Path) -> None:
+    words = [*TINY, cache, f"output_root={tmp_path}", "trainer=ddp", CPU]
+    said = printed_by([*TORCHRUN, "-m", "emotion", "train", *words])
+    check_whole(only_run(tmp_path))
+    assert said.count("test UAR") == said.count("epoch 1/2") == 1
+
+
+def test_slurm_starts_both(cache: str, tmp_path: Path) -> None:
+    """With the variables that srun sets: there is no SLURM here."""
+    words = [*TINY, cache, f"output_root={tmp_path}", "trainer=ddp", CPU]
+    told = {
+        "SLURM_JOB_ID": "4711",
+        "SLURM_JOB_NAME": "emotion",
+        "SLURM_NTASKS": "2",
+        "SLURM_NTASKS_PER_NODE": "2",
+        "SLURM_NNODES": "1",
+        "SLURM_NODEID": "0",
+        "SLURM_JOB_NODELIST": "localhost",
+        "SLURM_NODELIST": "localhost",
+    }
+    both = [
+        subprocess.Popen(
+            [*EMOTION, *words],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment(**told, SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank)),
+        )
+        for rank in (0, 1)
+    ]
+    said = [process.communicate(timeout=500)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    check_whole(only_run(tmp_path))
+    assert "test UAR" in said[0]
+    assert said[1] == ""
+
+
+def test_a_killed_run_of_two_goes_on_as_two(cache: str, tmp_path: Path) -> None:
+    words = [*TINY, "trainer.max_epochs=60", cache, f"output_root={tmp_path}", *BESIDE]
+    words += ["trainer.early_stopping.patience=99"]
+    process = subprocess.Popen([*EMOTION, *words], env=environment(), start_new_session=True)
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob("train/*/checkpoints/previous.ckpt.sha256")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    run = only_run(tmp_path)
+    printed_by([*EMOTION, f"resume={run.folder}", "trainer.max_epochs=6"])
+    assert run.finished
+    assert "resumed at epoch" in (run.folder / "train.log").read_text()
+    assert len(run.predictions) == run.metrics["test"]["n"]
+
+
+def test_a_study_or_sweep_does_not_take_several_devices(cache: str, tmp_path: Path) -> None:
+    words = [*TINY, cache, f"output_root={tmp_path}", *BESIDE]
+    for command in ([*EMOTION, "-m"], [*EMOTION[:-1], "study"]):
+        done = subprocess.run(
+            [*command, *words], capture_output=True, text=True, timeout=300, env=environment()
+        )
+        assert done.returncode == 1
+        assert "2 devices are for one run" in done.stdout + done.stderr
+
+
+def test_two_processes_reach_what_one_reaches(cache: str, tmp_path: Path) -> None:
+    """The same voices, batches and epochs, three seeds each: the means differ by no more than
+    the seeds do."""
+    long = ["dataset.generate.sentences=8", "trainer.max_epochs=12", "split.seed=0"]
+    long += ["trainer.early_stopping.patience=99"]
+    found: dict[str, list[float]] = {"one": [], "two": []}
+    for seed in (0, 1, 2):
+        for name, devices in (("one", [CPU]), ("two", BESIDE)):
+            folder = tmp_path / f"{name}-{seed}"
+            words = [*TINY, *long, cache, f"seed={seed}", f"hydra.run.dir={folder}", *devices]
+            printed_by([*EMOTION, *words, f"output_root={tmp_path}"])
+            found[name].append(Run(folder).metrics["test"]["uar"])
+    print(found)
+    spread = max(np.ptp(found["one"]), np.ptp(found["two"]))
+    assert min(found["one"] + found["two"]) > 0.3, found  # chance is 0.2
+    assert abs(np.mean(found["one"]) - np.mean(found["two"])) <= spread, found
