@@ -274,7 +274,8 @@ def train(config: "Config") -> int:
     elif config["search.by"]:
         from emotion.search import run_trial
 
-        run = run_trial(config, output_folder(), task_overrides())
+        words = task_overrides()
+        run = run_trial(inherit(config, words), output_folder(), words)
     else:
         folder = output_folder()
         with logged_to(folder):

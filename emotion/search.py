@@ -152,7 +152,8 @@ def run_trial(config: Config, folder: Path, words: Sequence[str]) -> Run:
         words: the overrides that the user gave.
 
     Raises:
-        ConfigError: a search by something else, or of a setting that is not there.
+        ConfigError: a search by something else, of a setting that is not there, or without
+            validation clips.
     """
     run = Run(folder)
     trial = config["search.trial"]
@@ -161,6 +162,10 @@ def run_trial(config: Config, folder: Path, words: Sequence[str]) -> Run:
         values = proposer.propose(trial)
         begun = (folder / "config.yaml").exists()
         run = resume(run, []) if begun else train(config.replaced(values), folder)
+    if "val" not in run.metrics:
+        raise ConfigError(
+            "a search goes by validation clips, and this split has none. Take another split=…."
+        )
     proposer.tell(trial, run.metrics["val"]["uar"])
     write_found(folder.parent, words)
     return run
