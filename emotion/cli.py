@@ -1,6 +1,7 @@
 """The commands. Each is a Hydra program; what is heavy is imported when a command needs it."""
 
 import contextlib
+import io
 import logging
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion.errors import EmotionError, near
+from emotion.printable import printable
 from emotion.words import UsageError, overrides
 
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ def main() -> None:
     # Threads that wait for one another sleep. Spinning, as is the default, makes a step ten times
     # slower as soon as another process wants the same cores. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):  # a file's name may hold what no terminal takes
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -124,7 +129,7 @@ def signals_raised() -> Iterator[None]:
 
 def fail(message: str, code: int) -> int:
     """Print one physical line on stderr and return the code."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print("error: " + printable(" ".join(message.split())), file=sys.stderr)
     return code
 
 

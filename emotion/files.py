@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +26,11 @@ def written_whole(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         partial.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def folder_name(text: str) -> str:
+    """Return text as the name of one folder: nothing in it leads anywhere else."""
+    return re.sub(r"[^\w=+.-]+", "-", text)[:100].lstrip(".") or "-"
 
 
 def sync_folder(folder: Path) -> None:

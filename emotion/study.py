@@ -6,6 +6,7 @@ stopped goes on where it was; one that failed is shown, and tried again on reque
 
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -55,7 +56,7 @@ def run_study(config: Config, words: Sequence[str]) -> tuple[str, bool]:
         config: the study's composition.
         words: the overrides that the user gave: every cell gets those that are not the study's.
     """
-    folder = Path(config["output_root"]) / "studies" / config["name"]
+    folder = _folder(config)
     recorded = _recorded(config)
     own = (*SELF_MADE, "experiment") if config["study.protocols"] else SELF_MADE
     shared = [word for word in words if not word.lstrip("+~").startswith(own)]
@@ -80,6 +81,19 @@ def run_study(config: Config, words: Sequence[str]) -> tuple[str, bool]:
         lines.append("study.retry=true tries the failed cells again")
     lines.append(f"table: {folder / 'table.csv'}\nreport: {folder / 'report.html'}")
     return "\n".join(lines), not failed
+
+
+def _folder(config: Config) -> Path:
+    """Return a study's folder.
+
+    Raises:
+        ConfigError: its name leads out of the studies' folder.
+    """
+    studies, name = Path(config["output_root"]) / "studies", config["name"]
+    folder = Path(os.path.normpath(studies / name))
+    if Path(os.path.normpath(studies)) not in folder.parents:
+        raise ConfigError(f"name={name} must name a folder below {studies}, such as name=folds.")
+    return folder
 
 
 def plan_study(config: Config, folder: Path, shared: Sequence[str]) -> tuple[list[Cell], list[str]]:

@@ -23,6 +23,7 @@ from emotion.corpora.datasets import Dataset
 from emotion.corpora.readers import ROW
 from emotion.errors import CorpusError
 from emotion.labels import KNOWN
+from emotion.printable import printable
 from emotion.tables import read_table, write_table
 
 HEADER = {"size": "int64", "mtime_ns": "int64", "sample_rate": "int64", "frames": "int64"}
@@ -167,7 +168,7 @@ def summarise_skipped(skipped: pd.DataFrame) -> list[str]:
             lines.append(f"left out: {paths.iloc[0]} {reason}")
         else:
             lines.append(f"left out: {count} files, each {reason}, such as {paths.iloc[0]}")
-    return lines
+    return [printable(line) for line in lines]
 
 
 def _conflicts(table: pd.DataFrame) -> pd.Series:

@@ -1,5 +1,6 @@
 """From files on the disk to rows: what a path, or a table, says of each clip. Opens no audio."""
 
+import contextlib
 import fnmatch
 import os
 import re
@@ -12,6 +13,7 @@ from typing import Protocol
 import pandas as pd
 
 from emotion.audio.decode import SUFFIXES
+from emotion.audio.reasons import why_no_file
 from emotion.errors import ConfigError, CorpusError, near
 from emotion.tables import read_table
 
@@ -111,7 +113,9 @@ class PatternReader:
         for relative, status in sorted(find_files(folder, self.glob)):
             found += 1
             path = before + relative
-            row = self._describe(relative, expression)
+            row: dict[str, object] | str = self._describe(relative, expression)
+            if not stat.S_ISREG(status.st_mode):
+                row = why_no_file(folder / relative)
             first = seen.setdefault(relative.rpartition("/")[2].lower(), path)
             if self.unique_names and first != path:
                 row = f"is a second copy of {first}"
@@ -185,7 +189,8 @@ class TableReader:
             said = {str(key): value or defaults.get(str(key), "") for key, value in line.items()}
             status = file_status(os.path.join(root, said["path"]))  # noqa: PTH118 - 100,000 times
             if status is None:
-                skipped.append((said["path"], "is not there"))
+                why = "is not there" if "\0" in said["path"] else why_no_file(root / said["path"])
+                skipped.append((said["path"], why))
                 continue
             if not said["emotion"]:
                 skipped.append((said["path"], "has no emotion in the table"))
@@ -209,21 +214,24 @@ def find_files(folder: Path, glob: str) -> Iterator[tuple[str, os.stat_result]]:
     """Yield (path below `folder`, status) of files whose name fits `glob`, case ignored.
 
     `glob` may be several, separated by spaces; «audio» stands for every suffix that is read.
-    Links to folders are not followed, so a circle of links ends; a link to nowhere is found, so
-    that who opens it can say so.
+    Links to folders are not followed, so a circle of links ends. They are found all the same, and
+    so are links to nowhere, folders called like a clip and folders that cannot be opened: who
+    opens them can say what they are.
     """
     globs = glob.lower().split()
     if "audio" in globs:
         globs += [f"*{suffix}" for suffix in SUFFIXES]
     fits = re.compile("|".join(fnmatch.translate(pattern) for pattern in globs)).match
-    for place, _, names in os.walk(folder):
+    closed: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=closed.append):
         below = os.path.relpath(place, folder)
-        for name in names:
-            if fits(name.lower()):
-                full = os.path.join(place, name)  # noqa: PTH118 - 100,000 times
+        for name in names + folders:
+            full = os.path.join(place, name)  # noqa: PTH118 - 100,000 times
+            if fits(name.lower()) or (name in folders and os.path.islink(full)):  # noqa: PTH114
                 relative = name if below == "." else f"{below}/{name}"
-                there = os.path.exists(full)  # noqa: PTH110
-                yield relative, os.stat(full) if there else os.lstat(full)  # noqa: PTH116
+                yield relative, _status(full)
+    for error in closed:
+        yield os.path.relpath(error.filename, folder), _status(error.filename)
 
 
 def file_status(path: str) -> os.stat_result | None:
@@ -233,6 +241,14 @@ def file_status(path: str) -> os.stat_result | None:
     except (OSError, ValueError):
         return None
     return status if stat.S_ISREG(status.st_mode) else None
+
+
+def _status(path: str) -> os.stat_result:
+    """Return the status of what a path leads to; of a link to nowhere its own."""
+    for look in (os.stat, os.lstat):
+        with contextlib.suppress(OSError):
+            return look(path)
+    return os.stat_result([0] * 10)
 
 
 def _lookup(names: Mapping[str, str], code: str) -> str | None:
