@@ -17,7 +17,7 @@ from pathlib import Path
 from emotion.config import Config, composed, first_line
 from emotion.corpora.protocol import TEST, Protocol
 from emotion.errors import ConfigError, EmotionError
-from emotion.files import write_json
+from emotion.files import full_disk, write_json
 from emotion.runs import Run
 from emotion.study_table import Finished, write_tables
 
@@ -233,6 +233,8 @@ def run_cell(cell: Cell, threads: int | None) -> None:
                 with composed("train", list(cell.overrides)) as config:
                     train(config, cell.folder)
     except Exception as err:  # whatever ails one cell, the others go on; its train.log has it all
+        if full_disk(err):  # which ails all of them, for now
+            raise
         with logged_to(cell.folder):
             log.error("cell %s failed: %s", cell.folder.name, err, exc_info=_unforeseen(err))
         said = f"{type(err).__name__}: {first_line(err)}" if _unforeseen(err) else first_line(err)
