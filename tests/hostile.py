@@ -75,7 +75,9 @@ def fmt(
 
 def wav(*chunks: bytes, magic: bytes = b"RIFF", size: int | None = None, order: str = "<") -> bytes:
     """Return a WAV file of these chunks; of none, a plain clip."""
-    return chunk(magic, b"WAVE" + b"".join(chunks or (fmt(), chunk(b"data", PCM))), size=size, order=order)
+    return chunk(
+        magic, b"WAVE" + b"".join(chunks or (fmt(), chunk(b"data", PCM))), size=size, order=order
+    )
 
 
 def encoded(
@@ -193,9 +195,7 @@ SIZES = {
     "data size odd": Kind(holding(wav(fmt(), chunk(b"data", PCM, size=len(PCM) - 1)))),
     "fmt size 0": Kind(holding(wav(fmt(size=0), chunk(b"data", PCM))), NO_AUDIO),
     "fmt size 14": Kind(holding(wav(fmt(size=14), chunk(b"data", PCM))), NO_AUDIO),
-    "fmt size 0xFFFFFFFF": Kind(
-        holding(wav(fmt(size=0xFFFFFFFF), chunk(b"data", PCM))), NO_AUDIO
-    ),
+    "fmt size 0xFFFFFFFF": Kind(holding(wav(fmt(size=0xFFFFFFFF), chunk(b"data", PCM))), NO_AUDIO),
     "junk size 0xFFFFFFF0": Kind(
         holding(wav(fmt(), chunk(b"JUNK", b"", size=0xFFFFFFF0), chunk(b"data", PCM))), NO_AUDIO
     ),

@@ -100,7 +100,11 @@ def test_a_bomb_in_a_file_of_weights_is_refused(
     zipped: bool,
 ) -> None:
     plant(tmp_path / "weights.pth", mark, zipped=zipped)
-    words = [*f"model={model}".split(), f"model.weights={tmp_path}/weights.pth", f"output_root={trained}"]
+    words = [
+        *f"model={model}".split(),
+        f"model.weights={tmp_path}/weights.pth",
+        f"output_root={trained}",
+    ]
     assert run(["train", *words, f"hydra.run.dir={tmp_path}/new", *FEW]) == 1
     assert "holds no weights that can be read safely" in capfd.readouterr().err
 

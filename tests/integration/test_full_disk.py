@@ -43,7 +43,9 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The dataset of a hundred clips."""
     root = tmp_path_factory.mktemp("clips")
     for number in range(100):
-        write_clip(root / ("happy", "sad")[number % 2] / f"spk{number % 5} {number}.wav", seed=number)
+        write_clip(
+            root / ("happy", "sad")[number % 2] / f"spk{number % 5} {number}.wav", seed=number
+        )
     return ["dataset=folder", f"dataset.root={root}", "dataset.speaker=spk."]
 
 
@@ -51,7 +53,15 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def whole(clips: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The outputs of a run that nothing disturbed, in `run`, and its cache."""
     root = tmp_path_factory.mktemp("whole")
-    done(["train", *clips, "trainer.max_epochs=2", f"output_root={root}", f"hydra.run.dir={root}/run"])
+    done(
+        [
+            "train",
+            *clips,
+            "trainer.max_epochs=2",
+            f"output_root={root}",
+            f"hydra.run.dir={root}/run",
+        ]
+    )
     return root
 
 

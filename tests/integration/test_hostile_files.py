@@ -92,7 +92,13 @@ def test_prepare_takes_every_good_clip_and_names_every_other_file(
     reasons = prepared(tmp_path)
     good = [str(path.relative_to(root)) for path in root.glob("*/good*")]
     good += [path for path, kind in kinds.items() if kind.good]
-    show("prepare dataset=folder", kinds, reasons, len(good), sum(reasons[path] != "" for path in good))
+    show(
+        "prepare dataset=folder",
+        kinds,
+        reasons,
+        len(good),
+        sum(reasons[path] != "" for path in good),
+    )
     check(kinds, reasons, wanted=good)
     assert set(reasons) == {*good, *kinds}, "a file that is not there was told of"
     told = [line for line in done.stdout.splitlines() if line.startswith("left out: ")]

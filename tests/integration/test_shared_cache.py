@@ -63,7 +63,9 @@ def test_four_processes_make_one_build_and_are_four_correct_readers(
     four = [prepare(clips, tmp_path / "shared") for _ in range(4)]
     found = [told(process) for process in four]
     assert sum(built for _, built in found) == 1
-    expected = [line.replace(str(tmp_path / "alone"), str(tmp_path / "shared")) for line in alone[0]]
+    expected = [
+        line.replace(str(tmp_path / "alone"), str(tmp_path / "shared")) for line in alone[0]
+    ]
     assert [lines for lines, _ in found] == [expected] * 4
     shared, wanted = cache_of(tmp_path / "shared"), cache_of(tmp_path / "alone")
     for name in ("samples.bin", "index.csv", "skipped.csv", "about.json"):
