@@ -135,9 +135,7 @@ def resume(run: Run, overrides: Sequence[str]) -> Run:
 def logged_to(folder: Path) -> Iterator[None]:
     """Write log lines to `folder`/train.log too, after those that are there."""
     folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(
-        folder / "train.log", encoding="utf-8", errors="backslashreplace"
-    )
+    handler = logging.FileHandler(folder / "train.log", encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
