@@ -55,8 +55,8 @@ def full_disk(error: BaseException) -> OSError | None:
 
 
 def folder_name(text: str) -> str:
-    """Return text as the name of one folder: nothing in it leads anywhere else."""
-    return re.sub(r"[^\w=+.-]+", "-", text)[:100].lstrip(".") or "-"
+    """Return text as a name, or a part of one: short, and nothing in it leads anywhere else."""
+    return re.sub(r"[^\w=+. -]+", "-", text)[:48].lstrip(".") or "-"
 
 
 def sync_folder(folder: Path) -> None:

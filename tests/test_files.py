@@ -23,7 +23,7 @@ def test_a_full_disk_leaves_what_was_there_and_names_the_file(
         with pytest.raises(OSError, match="No space left") as raised:
             write_text(tmp_path / "a.txt", "after")
     assert raised.value.filename == str(tmp_path / "a.txt")
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
     assert (tmp_path / "a.txt").read_text() == "before"
 
 
@@ -35,7 +35,7 @@ def test_whatever_ends_the_writing_leaves_no_file(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         write()
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["../../x", "/etc", "..", ".", "", "a/../../b", "\0", "x" * 999])

@@ -1,5 +1,6 @@
 """Whatever a header says, a file is read or refused in a sentence."""
 
+import re
 import struct
 import tempfile
 from collections.abc import Callable
@@ -46,8 +47,7 @@ def check(content: bytes) -> None:
             header = read_header(Path(file.name))
             wave, rate = decode(Path(file.name))
         except AudioError as err:
-            assert str(err).partition(" ")[0] in ("is", "has", "holds", "says")
-            assert "\n" not in str(err)
+            assert re.fullmatch("(is|has|holds|says) .+", str(err))  # noqa: PT017 - or is read
             return
     assert header.sample_rate == rate
     assert wave.dtype == np.float32

@@ -124,7 +124,7 @@ def test_a_corpus_that_changes_while_it_is_read_never_makes_a_cache_of_other_cli
             try:
                 cache = open_cache(table, SHORT, root=root, folder=tmp_path / "waves")
             except CacheError as err:
-                assert "changed while it was read. Run again" in str(err)
+                assert "changed while it was read. Run again" in str(err)  # noqa: PT017
                 refused += 1
                 continue
             built += 1
