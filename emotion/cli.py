@@ -1,16 +1,21 @@
 """The commands. Each is a Hydra program; what is heavy is imported when a command needs it."""
 
 import contextlib
+import errno
+import io
 import logging
 import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion.errors import EmotionError, near
+from emotion.files import NO_ROOM, full_disk
+from emotion.printable import printable
 from emotion.ranks import is_first
 from emotion.words import UsageError, overrides
 
@@ -35,7 +40,15 @@ COMMANDS = {
 }
 """Each command and what it does; a Hydra command has a config of its name."""
 
-DISK_FULL = 28
+HINTS = {
+    **dict.fromkeys(NO_ROOM, "Make room, then run the same command again."),
+    **dict.fromkeys(
+        (errno.EROFS, errno.EACCES, errno.EPERM),
+        "Results go to output_root=FOLDER and caches to cache_dir=FOLDER: name others.",
+    ),
+}
+"""What to do about an error of the disk."""
+
 OK, FAILED, USAGE = 0, 1, 2
 
 log = logging.getLogger("emotion")
@@ -46,6 +59,9 @@ def main() -> None:
     # Threads that wait for one another sleep. Spinning, as is the default, makes a step ten times
     # slower as soon as another process wants the same cores. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):  # a file's name may hold what no terminal takes
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -84,19 +100,19 @@ def run(arguments: Sequence[str]) -> int:
         return fail(explained(err, command), FAILED)
 
 
-def explained(error: Exception, command: str) -> str:
+def explained(error: BaseException, command: str) -> str:
     """Return one line for an error that this program did not raise itself."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     from emotion.config import explain, first_line
 
+    error = full_disk(error) or error
     if isinstance(error, HydraException | OmegaConfBaseException):
         return explain(error, command)
     if isinstance(error, OSError) and error.strerror:
         what = error.strerror + (f": {error.filename}" if error.filename else "")
-        hint = " Make room, then run the same command again." if error.errno == DISK_FULL else ""
-        return f"{what}.{hint}"
+        return f"{what}. {HINTS.get(error.errno or 0, '')}".rstrip()
     return f"{type(error).__name__}: {first_line(error)} (debug=true shows where)"
 
 
@@ -126,7 +142,7 @@ def signals_raised() -> Iterator[None]:
 
 def fail(message: str, code: int) -> int:
     """Print one physical line on stderr and return the code."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print("error: " + printable(" ".join(message.split())), file=sys.stderr)
     return code
 
 
@@ -160,6 +176,10 @@ def run_hydra(command: str, words: list[str]) -> int:
 
     register()
     set_up_logging()
+    if "debug=true" not in words:
+        threading.excepthook = lambda hook: log.error(
+            "error: %s", explained(hook.exc_value or RuntimeError(), command)
+        )
     codes: list[int] = []
     errors: list[Exception] = []
     sweep: Path | None = None
@@ -220,7 +240,8 @@ def complete(words: list[str]) -> int:
 
 
 def set_up_logging() -> None:
-    """Send log lines to stderr as they are."""
+    """Send log lines to stderr as they are; a log that finds no room is no error of its own."""
+    logging.raiseExceptions = False
     level = logging.INFO if is_first() else logging.ERROR
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
     for name in ("matplotlib", "PIL", "timm", "numexpr"):

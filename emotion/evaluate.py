@@ -19,7 +19,7 @@ from emotion.evaluation.ledger import fingerprint_clips, lookers, record_look
 from emotion.evaluation.outcome import Outcome
 from emotion.evaluation.referee import read_predictions
 from emotion.evaluation.report import write_report
-from emotion.files import write_json, write_text
+from emotion.files import folder_name, write_json, write_text
 from emotion.runs import Run, find_run, open_model
 from emotion.tables import read_table, write_table
 from emotion.trainer import build_judge, predict_subsets, quiet_lightning
@@ -60,7 +60,7 @@ def judge_run(run: Run, config: Config) -> str:
         data = build_datamodule(settings.replaced(labels))
         data.prepare_data()
         data.divide(Split(pd.Series(TEST, index=data.index.table.index)))
-        name = "-".join(sorted(set(data.index.table["corpus"])))
+        name = folder_name("-".join(sorted(set(data.index.table["corpus"]))))
     else:
         _check_tested(run)
         protocol = FileSplit(path=str(run.folder / "split.csv"), val_fraction=0)

@@ -1,12 +1,17 @@
 """Files that are whole or not there: written to a sibling, flushed to the disk, renamed."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""The numbers of a full disk and of a full quota."""
 
 
 @contextlib.contextmanager
@@ -16,15 +21,42 @@ def written_whole(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     text = {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
     try:
-        with partial.open(mode, **text) as file:  # type: ignore[call-overload]
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with naming(path):
+            with partial.open(mode, **text) as file:  # type: ignore[call-overload]
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file in an error of the disk that does not: a write that finds no room."""
+    try:
+        yield
+    except OSError as err:
+        if err.filename is None:
+            err.filename = str(path)
+        raise
+
+
+def full_disk(error: BaseException) -> OSError | None:
+    """Return the full disk behind an error, if there is one: torch's writer hides it."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, OSError) and behind.errno in NO_ROOM:
+            return behind
+        behind = behind.__cause__ or behind.__context__
+    return None
+
+
+def folder_name(text: str) -> str:
+    """Return text as a name, or a part of one: short, and nothing in it leads anywhere else."""
+    return re.sub(r"[^\w=+. -]+", "-", text)[:48].lstrip(".") or "-"
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,6 +6,7 @@ stopped goes on where it was; one that failed is shown, and tried again on reque
 
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from filelock import FileLock, Timeout
 from emotion.config import Config, composed, first_line
 from emotion.corpora.protocol import TEST, Protocol
 from emotion.errors import ConfigError, EmotionError
-from emotion.files import write_json
+from emotion.files import full_disk, write_json
 from emotion.runs import Run
 from emotion.study_table import Finished, write_tables
 
@@ -73,7 +74,7 @@ def run_study(config: Config, words: Sequence[str]) -> tuple[str, bool]:
         config: the study's composition.
         words: the overrides that the user gave: every cell gets those that are not the study's.
     """
-    folder = Path(config["output_root"]) / "studies" / config["name"]
+    folder = _folder(config)
     recorded = _recorded(config)
     own = (*SELF_MADE, "experiment") if config["study.protocols"] else SELF_MADE
     shared = [word for word in words if not word.lstrip("+~").startswith(own)]
@@ -101,6 +102,19 @@ def run_study(config: Config, words: Sequence[str]) -> tuple[str, bool]:
         lines.append("study.retry=true tries the failed cells again")
     lines.append(f"table: {folder / 'table.csv'}\nreport: {folder / 'report.html'}")
     return "\n".join(lines), not failed
+
+
+def _folder(config: Config) -> Path:
+    """Return a study's folder.
+
+    Raises:
+        ConfigError: its name leads out of the studies' folder.
+    """
+    studies, name = Path(config["output_root"]) / "studies", config["name"]
+    folder = Path(os.path.normpath(studies / name))
+    if Path(os.path.normpath(studies)) not in folder.parents:
+        raise ConfigError(f"name={name} must name a folder below {studies}, such as name=folds.")
+    return folder
 
 
 def plan_study(config: Config, folder: Path, shared: Sequence[str]) -> tuple[list[Cell], list[str]]:
@@ -256,6 +270,8 @@ def _work_on(cell: Cell) -> None:
                 with composed("train", list(cell.overrides)) as config:
                     train(config, cell.folder)
     except Exception as err:  # whatever ails one cell, the others go on; its train.log has it all
+        if full_disk(err):  # which ails all of them, for now
+            raise
         with logged_to(cell.folder):
             log.error("cell %s failed: %s", cell.folder.name, err, exc_info=_unforeseen(err))
         said = f"{type(err).__name__}: {first_line(err)}" if _unforeseen(err) else first_line(err)

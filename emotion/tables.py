@@ -1,11 +1,12 @@
 """Tables as CSV files, whole or not there, in which every text stays what it is."""
 
+import csv
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from emotion.files import written_whole
+from emotion.files import write_text
 
 # Python's own texts hold any file name; Arrow's, which pandas takes where it finds pyarrow, only
 # those that are UTF-8.
@@ -14,8 +15,10 @@ pd.set_option("mode.string_storage", "python")
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a CSV, floats to the last bit, whole or not at all."""
-    with written_whole(path, "w") as file:
-        table.to_csv(file, index=False, lineterminator="\n")
+    text = table.to_csv(index=False, lineterminator="\n")
+    if "\r" in text:  # a name of a file may hold one, and unquoted it would end its row
+        text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    write_text(path, text)
 
 
 def read_table(path: Path, numbers: Mapping[str, str] | None = None) -> pd.DataFrame:

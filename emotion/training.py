@@ -140,7 +140,7 @@ def logged_to(folder: Path) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(folder / "train.log", encoding="utf-8")
+    handler = logging.FileHandler(folder / "train.log", encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)

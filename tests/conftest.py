@@ -4,6 +4,8 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads sleep; two cores have no more
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from emotion.corpora.datasets import Dataset
 from tests.archive import write_archive, write_clip
 
 __all__ = ["build_dataset", "write_clip"]
+
+NOBODY = 65_534
 
 settings.register_profile(
     "tests",
@@ -52,3 +56,18 @@ def real_root() -> Path:
     if not Path(root).is_dir():
         pytest.skip(f"EMOTION_DATA_ROOT={root} is no folder: no real clips here")
     return Path(root)
+
+
+@pytest.fixture
+def as_a_user() -> Iterator[Path]:
+    """A folder, and no rights but those of a plain user: to root, nothing is closed."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = os.geteuid() == 0
+        if root:
+            os.chown(folder, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        try:
+            yield Path(folder)
+        finally:
+            if root:
+                os.seteuid(0)

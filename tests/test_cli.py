@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from emotion.cli import COMMANDS, run
+from tests.archive import write_clip
 
 FIRST_LINES = {
     "prepare dataset=ravdes": "dataset=ravdes does not exist. Did you mean ravdess?",
@@ -48,6 +49,29 @@ def test_what_is_wrong_is_said_in_one_line(
 def test_usage_is_another_exit_code(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert run(words) == 2
     assert capfd.readouterr().err.startswith("error: ")
+
+
+def test_a_name_cannot_command_the_terminal_or_end_the_line(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["predict", "run=latest", "red\x1b[31m\u202e\udce9.wav"]) == 1
+    line = capfd.readouterr().err.removesuffix("\n")
+    assert line.isprintable()
+    assert r"red\x1b[31m\u202e\udce9.wav" in line.replace("\\\\", "\\")
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "POSIX"])
+def test_a_name_that_is_no_utf8_is_printed_all_the_same(tmp_path: Path, locale: str) -> None:
+    for name in (b"happy", b"s\xe4d"):
+        write_clip(tmp_path / "new" / "a.wav", seed=len(name))
+        (tmp_path / "new").rename(tmp_path / os.fsdecode(name))
+    words = ["dataset=folder", f"dataset.root={tmp_path}", f"output_root={tmp_path}/out"]
+    command = [sys.executable, "-m", "emotion", "prepare", *words]
+    done = subprocess.run(
+        command, capture_output=True, check=False, env=os.environ | {"LC_ALL": locale}
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"2 clips" in done.stdout
 
 
 def test_traceback_comes_only_with_debug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,20 @@ def test_referee_refuses_what_would_not_be_the_whole_test(runs: list[Run], tmp_p
     assert read_predictions(file, split).figures(1.0)["uar"] == 1.0
 
 
+def test_a_corpus_of_any_name_is_judged_inside_the_run(
+    runs: list[Run], root: Path, tmp_path: Path
+) -> None:
+    clips = sorted(root.glob("cache/synthetic/*/*.wav"))[:24]
+    rows = [[str(path), path.stem.rpartition("_")[2], "../../../escaped"] for path in clips]
+    write_table(tmp_path / "t.csv", pd.DataFrame(rows, columns=["path", "emotion", "corpus"]))
+    before = {path for path in root.rglob("*") if path.is_dir()}
+    words = ["dataset=csv", f"dataset.path={tmp_path}/t.csv", f"output_root={root}"]
+    assert run(["evaluate", f"run={runs[0].folder}", *words]) == 0
+    new = {path for path in root.rglob("predictions.csv") if path.parent not in before}
+    assert [path.parent.parent for path in new] == [runs[0].folder / "evaluate"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv"]
+
+
 def test_noise_makes_a_curve(runs: list[Run], root: Path) -> None:
     words = ["perturb=[white_noise,gain]", f"output_root={root}"]
     assert run(["evaluate", f"run={runs[0].folder}", *words]) == 0

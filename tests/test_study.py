@@ -1,5 +1,6 @@
 """Studies without their runs: what the table marks, and a cell that fails."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from emotion import training
+from emotion.cli import run
 from emotion.config import composed
 from emotion.files import write_json, write_text
 from emotion.runs import Run
@@ -53,6 +56,30 @@ def finished(folder: Path, row: str, seed: int, right: float) -> Finished:
     write_text(folder / "config.yaml", "dataset: {labels: [a, b]}\n")
     write_text(folder / "report.html", "")
     return Finished("", row, 0, seed, Run(folder))
+
+
+@pytest.mark.parametrize("name", ["../../x", "..", ".", "", "/etc/x", "a/../../x"])
+def test_a_study_never_leaves_its_folder(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    words = ["study", f"name='{name}'", f"output_root={tmp_path}/a/b/c"]
+    assert run(words) == 1
+    assert "must name a folder below" in capfd.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_fails_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object) -> None:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        finally:
+            raise RuntimeError("unexpected pos")  # as torch does, which hides the disk's error
+
+    monkeypatch.setattr(training, "train", no_room)
+    cell = Cell(tmp_path / "cell", "", "cnn", 0, 0, ())
+    with pytest.raises(RuntimeError):
+        run_cell(cell, None)
+    assert not cell.failure
 
 
 def test_seeds_together_stand_beside_their_mean(tmp_path: Path) -> None:

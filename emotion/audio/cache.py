@@ -30,6 +30,7 @@ from emotion.tables import read_table, write_table
 
 FORMAT = 3
 SAMPLES = "samples.bin"
+SKIPPED = ["path", "reason"]
 PART_CLIPS = 128
 ALONE_CLIPS = 64
 """Up to this many clips are done in this process: starting others would take longer."""
@@ -130,6 +131,10 @@ def _open(folder: Path) -> Cache:
             dtype=str(about["dtype"]),
         )
         size = cache.samples_file.stat().st_size
+        if len(cache.index) != about["clips"] or not {"path", *NUMBERS} <= set(cache.index):
+            raise ValueError("index.csv is another one")
+        if list(cache.skipped) != SKIPPED:
+            raise ValueError("skipped.csv is another one")
     except (OSError, ValueError, KeyError) as err:
         raise CacheError(
             f"cache {folder} is damaged ({err}). Delete that folder, run again."

@@ -1,5 +1,6 @@
 """Finds audio files by their names; nothing is opened."""
 
+import contextlib
 import fnmatch
 import os
 import re
@@ -14,21 +15,24 @@ def find_files(folder: Path, glob: str) -> Iterator[tuple[str, os.stat_result]]:
     """Yield (path below `folder`, status) of files whose name fits `glob`, case ignored.
 
     `glob` may be several, separated by spaces; «audio» stands for every suffix that is read.
-    Links to folders are not followed, so a circle of links ends; a link to nowhere is found, so
-    that who opens it can say so.
+    Links to folders are not followed, so a circle of links ends. They are found all the same, and
+    so are links to nowhere, folders called like a clip and folders that cannot be opened: who
+    opens them can say what they are.
     """
     globs = glob.lower().split()
     if "audio" in globs:
         globs += [f"*{suffix}" for suffix in SUFFIXES]
     fits = re.compile("|".join(fnmatch.translate(pattern) for pattern in globs)).match
-    for place, _, names in os.walk(folder):
+    closed: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=closed.append):
         below = os.path.relpath(place, folder)
-        for name in names:
-            if fits(name.lower()):
-                full = os.path.join(place, name)  # noqa: PTH118 - 100,000 times
+        for name in names + folders:
+            full = os.path.join(place, name)  # noqa: PTH118 - 100,000 times
+            if fits(name.lower()) or (name in folders and os.path.islink(full)):  # noqa: PTH114
                 relative = name if below == "." else f"{below}/{name}"
-                there = os.path.exists(full)  # noqa: PTH110
-                yield relative, os.stat(full) if there else os.lstat(full)  # noqa: PTH116
+                yield relative, _status(full)
+    for error in closed:
+        yield os.path.relpath(error.filename, folder), _status(error.filename)
 
 
 def file_status(path: str) -> os.stat_result | None:
@@ -38,3 +42,11 @@ def file_status(path: str) -> os.stat_result | None:
     except (OSError, ValueError):
         return None
     return status if stat.S_ISREG(status.st_mode) else None
+
+
+def _status(path: str) -> os.stat_result:
+    """Return the status of what a path leads to; of a link to nowhere its own."""
+    for look in (os.stat, os.lstat):
+        with contextlib.suppress(OSError):
+            return look(path)
+    return os.stat_result([0] * 10)

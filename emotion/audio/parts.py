@@ -15,6 +15,7 @@ from emotion.audio.measure import Facts, measure
 from emotion.audio.quantise import quantise
 from emotion.audio.standardise import Standardiser
 from emotion.errors import AudioError, CacheError
+from emotion.files import naming
 
 FACTS = [field.name for field in dataclasses.fields(Facts)]
 COLUMNS = ["path", "error", "offset", "length", "scale", *FACTS]
@@ -45,7 +46,7 @@ def build_part(part: Part, standardiser: Standardiser, root: Path) -> list[dict[
     """
     rows: list[dict[str, object]] = []
     offset = part.offset
-    with part.samples.open("r+b") as file:
+    with naming(part.samples), part.samples.open("r+b") as file:
         file.seek(offset * np.dtype(standardiser.storage).itemsize)
         for name, size, mtime_ns in part.clips:
             path = root / name

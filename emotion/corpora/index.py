@@ -17,16 +17,19 @@ from joblib import Parallel, delayed
 
 from emotion.audio.cache import Cache, Progress, open_cache
 from emotion.audio.decode import header_rows
+from emotion.audio.find import file_status
 from emotion.audio.measure import SILENT_DB
 from emotion.audio.standardise import Standardiser
 from emotion.corpora.datasets import Dataset
 from emotion.corpora.readers import ROW
 from emotion.errors import CorpusError
 from emotion.labels import KNOWN
+from emotion.printable import printable
 from emotion.tables import read_table, write_table
 
 HEADER = {"size": "int64", "mtime_ns": "int64", "sample_rate": "int64", "frames": "int64"}
 HEADER |= {"channels": "int64"}
+KEY = ["path", "size", "mtime_ns"]
 HEADER_COLUMNS = ["path", *HEADER, "container", "error"]
 GIVEN = ("_given", "")
 """A column of a user's table that is called like a measured one is kept under another name."""
@@ -167,7 +170,7 @@ def summarise_skipped(skipped: pd.DataFrame) -> list[str]:
             lines.append(f"left out: {paths.iloc[0]} {reason}")
         else:
             lines.append(f"left out: {count} files, each {reason}, such as {paths.iloc[0]}")
-    return lines
+    return [printable(line) for line in lines]
 
 
 def _conflicts(table: pd.DataFrame) -> pd.Series:
@@ -192,22 +195,34 @@ def _read_headers(table: pd.DataFrame, root: Path, folder: Path) -> pd.DataFrame
     """Return the header of every clip; only those are opened that are new, changed or failed."""
     name = hashlib.sha256(str(root.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
     kept_file = folder / f"{name}.csv"
-    key = ["path", "size", "mtime_ns"]
+    known = _known_headers(table, kept_file)
+    if known is not None:  # without a lock, so that a folder may also be one that is only read
+        return known
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{name}.lock"):
-        kept = pd.DataFrame(columns=HEADER_COLUMNS)
-        if kept_file.exists():
-            kept = read_table(kept_file, HEADER)
-            kept = kept[kept["error"] == ""]  # rights change without the time of change
-        known = table[key].merge(kept, on=key, how="left", indicator=True)
+        kept = _kept_headers(kept_file)
+        known = table[KEY].merge(kept, on=KEY, how="left", indicator=True)
         new = table[(known["_merge"] == "left_only").to_numpy()]
-        if not len(new):
-            return known.drop(columns="_merge").astype(HEADER)
-        fresh = _open_headers(new[key], root)
-        stale = kept["path"].isin(new["path"])
-        kept = pd.concat([kept[~stale], fresh], ignore_index=True) if len(kept) else fresh
-        write_table(kept_file, kept)
-    return table[key].merge(kept, on=key, validate="1:1").astype(HEADER)
+        if len(new):
+            fresh = _open_headers(new[KEY], root)
+            stale = kept["path"].isin(new["path"])
+            kept = pd.concat([kept[~stale], fresh], ignore_index=True) if len(kept) else fresh
+            write_table(kept_file, kept)
+    return table[KEY].merge(kept, on=KEY, validate="1:1").astype(HEADER)
+
+
+def _known_headers(table: pd.DataFrame, file: Path) -> pd.DataFrame | None:
+    """Return the header of every clip where all of them are kept."""
+    known = table[KEY].merge(_kept_headers(file), on=KEY, how="left", validate="1:1")
+    return None if known["container"].isna().any() else known.astype(HEADER)
+
+
+def _kept_headers(file: Path) -> pd.DataFrame:
+    """Return the headers that are kept but for those that failed: rights change without a trace."""
+    if not file.exists():
+        return pd.DataFrame(columns=HEADER_COLUMNS)
+    kept = read_table(file, HEADER)
+    return kept[kept["error"] == ""]
 
 
 def _open_headers(table: pd.DataFrame, root: Path) -> pd.DataFrame:
@@ -217,4 +232,10 @@ def _open_headers(table: pd.DataFrame, root: Path) -> pd.DataFrame:
     found = workers(delayed(header_rows)(paths[at : at + HEADERS_AT_ONCE]) for at in starts)
     rows = [row for some in found for row in some]
     headers = pd.DataFrame(rows, columns=HEADER_COLUMNS[3:])
-    return pd.concat([table.reset_index(drop=True), headers], axis=1)
+    headers = pd.concat([table.reset_index(drop=True), headers], axis=1)
+    found = [file_status(str(path)) for path in paths]
+    now = [(status.st_size, status.st_mtime_ns) if status else None for status in found]
+    listed = list(zip(headers["size"], headers["mtime_ns"], strict=True))
+    changed = pd.Series(now, dtype=object) != pd.Series(listed, dtype=object)
+    headers.loc[changed & (headers["error"] == ""), "error"] = "changed while it was read"
+    return headers

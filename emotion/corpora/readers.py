@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Protocol
 import pandas as pd
 
 from emotion.audio.find import file_status, find_files
+from emotion.audio.reasons import why_no_file
 from emotion.errors import ConfigError, CorpusError, near
 from emotion.tables import read_table
 
@@ -109,7 +111,9 @@ class PatternReader:
         for relative, status in sorted(find_files(folder, self.glob)):
             found += 1
             path = before + relative
-            row = self._describe(relative, expression)
+            row: dict[str, object] | str = self._describe(relative, expression)
+            if not stat.S_ISREG(status.st_mode):
+                row = why_no_file(folder / relative)
             first = seen.setdefault(relative.rpartition("/")[2].lower(), path)
             if self.unique_names and first != path:
                 row = f"is a second copy of {first}"
@@ -183,7 +187,8 @@ class TableReader:
             said = {str(key): value or defaults.get(str(key), "") for key, value in line.items()}
             status = file_status(os.path.join(root, said["path"]))  # noqa: PTH118 - 100,000 times
             if status is None:
-                skipped.append((said["path"], "is not there"))
+                why = "is not there" if "\0" in said["path"] else why_no_file(root / said["path"])
+                skipped.append((said["path"], why))
                 continue
             if not said["emotion"]:
                 skipped.append((said["path"], "has no emotion in the table"))

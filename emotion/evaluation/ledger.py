@@ -27,7 +27,7 @@ def record_look(output_root: Path, fingerprint: str, *, by: str) -> None:
             return
         entry = {"test": fingerprint, "by": by, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            file.write(json.dumps(entry) + "\n")
             file.flush()
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from emotion.errors import CacheError
 from emotion.features.interface import Features
 from emotion.features.spectrogram import mask_padding
-from emotion.files import sync_folder, write_text
+from emotion.files import naming, sync_folder, write_text
 from emotion.store import ClipStore
 
 FORMAT = 1
@@ -109,6 +109,7 @@ def _compute(
     features.load()
     row_bytes = features.n_mels * features.frames * _itemsize(features)
     with (
+        naming(partial / "samples.bin"),
         (partial / "samples.bin").open("ab") as samples,
         (partial / "scales.bin").open("ab") as scales,
     ):

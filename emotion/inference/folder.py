@@ -24,6 +24,7 @@ MODULES = (
     "emotion/audio/decode.py",
     "emotion/audio/measure.py",
     "emotion/audio/quantise.py",
+    "emotion/audio/reasons.py",
     "emotion/audio/speech.py",
     "emotion/audio/standardise.py",
     "emotion/inference/__init__.py",

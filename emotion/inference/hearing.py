@@ -12,6 +12,7 @@ from emotion.audio.decode import Wave, decode
 from emotion.errors import AudioError, ConfigError
 from emotion.inference.inputs import Source
 from emotion.inference.segments import Segment
+from emotion.printable import printable
 from emotion.progress import bars
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ class Hearing(Generic[T]):
         try:
             wave, rate = part.decode()
         except AudioError as err:
-            log.warning("%s %s", part.source.name, err)
+            log.warning("%s %s", printable(part.source.name), err)
             return None
         self._warn_of_length(part, len(wave) / rate)
         return (self.prepare(wave, rate),)
@@ -125,7 +126,7 @@ class Hearing(Generic[T]):
         if seconds > min(self.window, LONGEST_S - 1) / (1 - MUCH):
             log.warning(
                 "%s: only the first %.1f of its %.1f s are heard; timeline=true hears all",
-                part.source.name,
+                printable(part.source.name),
                 self.window,
                 seconds,
             )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from emotion.errors import ConfigError
 from emotion.files import write_text
 from emotion.inference.listener import Opinion
+from emotion.printable import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,7 +53,7 @@ def show(rows: Sequence[Row], output: Path | None) -> None:
     elif sys.stdout.isatty():
         from rich.console import Console
 
-        Console().print(as_table(rows))
+        Console(markup=False, emoji=False).print(as_table(rows))
     else:
         sys.stdout.write(as_json_lines(rows))
 
@@ -60,7 +61,9 @@ def show(rows: Sequence[Row], output: Path | None) -> None:
 def as_csv(rows: Sequence[Row]) -> str:
     """Return rows as CSV, floats to the last bit."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    if any("\r" in row["path"] for row in rows):  # unquoted, it would end its row
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
@@ -85,5 +88,5 @@ def as_table(rows: Sequence[Row]) -> "Table":
     for row in rows:
         said = f"{row['note']} ({row['predicted']})" if row["note"] else row["predicted"]
         where = [f"{row[key]:.2f}" if key != "speaker" else row[key] for key in places]
-        table.add_row(row["path"], *where, said, *(f"{row[key]:.0%}" for key in chances))
+        table.add_row(printable(row["path"]), *where, said, *(f"{row[key]:.0%}" for key in chances))
     return table

@@ -7,12 +7,13 @@ from typing import Any
 
 from emotion.audio.decode import read_blocks
 from emotion.errors import AudioError, ConfigError
-from emotion.files import write_text
+from emotion.files import folder_name, write_text
 from emotion.inference.inputs import Source
 from emotion.inference.listener import Listener
 from emotion.inference.picture import draw
 from emotion.inference.rows import Row, as_csv, make_row
 from emotion.inference.stream import Moment, Stream
+from emotion.printable import printable
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def write_timelines(
         try:
             moments = hear_over_time(source.path, listener, **settings)
         except AudioError as err:
-            log.warning("%s %s: it has no timeline", source.name, err)
+            log.warning("%s %s: it has no timeline", printable(source.name), err)
             unread += 1
             continue
         rows += moment_rows(source.name, moments, listener.labels)
@@ -77,7 +78,7 @@ def moment_rows(name: str, moments: Sequence[Moment], labels: Sequence[str]) -> 
 
 def _picture_name(source: Source, output: Path, names: set[str], *, alone: bool) -> Path:
     """Return a file name that no other recording's picture has."""
-    own = "" if alone else f".{Path(source.name).stem}"
+    own = "" if alone else f".{folder_name(Path(source.name).stem)}"
     name = f"{output.stem}{own}.timeline.png"
     for number in range(2, len(names) + 2):
         if name not in names:

@@ -67,7 +67,7 @@ def test_a_name_that_is_no_utf8_is_read(tmp_path: Path) -> None:
 
 UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda path: None, "is not there"),
-    "folder": (Path.mkdir, "is not a file"),
+    "folder": (Path.mkdir, "is a folder, not a file"),
     "dangling": (lambda path: path.symlink_to("nowhere.wav"), "is a broken link"),
     "empty": (Path.touch, "is empty"),
     "pointer": (lambda path: path.write_text(LFS_POINTER), "git lfs pull"),

@@ -107,6 +107,25 @@ def test_a_file_that_could_not_be_opened_is_tried_again(
     assert "Savee/DC_a01.wav" in set(build_index(cs334, tmp_path).table["path"])
 
 
+def test_a_file_that_changes_while_its_header_is_read_is_named_and_read_again(
+    cs334: Dataset, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(shutil.copytree(archive, tmp_path / "clips"))
+    dataset = replace(cs334, root=root)
+
+    def replacing(path: Path) -> Header:
+        if path.name == "DC_a01.wav":
+            write_clip(path, 0.5, seed=77)
+        return read_header(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "read_header", replacing)
+        skipped = dict(build_index(dataset, tmp_path / "i").skipped.itertuples(index=False))
+    assert skipped["Savee/DC_a01.wav"] == "changed while it was read"
+    table = build_index(dataset, tmp_path / "i").table.set_index("path")
+    assert table["frames"]["Savee/DC_a01.wav"] == 8_000
+
+
 def test_a_link_to_nowhere_is_skipped_with_its_reason(tmp_path: Path) -> None:
     write_clip(tmp_path / "Tess/OAF_back_sad.wav")
     (tmp_path / "Tess/OAF_bar_sad.wav").symlink_to("nowhere")

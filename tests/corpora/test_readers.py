@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from emotion.config import composed
 from emotion.corpora.datasets import Dataset
 from emotion.corpora.readers import PatternReader, Scan
 from emotion.errors import ConfigError, CorpusError
-from tests.archive import CLIPS, SKIPPED
+from emotion.prepare import open_dataset
+from tests.archive import CLIPS, SKIPPED, write_clip
 from tests.conftest import build_dataset
 
 
@@ -147,10 +149,12 @@ def test_a_folder_without_audio_names_the_glob(cs334: Dataset, tmp_path: Path) -
         scan_of(cs334, "tess", tmp_path)
 
 
-def test_a_link_to_nowhere_is_found_so_that_it_can_be_named(cs334: Dataset, tmp_path: Path) -> None:
+def test_a_link_to_nowhere_is_named(cs334: Dataset, tmp_path: Path) -> None:
     touch(tmp_path, ["Tess/a/OAF_back_fear.wav"])
     (tmp_path / "Tess/a/OAF_bar_fear.wav").symlink_to("nowhere")
-    assert set(rows_of(scan_of(cs334, "tess", tmp_path))) == {"OAF_back_fear", "OAF_bar_fear"}
+    scan = scan_of(cs334, "tess", tmp_path)
+    assert set(rows_of(scan)) == {"OAF_back_fear"}
+    assert scan.skipped == [("Tess/a/OAF_bar_fear.wav", "is a broken link")]
 
 
 def test_a_circle_of_links_ends(cs334: Dataset, tmp_path: Path) -> None:
@@ -174,3 +178,53 @@ def test_a_circle_of_links_ends(cs334: Dataset, tmp_path: Path) -> None:
 def test_a_pattern_that_cannot_work_is_refused_at_once(settings: Any, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         PatternReader(corpus="mine", **settings)
+
+
+def test_links_to_folders_are_named_and_not_followed(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clips/happy/a.wav")
+    write_clip(tmp_path / "elsewhere/sad/b.wav")
+    (tmp_path / "clips/sad").symlink_to(tmp_path / "elsewhere/sad")
+    (tmp_path / "clips/happy/again").symlink_to(tmp_path / "clips")
+    scan = (
+        build_dataset("dataset=folder", f"dataset.root={tmp_path}/clips")
+        .readers["folder"]
+        .scan(tmp_path / "clips")
+    )
+    assert [row["path"] for row in scan.rows] == ["happy/a.wav"]
+    reason = "is a link to a folder, and such links are not followed"
+    assert scan.skipped == [("happy/again", reason), ("sad", reason)]
+
+
+def test_a_folder_that_cannot_be_opened_is_named(as_a_user: Path) -> None:
+    write_clip(as_a_user / "happy/a.wav")
+    for name, mode in (("closed", 0o000), ("listed", 0o400)):
+        write_clip(as_a_user / f"happy/{name}/b.wav")
+        (as_a_user / f"happy/{name}").chmod(mode)
+    try:
+        dataset = build_dataset("dataset=folder", f"dataset.root={as_a_user}")
+        scan = dataset.readers["folder"].scan(as_a_user)
+    finally:
+        for name in ("closed", "listed"):
+            (as_a_user / f"happy/{name}").chmod(0o700)
+    assert [row["path"] for row in scan.rows] == ["happy/a.wav"]
+    assert scan.skipped == [
+        ("happy/closed", "is a folder that cannot be opened (Permission denied)"),
+        ("happy/listed/b.wav", "cannot be opened (Permission denied)"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["../outside.wav", "{root}/outside.wav", "a/../../outside.wav"])
+def test_a_table_may_name_clips_anywhere_and_nothing_is_written_there(
+    tmp_path: Path, name: str
+) -> None:
+    write_clip(tmp_path / "outside.wav")
+    (tmp_path / "tables/a").mkdir(parents=True)
+    table = tmp_path / "tables/table.csv"
+    table.write_text(f"path,emotion\n{name.format(root=tmp_path)},sad\n../table.csv,sad\n")
+    words = ["dataset=csv", f"dataset.path={table}", f"output_root={tmp_path}/out"]
+    before = set(tmp_path.rglob("*"))
+    with composed("prepare", words) as config:
+        index, _ = open_dataset(config)
+    assert list(index.table["path"]) == [name.format(root=tmp_path)]
+    new = set(tmp_path.rglob("*")) - before
+    assert all(path.is_relative_to(tmp_path / "out") for path in new)
