@@ -31,6 +31,7 @@ COMMANDS = {
     "predict": "files, folders or the microphone -> emotion and probabilities",
     "embed": "files or folders -> what the model's last layer is given, as a table",
     "export": "a run as ONNX, in a folder that runs by itself",
+    "serve": "a page to record or drop a file on, and a JSON service",
     "benchmark": "prediction time, throughput and memory",
     "study": "models × folds × seeds as one table with intervals and paired tests",
     "download": "fetch a corpus: ravdess, crema_d, savee, tess, or cs334, all four",
@@ -369,6 +370,13 @@ def export(config: "Config") -> int:
     return OK
 
 
+def serve(config: "Config") -> int:
+    """Open the page and the JSON service."""
+    from emotion.inference.serve import serve
+
+    return serve(config)
+
+
 def benchmark(config: "Config") -> int:
     """Time a model's predictions."""
     from emotion.benchmark import benchmark
@@ -438,6 +446,7 @@ HYDRA: dict[str, Callable[["Config"], int]] = {
     "predict": predict,
     "embed": embed,
     "export": export,
+    "serve": serve,
     "benchmark": benchmark,
     "download": download,
     "prune": prune,

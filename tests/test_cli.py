@@ -27,6 +27,9 @@ FIRST_LINES = {
     "train resume=nothing": "there is no run folder nothing",
     "predict run=latest": "inputs= is not set",
     "predict run=latest nothing.wav": "there is no file, folder or pattern 'nothing.wav'",
+    "serve": "run= is not set",
+    "serve run=latest": "there is no run under",
+    "serve run=latest max_mb=0": "max_mb=0 must be a number above 0",
     "predict run=latest output=x.txt .": "must end in .csv or .jsonl",
 }
 

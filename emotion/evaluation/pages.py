@@ -8,10 +8,10 @@ from jinja2 import Environment, PackageLoader
 from emotion.evaluation.pictures import percent
 
 
-def load_page(name: str) -> Any:
-    """Return a page's template."""
+def load_page(name: str, *, package: str = "emotion.evaluation") -> Any:
+    """Return a page's template, from the folder `templates` of a package."""
     pages = Environment(
-        loader=PackageLoader("emotion.evaluation"),
+        loader=PackageLoader(package),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

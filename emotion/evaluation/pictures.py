@@ -267,23 +267,24 @@ def confusion_png(counts: npt.NDArray[np.int64], labels: Sequence[str], *, title
     return file.getvalue()
 
 
-def spectrogram_png(wave: Wave, *, heard_s: float | None) -> bytes:
+def spectrogram_png(wave: Wave, *, heard_s: float | None, hop: int = HOP) -> bytes:
     """Return a spectrogram of a clip at `RATE`, (T,), as ink on nothing: its opacity is the level.
 
-    From 0 Hz at the bottom to half the rate, the upper `RANGE_DB` of the clip. What comes after
-    `heard_s` is paler: a model that is given only the beginning never hears it.
+    From 0 Hz at the bottom to half the rate, the upper `RANGE_DB` of the clip, one column every
+    `hop` samples. What comes after `heard_s` is paler: a model that is given only the beginning
+    never hears it.
     """
     from PIL import Image
 
     size = 4 * BANDS
     padded = np.pad(wave, size // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::HOP]
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
     power = np.abs(np.fft.rfft(frames * np.hanning(size), axis=1)[:, :-1]) ** 2
     bands = power.reshape(len(frames), BANDS, 2).mean(axis=2)  # (F, BANDS)
     levels = 10 * np.log10(np.maximum(bands, 1e-12))
-    ink = np.clip(1 + (levels - levels.max()) / RANGE_DB, 0, 1)
+    ink = np.clip(1 + (levels - max(levels.max(), -RANGE_DB)) / RANGE_DB, 0, 1)  # silence is blank
     if heard_s is not None:
-        ink[round(heard_s * RATE / HOP) :] *= 0.35
+        ink[round(heard_s * RATE / hop) :] *= 0.35
     opacity = (np.round(ink * (SHADES - 1)) * (255 // (SHADES - 1))).astype(np.uint8).T[::-1]
     picture = np.stack([np.zeros_like(opacity), opacity], axis=-1)  # (BANDS, F, grey and alpha)
     file = BytesIO()
