@@ -1,16 +1,16 @@
 """The commands. Each is a Hydra program; what is heavy is imported when a command needs it."""
 
-import contextlib
 import logging
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion.errors import EmotionError, near
+from emotion.signals import Stopped, signals_raised
 from emotion.words import UsageError, overrides
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ COMMANDS = {
 """Each command and what it does; a Hydra command has a config of its name."""
 
 DISK_FULL = 28
+BEGUN = frozenset(("train.log", ".lock"))
+"""What lies in a run's folder before there is a run."""
+
 OK, FAILED, USAGE = 0, 1, 2
 
 log = logging.getLogger("emotion")
@@ -97,30 +100,6 @@ def explained(error: Exception, command: str) -> str:
         hint = " Make room, then run the same command again." if error.errno == DISK_FULL else ""
         return f"{what}.{hint}"
     return f"{type(error).__name__}: {first_line(error)} (debug=true shows where)"
-
-
-class Stopped(BaseException):
-    """A signal that ends the program; no handler of errors takes it for one."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
-
-
-@contextlib.contextmanager
-def signals_raised() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into `Stopped`; a second one ends the process at once."""
-
-    def stop(signum: int, _: object) -> None:
-        signal.signal(signum, signal.SIG_DFL)
-        raise Stopped(signum)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def fail(message: str, code: int) -> int:
@@ -227,8 +206,9 @@ def output_folder() -> Path:
 
 def remove_begun(folder: Path) -> None:
     """Remove the folder that was made for a job which left nothing but its log in it."""
-    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {"train.log"}:
-        (folder / "train.log").unlink(missing_ok=True)
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= BEGUN:
+        for name in BEGUN:
+            (folder / name).unlink(missing_ok=True)
         folder.rmdir()
 
 
@@ -247,17 +227,18 @@ def report_sweep(folder: Path) -> None:
 
 def train(config: "Config") -> int:
     """Fit, test and report one run."""
+    from emotion.holding import held
     from emotion.inherit import inherit
     from emotion.runs import find_run
     from emotion.training import logged_to, resume, summary, train
 
     if config["resume"]:
         run = find_run(config["resume"], Path(config["output_root"]))
-        with logged_to(run.folder):
+        with logged_to(run.folder), held(run.folder):
             run = resume(run, task_overrides())
     else:
         folder = output_folder()
-        with logged_to(folder):
+        with logged_to(folder), held(folder):
             run = train(inherit(config, task_overrides()), folder)
     print(summary(run))
     return OK

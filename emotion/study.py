@@ -205,6 +205,7 @@ def run_cell(cell: Cell, threads: int | None) -> None:
     """Run a cell, or go on with it; a failure is written down, and does not stop the study."""
     import torch
 
+    from emotion.holding import held
     from emotion.training import logged_to, resume, train
 
     if threads:
@@ -212,7 +213,7 @@ def run_cell(cell: Cell, threads: int | None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     log.info("cell %s", cell.folder.name)
     try:
-        with logged_to(cell.folder):
+        with logged_to(cell.folder), held(cell.folder):
             if (cell.folder / "config.yaml").exists():
                 resume(cell.run, [])
             else:
