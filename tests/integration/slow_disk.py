@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,11 @@ PART_CLIPS = 8
 """Clips of a cache's part, so that a few dozen clips have several."""
 
 
-def start(notes: Path, *words: str) -> ForkServerProcess:
-    """Return the process of a command, under way."""
+def start(notes: Path, *words: str, **environment: str) -> ForkServerProcess:
+    """Return the process of a command, under way, with variables of its environment."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    process = context.Process(target=command, args=(notes, words))
+    process = context.Process(target=command, args=(notes, words, environment))
     process.start()
     return process
 
@@ -75,13 +75,14 @@ def noted(notes: Path) -> Callable[..., None]:
     return lambda *_: os.write(handle, f"{time.time()}\n".encode()) and None
 
 
-def command(notes: Path, words: Sequence[str]) -> None:
+def command(notes: Path, words: Sequence[str], environment: Mapping[str, str]) -> None:
     """Be the command; leave its output in a file beside the notes.
 
     Each optimizer step, and each clip that `prepare` decodes, adds its time to the notes.
     """
     for stream in (1, 2):
         os.dup2(os.open(f"{notes}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT), stream)
+    os.environ.update(environment)
     note = noted(notes)
     io.open = slow_open  # type: ignore[assignment]
     for name in ("fsync", "replace", "rename"):

@@ -4,8 +4,10 @@
 """
 
 import hashlib
+import os
 import random
 import re
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,10 +79,13 @@ class Whole:
     ended: float
 
     def moment(self, rng: random.Random) -> tuple[int, float]:
-        """Return a moment of the time that it took: the steps before it, and seconds since."""
-        moment = rng.uniform(self.begun, self.ended)
-        done = sum(each < moment for each in self.times)
-        return done, moment - [self.begun, *self.times][done]
+        """Return a moment of the work: the steps done before it, and seconds since the last.
+
+        Each gap between two steps is as likely as any other; what follows the last counts thrice.
+        """
+        done = min(rng.randrange(len(self.times) + 3), len(self.times))
+        marks = [self.begun, *self.times, self.ended]
+        return done, rng.uniform(0, marks[done + 1] - marks[done])
 
 
 def measure(folder: Path, notes: Path, begun: Callable[[], object], *words: str) -> Whole:
@@ -119,10 +124,18 @@ def weights(folder: Path, name: str) -> str:
 
 
 def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """Return what TensorBoard shows, by name; how long things took is left out."""
+    """Return TensorBoard's curves, by name; not how long things took, nor the final figures.
+
+    Those, beside the hyperparameters at step 0, are written again where the test is done again.
+    """
     events = EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0}).Reload()
     names = [name for name in events.Tags()["scalars"] if not name.startswith("epoch/")]
-    return {name: [(each.step, each.value) for each in events.Scalars(name)] for name in names}
+    return {
+        name: [
+            (each.step, each.value) for each in events.Scalars(name) if "lr" in name or each.step
+        ]
+        for name in names
+    }
 
 
 def same_run(one: Path, other: Path) -> bool:
@@ -169,6 +182,53 @@ def test_killed_training_goes_on_to_the_same_bits(
     assert total - STEPS <= (every_steps or EPOCH_STEPS), "no more than since the checkpoint"
     assert same_run(folder, trained.folder)
     assert not partials(folder)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_training_soon_and_loses_no_step(
+    signum: int, trained: Whole, root: Path, tmp_path: Path
+) -> None:
+    folder, notes = tmp_path / "run", tmp_path / "notes"
+    process = start(notes, "train", *TRAIN, f"output_root={root}", f"hydra.run.dir={folder}")
+    wait(lambda: len(noted(notes)) >= 8, process)
+    os.kill(process.pid or 0, signum)
+    signalled = time.monotonic()
+    process.join(PATIENCE_SECONDS)
+    print(f"\n{signal.Signals(signum).name}: at its end after {time.monotonic() - signalled:.2f} s")
+    assert process.exitcode == 128 + signum
+    done = len(noted(notes))
+    assert done < STEPS
+    finish(start(notes, "train", f"output_root={root}", f"resume={folder}"), notes)
+    assert resumed_step(folder) == done
+    assert len(noted(notes)) == STEPS
+    assert same_run(folder, trained.folder)
+
+
+def test_slurm_requeues_through_lightning_and_the_run_goes_on(
+    trained: Whole, root: Path, tmp_path: Path
+) -> None:
+    """What SLURM does: SIGUSR1 before the time is up, `scontrol requeue`, SIGTERM, a new start."""
+    folder, notes, asked = tmp_path / "run", tmp_path / "notes", tmp_path / "asked"
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text(f'#!/bin/sh\necho "$@" > {asked}\n')
+    scontrol.chmod(0o755)
+    slurm = {f"SLURM_{name}": "0" for name in ("PROCID", "LOCALID", "NODEID")}
+    slurm |= {"SLURM_NTASKS": "1", "SLURM_JOB_ID": "77", "SLURM_JOB_NAME": "train"}
+    slurm["PATH"] = f"{scontrol.parent}:{os.environ['PATH']}"
+    words = ["train", *TRAIN, f"output_root={root}", f"hydra.run.dir={folder}"]
+    process = start(notes, *words, **slurm)
+    wait(lambda: len(noted(notes)) >= 8, process)
+    os.kill(process.pid or 0, signal.SIGUSR1)
+    wait(lambda: asked.exists() and asked.read_text(), process)
+    os.kill(process.pid or 0, signal.SIGTERM)
+    process.join(PATIENCE_SECONDS)
+    assert asked.read_text() == "requeue 77\n"
+    assert process.exitcode == 128 + signal.SIGTERM
+    finish(start(notes, "train", f"output_root={root}", f"resume={folder}", **slurm), notes)
+    assert len(noted(notes)) == STEPS
+    assert not list(folder.glob("hpc_ckpt_*")), "Lightning would take it for the best epoch"
+    assert same_run(folder, trained.folder)
 
 
 # --- prepare -------------------------------------------------------------------------------------
