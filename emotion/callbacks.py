@@ -1,6 +1,7 @@
 """What happens beside the training steps: seeds, lines for a person, pictures for TensorBoard."""
 
 import logging
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -8,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L  # noqa: N812 - Lightning's own abbreviation
+import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from torch import Tensor
 
 from emotion.batch import Batch
@@ -27,7 +30,8 @@ log = logging.getLogger(__name__)
 class StepSeeds(Callback):
     """Seeds every step from the run's seed and the step's number.
 
-    Whatever a step draws then depends on nothing that came before: a resumed run draws the same.
+    Whatever a step draws, from torch, numpy or Python, then depends on nothing that came before:
+    a resumed run draws the same.
     """
 
     def __init__(self, seed: int) -> None:
@@ -38,7 +42,10 @@ class StepSeeds(Callback):
         on_cpu = trainer.strategy.root_device.type == "cpu"
         # torch.manual_seed also leaves word for a CUDA that never starts: 1.5 ms a step.
         seed = torch.default_generator.manual_seed if on_cpu else torch.manual_seed
-        seed(self.seed * 1_000_000_007 + step)
+        value = self.seed * 1_000_000_007 + step
+        seed(value)
+        random.seed(value)
+        np.random.seed(value % 2**32)  # noqa: NPY002 - a user's own augmentation may draw from it
 
 
 def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -67,7 +74,7 @@ class EpochLines(Callback):
     def __init__(self, clips: int) -> None:
         self.clips = clips
         self.seconds: list[float] = []
-        self.started = 0.0
+        self.started: float | None = None
         self.bar: Progress | None = None
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -88,15 +95,16 @@ class EpochLines(Callback):
             self.bar.advance(self.bar.task_ids[0])
 
     def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        seconds = time.perf_counter() - self.started
-        for logger in trainer.loggers:
+        if (seconds := self._seconds()) is not None:
             rates = {"epoch/train_seconds": seconds, "epoch/clips_per_second": self.clips / seconds}
-            logger.log_metrics(rates, step=trainer.global_step)
+            self._tell(trainer, rates)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._stop_bar()
-        seconds = time.perf_counter() - self.started
-        self.seconds.append(seconds)
+        seconds = self._seconds()
+        if seconds is not None:
+            self.seconds.append(seconds)
+            self._tell(trainer, {"epoch/seconds": seconds})
         figures = trainer.callback_metrics
         shown = [
             f"{name} {float(figures[name]):.3f}"
@@ -104,14 +112,12 @@ class EpochLines(Callback):
             if name in figures
         ]
         log.info(
-            "epoch %d/%s  %s  %.1f s",
+            "epoch %d/%s  %s  %s",
             trainer.current_epoch + 1,
             trainer.max_epochs,
             "  ".join(shown),
-            seconds,
+            "its rest" if seconds is None else f"{seconds:.1f} s",
         )
-        for logger in trainer.loggers:
-            logger.log_metrics({"epoch/seconds": seconds}, step=trainer.global_step)
 
     def on_exception(self, *_: Any) -> None:
         self._stop_bar()
@@ -122,6 +128,15 @@ class EpochLines(Callback):
             return {}
         seconds = statistics.median(self.seconds)
         return {"epoch_seconds": seconds, "clips_per_second": self.clips / seconds}
+
+    def _seconds(self) -> float | None:
+        """Return how long the epoch takes so far; None where the run came into it half-way."""
+        return None if self.started is None else time.perf_counter() - self.started
+
+    @staticmethod
+    def _tell(trainer: L.Trainer, figures: dict[str, float]) -> None:
+        for logger in trainer.loggers:
+            logger.log_metrics(figures, step=trainer.global_step - 1)  # as Lightning counts
 
     def _stop_bar(self) -> None:
         if self.bar is not None:
@@ -159,6 +174,32 @@ class History(Callback):
             before = read_table(self.file, dict.fromkeys(row, "float64"))
             rows = pd.concat([before[before["epoch"] < row["epoch"]], rows])
         write_table(self.file, rows.astype({"epoch": int}))
+
+    def state_dict(self) -> dict[str, float]:
+        """Keep the rate for an epoch that is gone on with."""
+        return {"rate": self.rate}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        self.rate = state["rate"]
+
+
+class Curves(Callback):
+    """Keeps the loggers' curves those of a run that was never stopped.
+
+    What they hold is on the disk before a checkpoint counts on it; what they were told after the
+    checkpoint that a run goes on from, they are told again.
+    """
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                start = SessionLog(status=SessionLog.START)
+                event = Event(step=trainer.global_step, session_log=start)
+                logger.experiment.file_writer.add_event(event, step=trainer.global_step)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, *_: Any) -> None:
+        for logger in trainer.loggers:
+            logger.save()
 
 
 class SampleImages(Callback):

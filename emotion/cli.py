@@ -1,6 +1,5 @@
 """The commands. Each is a Hydra program; what is heavy is imported when a command needs it."""
 
-import contextlib
 import errno
 import io
 import logging
@@ -9,7 +8,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from emotion.errors import EmotionError, near
 from emotion.files import NO_ROOM, full_disk
 from emotion.printable import printable
 from emotion.ranks import is_first
+from emotion.signals import Stopped, signals_raised
 from emotion.words import UsageError, overrides
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ HINTS = {
     ),
 }
 """What to do about an error of the disk."""
+
+BEGUN = frozenset(("train.log", ".lock"))
+"""What lies in a run's folder before there is a run."""
 
 OK, FAILED, USAGE = 0, 1, 2
 
@@ -115,30 +118,6 @@ def explained(error: BaseException, command: str) -> str:
         what = error.strerror + (f": {error.filename}" if error.filename else "")
         return f"{what}. {HINTS.get(error.errno or 0, '')}".rstrip()
     return f"{type(error).__name__}: {first_line(error)} (debug=true shows where)"
-
-
-class Stopped(BaseException):
-    """A signal that ends the program; no handler of errors takes it for one."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
-
-
-@contextlib.contextmanager
-def signals_raised() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into `Stopped`; a second one ends the process at once."""
-
-    def stop(signum: int, _: object) -> None:
-        signal.signal(signum, signal.SIG_DFL)
-        raise Stopped(signum)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def fail(message: str, code: int) -> int:
@@ -260,8 +239,9 @@ def output_folder() -> Path:
 
 def remove_begun(folder: Path) -> None:
     """Remove the folder that was made for a job which left nothing but its log in it."""
-    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {"train.log"}:
-        (folder / "train.log").unlink(missing_ok=True)
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= BEGUN:
+        for name in BEGUN:
+            (folder / name).unlink(missing_ok=True)
         folder.rmdir()
 
 
@@ -285,13 +265,14 @@ def report_sweep(folder: Path) -> None:
 
 def train(config: "Config") -> int:
     """Fit, test and report one run."""
+    from emotion.holding import held
     from emotion.inherit import inherit
     from emotion.runs import find_run
     from emotion.training import logged_to, resume, summary, train
 
     if config["resume"]:
         run = find_run(config["resume"], Path(config["output_root"]))
-        with logged_to(run.folder):
+        with logged_to(run.folder), held(run.folder):
             run = resume(run, task_overrides())
     elif config["search.by"]:
         from emotion.search import run_trial
@@ -300,7 +281,7 @@ def train(config: "Config") -> int:
         run = run_trial(inherit(config, words), output_folder(), words)
     else:
         folder = output_folder()
-        with logged_to(folder):
+        with logged_to(folder), held(folder):
             run = train(inherit(config, task_overrides()), folder)
     if is_first():
         print(summary(run))

@@ -1,6 +1,7 @@
 """The LightningDataModule: from a dataset's files to batches of cached tensors."""
 
 import copy
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -190,7 +191,7 @@ class EmotionDataModule(L.LightningDataModule):
 
     def loader(
         self, rows: Tensor, *, shuffle: bool = False, waves: bool = False
-    ) -> DataLoader[RawBatch]:
+    ) -> "ResumableLoader":
         """Return batches of the clips at the given rows of the table.
 
         Args:
@@ -206,7 +207,7 @@ class EmotionDataModule(L.LightningDataModule):
             batches: dict[str, Any] = {"batch_sampler": share}
         else:
             batches = {"batch_size": self.batch_size, "sampler": order}
-        return DataLoader(
+        return ResumableLoader(
             clips,
             **batches,
             collate_fn=_as_gathered,  # type: ignore[arg-type] # __getitems__ gave a whole batch
@@ -289,6 +290,31 @@ class EpochSampler(Sampler[int]):
     def __iter__(self):  # type: ignore[no-untyped-def]
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         return iter(torch.randperm(self.size, generator=generator).tolist())
+
+
+class ResumableLoader(DataLoader[RawBatch]):
+    """A loader whose next epoch can start behind batches that were done before.
+
+    Lightning keeps its state in a checkpoint that is written in the midst of an epoch. The order
+    is drawn when the first batch is asked for: by then the sampler knows the epoch.
+    """
+
+    done = 0
+    skip = 0
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        self.done, self.skip = self.skip, 0
+        for batch in itertools.islice(super().__iter__(), self.done, None):
+            self.done += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Return how many of the epoch's batches were given out; none once all were."""
+        return {"done": self.done % len(self)}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Pass over so many batches, once."""
+        self.skip = state["done"]
 
 
 class _Clips(Dataset[RawBatch]):

@@ -25,6 +25,13 @@ class LoaderSchema:
 
 
 @dataclass
+class CheckpointSchema:
+    """When a run is saved: see conf/settings/run.yaml."""
+
+    every_steps: int | None = None
+
+
+@dataclass
 class EarlyStoppingSchema:
     """What decides on the best epoch and on the end."""
 
@@ -91,6 +98,7 @@ class TrainSchema:
     model: Any = MISSING
     logger: Any = None
     loader: LoaderSchema = field(default_factory=LoaderSchema)
+    checkpoint: CheckpointSchema = field(default_factory=CheckpointSchema)
     trainer: TrainerSchema = field(default_factory=TrainerSchema)
 
 

@@ -259,11 +259,12 @@ def run_cell(cell: Cell, threads: int | None, *, wait: bool) -> None:
 
 def _work_on(cell: Cell) -> None:
     """Run a cell, or go on with it; a failure is written down, and does not stop the study."""
+    from emotion.holding import held
     from emotion.training import logged_to, resume, train
 
     log.info("cell %s", cell.folder.name)
     try:
-        with logged_to(cell.folder):
+        with logged_to(cell.folder), held(cell.folder):
             if (cell.folder / "config.yaml").exists():
                 resume(cell.run, [])
             else:

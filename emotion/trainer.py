@@ -22,6 +22,7 @@ from lightning.pytorch.callbacks import (
 )
 
 from emotion.callbacks import (
+    Curves,
     EpochLines,
     History,
     SampleImages,
@@ -36,6 +37,7 @@ from emotion.errors import ConfigError
 from emotion.evaluation.outcome import Outcome
 from emotion.models.base import EmotionClassifier
 from emotion.runs import Run
+from emotion.saving import StepCheckpoints
 from emotion.usage import Usage
 
 
@@ -78,7 +80,10 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
         callbacks.append(WeightAveraging(avg_fn=moving_average(settings["ema_decay"])))
     loggers = config.build_all("logger", folder=run.folder)
     if loggers:
-        callbacks += [LearningRateMonitor("step"), SampleImages()]
+        callbacks += [LearningRateMonitor("step"), SampleImages(), Curves()]
+    if not settings["fast_dev_run"]:
+        every_steps = config.get("checkpoint.every_steps")
+        callbacks.append(StepCheckpoints(run.folder, every_steps=every_steps))
     with quiet_lightning():
         trainer = L.Trainer(
             accelerator=settings["accelerator"],

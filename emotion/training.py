@@ -13,7 +13,13 @@ import torch
 
 from emotion import environment
 from emotion.callbacks import EpochLines
-from emotion.checkpoints import newest_checkpoint, read_checkpoint, write_checkpoint
+from emotion.checkpoints import (
+    drop_after,
+    epochs_done,
+    newest_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
 from emotion.config import Config
 from emotion.corpora.index import summarise_skipped
 from emotion.corpora.protocol import SUBSETS, TEST, VAL, Split
@@ -25,6 +31,7 @@ from emotion.evaluation.ledger import fingerprint_clips, record_look
 from emotion.evaluation.metrics import fit_temperature
 from emotion.evaluation.report import write_report
 from emotion.files import write_json, write_text
+from emotion.holding import same_threads
 from emotion.models.base import EmotionClassifier
 from emotion.ranks import is_first
 from emotion.runs import Run, build_model, find_run, load_weights
@@ -115,22 +122,8 @@ def resume(run: Run, overrides: Sequence[str]) -> Run:
     config = run.config.overridden(overrides)
     if is_first() and config != run.config:
         write_text(run.folder / "config.yaml", config.yaml())
-    timing = Timing(run)
-    with timing.part("data"):
-        data = build_datamodule(config)
-        data.prepare_data()
-        data.divide(_saved_split(run, data))
-    session = _open_session(config, run, data, timing)
-    checkpoint = None
-    folder = run.folder / "checkpoints"
-    if any(folder.glob("*.ckpt")):
-        checkpoint = newest_checkpoint(folder)
-        state = read_checkpoint(checkpoint)
-        log.info("resumed at epoch %d, step %d", state["epoch"] + 1, state["global_step"])
-    else:
-        _set_out(session)
-        log.info("resumed at epoch 0, step 0")
-    return _run_parts(session, checkpoint=checkpoint)
+    with same_threads(run):
+        return _go_on(run, config)
 
 
 @contextmanager
@@ -174,6 +167,24 @@ def summary(run: Run) -> str:
     if run.finished:
         lines.append(f"report: {run.folder / 'report.html'}")
     return "\n".join(lines)
+
+
+def _go_on(run: Run, config: Config) -> Run:
+    timing = Timing(run)
+    with timing.part("data"):
+        data = build_datamodule(config)
+        data.prepare_data()
+        data.divide(_saved_split(run, data))
+    session = _open_session(config, run, data, timing)
+    checkpoint = newest_checkpoint(run.folder / "checkpoints")
+    if checkpoint is None:
+        _set_out(session)
+        log.info("resumed at epoch 0, step 0")
+    else:
+        drop_after(checkpoint)
+        state = read_checkpoint(checkpoint)
+        log.info("resumed at epoch %d, step %d", epochs_done(state), state["global_step"])
+    return _run_parts(session, checkpoint=checkpoint)
 
 
 def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Timing) -> Session:
@@ -352,7 +363,7 @@ def _saved_split(run: Run, data: EmotionDataModule) -> Split:
 
 def _ended(state: dict[str, Any], config: Config) -> bool:
     """Return whether training had come to its end when a checkpoint was written."""
-    if state["epoch"] + 1 >= config["trainer.max_epochs"]:
+    if epochs_done(state) >= config["trainer.max_epochs"]:
         return True
     stopping = [
         value for key, value in state["callbacks"].items() if key.startswith("EarlyStopping")

@@ -23,6 +23,10 @@ class Usage(Callback):
         self.started = (0.0, 0.0)
         self.looked = 0.0
 
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Start the clock for an epoch that the run comes into half-way."""
+        self.started = (cpu_seconds(), time.perf_counter())
+
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self.started = (cpu_seconds(), time.perf_counter())
 

@@ -28,6 +28,11 @@ settings.register_profile(
 settings.load_profile("tests")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests that kill be asked for more kills than every run of the tests has time for."""
+    parser.addoption("--kills", type=int, default=4, help="kills of training; prepare half of it")
+
+
 def build_dataset(*overrides: str) -> Dataset:
     """Return a dataset as `emotion train` would build it."""
     with composed("train", list(overrides)) as config:

@@ -1,15 +1,17 @@
 """Whole runs on a few synthetic voices, as a user starts them."""
 
 import json
-import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from lightning import Trainer
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
 from emotion.audio.decode import decode
@@ -18,11 +20,13 @@ from emotion.config import composed
 from emotion.corpora.splits import FileSplit
 from emotion.datamodule import build_datamodule
 from emotion.evaluate import ask
+from emotion.holding import same_threads
 from emotion.inference.opening import open_listener
 from emotion.inference.stream import Stream
 from emotion.runs import Run, find_run, open_model
 from emotion.tables import read_table
 from tests.archive import write_clip
+from tests.test_checkpoints import DAMAGES
 
 CONTRACT = [
     "config.yaml",
@@ -148,7 +152,7 @@ def test_interrupted_run_goes_on_to_the_same_bytes(
     assert not (broken.folder / "metrics.json").exists()
     assert run(["train", *base[:1], f"resume={broken.folder}"]) == 0
     log = (broken.folder / "train.log").read_text()
-    assert "resumed at epoch 1, step 5" in log
+    assert "resumed at epoch 1, step 6" in log, "the step that the signal came in is kept"
     for name in ("predictions.csv", "metrics.json", "split.csv", "history.csv"):
         assert (broken.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
 
@@ -229,21 +233,66 @@ def test_finished_run_is_left_alone(finished: Run, base: list[str]) -> None:
     assert (finished.folder / "report.html").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_checkpoint_gives_way_to_the_one_before(
-    train: Train, base: list[str], finished: Run
+    damage: Callable[[Path], None], base: list[str], finished: Run, tmp_path: Path
 ) -> None:
-    broken = train()
+    broken = Run(shutil.copytree(finished.folder, tmp_path / "moved"))
     for name in ("report.html", "metrics.json", "predictions.csv"):
         (broken.folder / name).unlink()
-    last = broken.folder / "checkpoints" / "last.ckpt"
-    os.truncate(last, last.stat().st_size // 2)
+    damage(broken.folder / "checkpoints" / "last.ckpt")
     assert run(["train", *base[:1], f"resume={broken.folder}"]) == 0
     log = (broken.folder / "train.log").read_text()
-    assert "is damaged" in log
+    assert "last.ckpt is damaged: its checksum does not fit; going on from the one before" in log
     assert "resumed at epoch 1, step 5" in log
-    assert (broken.folder / "metrics.json").read_bytes() == (
-        finished.folder / "metrics.json"
-    ).read_bytes()
+    for name in ("predictions.csv", "metrics.json", "history.csv"):
+        assert (broken.folder / name).read_bytes() == (finished.folder / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("words", [(), ("loader.num_workers=1",)], ids=["here", "by a worker"])
+def test_run_that_broke_off_within_an_epoch_goes_on_behind_its_last_step(
+    words: tuple[str, ...],
+    train: Train,
+    base: list[str],
+    finished: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from emotion.callbacks import EpochLines
+
+    def break_off(self: EpochLines, trainer: Trainer, *_: object) -> None:
+        if trainer.global_step == 9:
+            raise RuntimeError("the machine died")
+
+    steps: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochLines, "on_train_batch_end", break_off)
+        broken = train("checkpoint.every_steps=4", *words, code=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            EpochLines,
+            "on_train_batch_end",
+            lambda self, trainer, *_: steps.append(trainer.global_step),
+        )
+        assert run(["train", *base[:1], f"resume={broken.folder}"]) == 0
+    assert "resumed at epoch 1, step 8" in (broken.folder / "train.log").read_text()
+    assert steps == [9, 10]
+    for name in ("predictions.csv", "metrics.json", "history.csv"):
+        assert (broken.folder / name).read_bytes() == (finished.folder / name).read_bytes(), name
+
+
+def test_checkpoints_after_no_steps_are_refused(
+    train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train("checkpoint.every_steps=0", code=1)
+    assert "checkpoint.every_steps=0 must be at least 1" in capsys.readouterr().err
+
+
+def test_run_goes_on_with_the_threads_that_it_began_with(finished: Run) -> None:
+    before = torch.get_num_threads()
+    other = SimpleNamespace(environment={"threads": before + 1})
+    with same_threads(other):  # type: ignore[arg-type]
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
 
 
 def test_evaluate_gives_the_very_same_figures(finished: Run, base: list[str]) -> None:
@@ -416,8 +465,6 @@ def test_an_ensemble_of_nobody_is_refused(
 def test_odd_names_are_predicted_and_unreadable_files_do_not_stop_the_rest(
     finished: Run, base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     source = Path(finished.config["dataset.root"]) / finished.predictions["path"][0]
     names = ["my clip (1).wav", "a,b.wav", "émotion.wav", "it's #1 [x].wav"]
     for name in names:

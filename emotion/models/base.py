@@ -1,5 +1,6 @@
 """What every architecture shares: from waves to logits, the loss, the figures, the optimizer."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
@@ -9,6 +10,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from emotion.batch import Batch
@@ -92,6 +94,7 @@ class EmotionClassifier(L.LightningModule):
         self.counters = nn.ModuleList(
             MulticlassConfusionMatrix(len(labels), validate_args=False) for _ in STAGES
         )
+        self.losses = nn.ModuleList(MeanMetric(nan_strategy="disable") for _ in STAGES)
 
     # --- from waves to logits --------------------------------------------------------------------
 
@@ -206,11 +209,9 @@ class EmotionClassifier(L.LightningModule):
         if mixed:  # each part under the mask of the corpus that its target comes from
             theirs = self.hide_unknown(logits, batch.row[partner])
             loss = share * loss + (1 - share) * self.criterion(theirs, batch.target[partner])
-        self._counter(stage).update(logits.detach(), batch.target)
-        clips = len(batch.target)
-        self.log(
-            f"{stage}/loss", loss, on_epoch=True, on_step=False, batch_size=clips, sync_dist=True
-        )
+        confusion, mean_loss = self._figures(stage)
+        confusion.update(logits.detach(), batch.target)
+        mean_loss.update(loss.detach(), len(batch.target))
         return loss
 
     def hide_unknown(self, logits: Tensor, row: Tensor) -> Tensor:
@@ -253,11 +254,13 @@ class EmotionClassifier(L.LightningModule):
         self._log_figures("test")
 
     def _log_figures(self, stage: str) -> None:
-        counter = self._counter(stage)
-        confusion = counter.compute().cpu().numpy()
+        counter, mean_loss = self._figures(stage)
+        confusion, loss = counter.compute().cpu().numpy(), float(mean_loss.compute())
         counter.reset()
+        mean_loss.reset()
         self.log_dict(
             {
+                f"{stage}/loss": loss,
                 f"{stage}/uar": float(uar(confusion)),
                 f"{stage}/wa": float(accuracy(confusion)),
                 f"{stage}/macro_f1": float(macro_f1(confusion)),
@@ -265,10 +268,13 @@ class EmotionClassifier(L.LightningModule):
             sync_dist=True,  # each process counted them all
         )
 
-    def _counter(self, stage: str) -> MulticlassConfusionMatrix:
-        counter = self.counters[STAGES.index(stage)]
-        assert isinstance(counter, MulticlassConfusionMatrix)
-        return counter
+    def _figures(self, stage: str) -> tuple[Metric, Metric]:
+        """Return the confusion matrix and the mean loss of a stage, as counted so far."""
+        place = STAGES.index(stage)
+        counter, mean_loss = self.counters[place], self.losses[place]
+        assert isinstance(counter, Metric)
+        assert isinstance(mean_loss, Metric)
+        return counter, mean_loss
 
     def parameter_groups(self) -> list[tuple[list[nn.Parameter], float]]:
         """Return the weights in groups, each with its share of the learning rate."""
@@ -296,11 +302,15 @@ class EmotionClassifier(L.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the classes beside the weights, so that others are never taken for them."""
+        """Keep the classes beside the weights, and what was counted of an epoch under way."""
         checkpoint["labels"] = list(self.labels)
+        checkpoint["counted"] = []
+        for metric in self._figures("train"):
+            with metric.sync_context():
+                checkpoint["counted"].append(copy.deepcopy(metric.metric_state))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of other classes.
+        """Take what was counted; refuse a checkpoint of other classes.
 
         Raises:
             ModelError: with both lists.
@@ -311,6 +321,10 @@ class EmotionClassifier(L.LightningModule):
                 f"the checkpoint is of the classes {', '.join(theirs) or '(none)'}, this run of "
                 f"{', '.join(self.labels)}. Use init_from=RUN to start from its weights."
             )
+        counted = checkpoint.get("counted", ())
+        if self.global_rank == 0:  # the sum over all processes, once
+            for metric, state in zip(self._figures("train"), counted, strict=False):
+                metric.load_state_dict(state)
 
 
 def smoothed_cross_entropy(
