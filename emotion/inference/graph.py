@@ -31,7 +31,8 @@ class Graph(nn.Module):
         """(B, T) -> calibrated probabilities (B, C), logits (B, C), embedding (B, D)."""
         embedding = self.model.hear(self.model.image(wave))
         logits = self.model.head(embedding)
-        return (logits / self.model.temperature).softmax(dim=1), logits, embedding
+        # A graph names each output once, and where the head does nothing both are the same tensor.
+        return (logits / self.model.temperature).softmax(dim=1), logits, embedding.clone()
 
 
 class ProductLogMel(LogMel):

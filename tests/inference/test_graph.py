@@ -52,6 +52,13 @@ def make(name: str) -> EmotionClassifier:
         return build_model(config)
 
 
+def waves(count: int, samples: int) -> torch.Tensor:
+    """Return noise of several levels that ends here and there, padded with zeros."""
+    level = torch.logspace(-2, -0.5, count)[:, None]
+    end = torch.linspace(0.5, 1, count)[:, None] * samples
+    return level * torch.randn(count, samples) * (torch.arange(samples) < end)
+
+
 def settle(model: EmotionClassifier, wave: torch.Tensor) -> None:
     """Give every batch norm the statistics of some waves, as training would; leave it in eval."""
     for module in model.modules():
@@ -92,18 +99,20 @@ def test_what_onnx_lacks_is_named(tmp_path: Path) -> None:
 def test_every_network_answers_alike_in_onnx(name: str, tmp_path: Path) -> None:
     model = make(name)
     samples = model.features.samples or 12_000
-    settle(model, 0.1 * torch.randn(4, samples))
+    settle(model, torch.cat([waves(16, samples), waves(16, samples)]))
     model.temperature.fill_(1.5)
     write_onnx(model, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     for shape in ((1, samples), (3, samples // 2), (2, samples + 500), (1, 300)):
-        wave = 0.1 * torch.randn(shape)
-        wave[0, shape[1] * 3 // 4 :] = 0  # padding
+        wave = waves(*shape)
         with torch.no_grad():
             embedding = model.hear(model.image(wave))
             logits = model.head(embedding)
         probabilities = (logits / 1.5).softmax(dim=1)
         found = session.run(list(OUTPUTS), {"waves": wave.numpy()})
-        for one, other in zip(found, (probabilities, logits), strict=False):
-            np.testing.assert_allclose(one, other.numpy(), atol=1e-4, rtol=0)
-        np.testing.assert_allclose(found[2], embedding.numpy(), atol=1e-4, rtol=1e-4)
+        for place, (one, other) in enumerate(
+            zip(found, (probabilities, logits, embedding), strict=True)
+        ):
+            scale = max(1, float(other.abs().max()))  # random networks have any
+            allowed = 1e-3 if place == 2 else 1e-4
+            np.testing.assert_allclose(one, other.numpy(), atol=allowed * scale, rtol=0)
