@@ -174,7 +174,7 @@ def test_settings_of_the_model_change_the_source_s(source: Run, voice: Path, ada
     [
         (("model=cnn",), "Leave out model=… and preprocessing=…"),
         (("preprocessing=cs334",), "Leave out model=… and preprocessing=…"),
-        (("+model.dropout=0.5",), "has no setting 'model.dropout'"),
+        (("+model.colour=0.5",), "has no setting 'model.colour'"),
         (("trainer.frozen=head",), "trainer.frozen='head': choose norms, body or null"),
         (("trainer.keep=best",), "trainer.keep=last keeps the last"),
         (("init_from=null",), "Set init_from=RUN"),
