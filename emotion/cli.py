@@ -46,8 +46,6 @@ def main() -> None:
     # Threads that wait for one another sleep. Spinning, as is the default, makes a step ten times
     # slower as soon as another process wants the same cores. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Read when onnxruntime is loaded, which else reports how it is used to its makers.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -1,6 +1,7 @@
 """Tells speech from silence, music and noise: Silero's small network, run by onnxruntime."""
 
 import importlib.util
+import os
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ class SpeechGate:
     """
 
     def __init__(self, path: Path | None = None) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it reports its use
         import onnxruntime  # a fifth of a second, for nothing where no gate is asked for
 
         options = onnxruntime.SessionOptions()

@@ -1,17 +1,13 @@
 """Who answers: what a model is, and how good it was on whom."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from emotion.errors import RunError
 from emotion.evaluation.pictures import percent
 from emotion.runs import Run
 
-EXPORT = "model.json"
-"""What an export folder says of itself."""
+FOLDER = "export"
 
 
 @dataclass(frozen=True)
@@ -97,24 +93,15 @@ def about_run(run: Run, name: str) -> About:
     )
 
 
-def about_export(folder: Path, name: str) -> About:
-    """Return what an export folder's model.json says of its model.
-
-    Raises:
-        RunError: the file is damaged.
-    """
-    path = folder / EXPORT
-    try:
-        said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return About(
-            name=name,
-            kind="",
-            labels=tuple(said["labels"]),
-            leaks=bool(said["leaks"]),
-            score=score_of(said["scores"], corpora=said["training"]["corpora"]),
-        )
-    except (ValueError, KeyError, TypeError) as err:
-        raise RunError(f"{path} is damaged ({err}). Export again.") from err
+def about_export(said: Mapping[str, Any], name: str) -> About:
+    """Return what an export folder's model.json says of its model."""
+    return About(
+        name=name,
+        kind="",
+        labels=tuple(said["labels"]),
+        leaks=bool(said["leaks"]),
+        score=score_of(said["scores"], corpora=said["training"]["corpora"]),
+    )
 
 
 def score_of(figures: Mapping[str, Any], *, corpora: Sequence[str] = ()) -> Score | None:
@@ -141,12 +128,12 @@ def score_of(figures: Mapping[str, Any], *, corpora: Sequence[str] = ()) -> Scor
 
 
 def unique_names(folders: Sequence[str]) -> list[str]:
-    """Return the shortest ends of these paths that tell them apart."""
+    """Return the shortest ends of these paths that tell them apart, and say more than `export`."""
     parts = [folder.strip("/").split("/") for folder in folders]
     longest = max(len(part) for part in parts)
     for length in range(1, longest + 1):
         names = ["/".join(part[-length:]) for part in parts]
-        if len(set(names)) == len(names):
+        if len(set(names)) == len(names) and FOLDER not in names:
             return names
     return [f"{number}: {'/'.join(part)}" for number, part in enumerate(parts, start=1)]
 

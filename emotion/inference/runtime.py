@@ -6,6 +6,7 @@
 import hashlib
 import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ class OnnxRecogniser:
     def __init__(
         self, folder: Path | str, *, network: str = NETWORK, threads: int | None = None
     ) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it reports its use
         import onnxruntime  # a fifth of a second, for nothing where another runtime answers
 
         self.folder = Path(folder).expanduser()

@@ -17,8 +17,9 @@ import soundfile
 from emotion.config import Config
 from emotion.corpora.synthetic import EXPRESSIONS, synthesise_clip
 from emotion.errors import ConfigError, DependencyError
-from emotion.inference.about import EXPORT, about_export, about_run, unique_names
-from emotion.inference.opening import open_listener
+from emotion.inference.about import About, about_export, about_run, unique_names
+from emotion.inference.opening import named, open_listener
+from emotion.inference.runtime import find_export, read_about
 from emotion.inference.service import Limits, Model, Service
 from emotion.runs import Run, find_run
 
@@ -43,9 +44,9 @@ def serve(config: Config) -> int:
     limits = Limits(config["max_mb"], config["max_seconds"], config["waiting"])
     if find_spec("gradio") is None:
         raise DependencyError("serve needs Gradio: pip install 'emotion[app]'.")
-    folders = named_folders(config)
+    paths = named_paths(config)
     with bound(config["host"], config["port"]) as door, private_folder() as folder:
-        app = build_app(Service(open_models(folders, config), limits), folder)
+        app = build_app(Service(open_models(paths, config), limits), folder)
         host, port = door.getsockname()[:2]
         if not ip_address(host.partition("%")[0]).is_loopback:
             log.warning(
@@ -87,38 +88,37 @@ def run_app(app: Any, door: socket.socket) -> None:
     uvicorn.Server(settings).run(sockets=[door])
 
 
-def named_folders(config: Config) -> list[Path]:
-    """Return the run folders and export folders that `run` names.
+def named_paths(config: Config) -> list[Path]:
+    """Return the run folders, export folders and exported networks that `run` names.
 
     Raises:
         ConfigError: it names none.
-        RunError: there is no such folder.
+        RunError: there is no such run.
     """
-    names = config["run"] if isinstance(config["run"], list) else [config["run"]]
-    if not names:
+    if not named(config):
         raise ConfigError("run=[] names no run. Give one, run=latest, or several, run=[A,B].")
     root = Path(config["output_root"])
     return [
-        Path(name).expanduser() if name and is_export(name) else find_run(name, root).folder
-        for name in names
+        Path(name).expanduser() if name and find_export(name) else find_run(name, root).folder
+        for name in named(config)
     ]
 
 
-def open_models(folders: Sequence[Path], config: Config) -> list[Model]:
-    """Return the models of run folders and export folders, each by itself."""
-    names = unique_names([str(folder.resolve()) for folder in folders])
+def open_models(paths: Sequence[Path], config: Config) -> list[Model]:
+    """Return the models of runs and exports, each by itself."""
+    names = unique_names([str(path.resolve()) for path in paths])
     return [
-        Model(
-            about_export(folder, name) if is_export(folder) else about_run(Run(folder), name),
-            open_listener(config.replaced({"run": str(folder)})),
-        )
-        for folder, name in zip(folders, names, strict=True)
+        Model(tell_about(path, name), open_listener(config.replaced({"run": str(path)})))
+        for path, name in zip(paths, names, strict=True)
     ]
 
 
-def is_export(folder: Path | str) -> bool:
-    """Return whether a folder is one that `emotion export` wrote."""
-    return (Path(folder).expanduser() / EXPORT).is_file()
+def tell_about(path: Path, name: str) -> About:
+    """Return who answers from a run or an export."""
+    export = find_export(path)
+    return (
+        about_run(Run(path), name) if export is None else about_export(read_about(export[0]), name)
+    )
 
 
 def write_examples(folder: Path, labels: Sequence[str]) -> dict[str, Path]:
