@@ -7,6 +7,8 @@ from typing import Any
 from emotion.evaluation.pictures import percent
 from emotion.runs import Run
 
+FOLDER = "export"
+
 
 @dataclass(frozen=True)
 class Score:
@@ -126,12 +128,12 @@ def score_of(figures: Mapping[str, Any], *, corpora: Sequence[str] = ()) -> Scor
 
 
 def unique_names(folders: Sequence[str]) -> list[str]:
-    """Return the shortest ends of these paths that tell them apart."""
+    """Return the shortest ends of these paths that tell them apart, and say more than `export`."""
     parts = [folder.strip("/").split("/") for folder in folders]
     longest = max(len(part) for part in parts)
     for length in range(1, longest + 1):
         names = ["/".join(part[-length:]) for part in parts]
-        if len(set(names)) == len(names):
+        if len(set(names)) == len(names) and FOLDER not in names:
             return names
     return [f"{number}: {'/'.join(part)}" for number, part in enumerate(parts, start=1)]
 

@@ -47,4 +47,5 @@ def test_export_says_the_same() -> None:
 def test_models_are_told_apart_by_the_shortest_names() -> None:
     assert unique_names(["/o/train/1", "/o/train/2"]) == ["1", "2"]
     assert unique_names(["/o/1/export", "/o/2/export"]) == ["1/export", "2/export"]
+    assert unique_names(["/o/1/export"]) == ["1/export"]
     assert len(set(unique_names(["/o/1", "/o/1"]))) == 2

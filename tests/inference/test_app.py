@@ -1,5 +1,8 @@
 """What the page makes of an answer: words for every note, the name as text, the time laid out."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -56,3 +59,12 @@ def test_overlapping_windows_share_the_time_at_the_middle_between_them() -> None
     assert label == "loud"
     assert first == [(0.8, 0.0, 0.375), (0.8, 0.375, 0.25), (0.8, 0.625, 0.375)]
     assert [share for share, _, _ in second] == [0.2] * 3
+
+
+@pytest.mark.slow
+def test_page_and_service_need_no_torch() -> None:
+    code = (
+        "import sys; import emotion.inference.app, emotion.inference.endpoint, "
+        "emotion.inference.serve; sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
