@@ -313,7 +313,9 @@ FORMATS |= {
     ),
     "AIFF cut": Kind(holding(cut(encoded("AIFF"), 0.6))),
     "M4A, named .wav": Kind(holding(b"\0\0\0\x20ftypM4A \0\0\2\0isomiso2" + bytes(512)), "ffmpeg"),
-    "WebM, named .wav": Kind(holding(b"\x1aE\xdf\xa3\x9fB\x86\x81\x01" + bytes(512)), NO_AUDIO),
+    "WebM, named .wav": Kind(
+        holding(b"\x1aE\xdf\xa3\x9fB\x86\x81\x01" + bytes(512)), "is WebM/Matroska"
+    ),
     "a picture": Kind(holding(b"\x89PNG\r\n\x1a\n" + bytes(512)), NO_AUDIO),
     "a ZIP file": Kind(holding(b"PK\x03\x04" + bytes(512)), NO_AUDIO),
     "a pickle": Kind(holding(b"\x80\x04\x95\x1c\0\0\0\0\0\0\0\x8c\x02os\x94."), NO_AUDIO),
