@@ -50,6 +50,7 @@ class TrainerSchema:
     num_nodes: int = 1
     strategy: str = "auto"
     precision: str = "32-true"
+    sync_batchnorm: bool = False
     channels_last: bool = False
     compile: bool = False
     gradient_clip: float | None = None

@@ -91,6 +91,7 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
             num_nodes=settings["num_nodes"],
             strategy=settings["strategy"],
             precision=settings["precision"],
+            sync_batchnorm=bool(settings.get("sync_batchnorm")),
             max_epochs=settings["max_epochs"],
             gradient_clip_val=settings["gradient_clip"],
             overfit_batches=settings["overfit_batches"],
@@ -107,6 +108,8 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
             default_root_dir=run.folder,
             use_distributed_sampler=False,  # the datamodule gives each process its share
         )
+    if settings.get("sync_batchnorm") and trainer.strategy.root_device.type == "cpu":
+        raise ConfigError("trainer.sync_batchnorm=true is for GPUs: PyTorch has none on a CPU.")
     _check_processes(trainer)
     return trainer
 

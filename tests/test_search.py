@@ -43,8 +43,6 @@ def test_draws_stay_inside_and_depend_on_seed_and_trial_alone() -> None:
 
 
 def test_optuna_finds_what_draws_do_not(tmp_path: Path) -> None:
-    pytest.importorskip("optuna", reason="the extra tune is not installed")
-
     def score(values: dict[str, Any]) -> float:
         return float(-abs(values["hidden"] - 20) - 10 * (values["width"] != [16, 32]))
 
@@ -134,7 +132,6 @@ def test_a_search_table_has_the_settings_and_the_score(searched: Path) -> None:
 
 @pytest.mark.slow
 def test_a_search_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("optuna", reason="the extra tune is not installed")
     import emotion.training
 
     def stop(*_: object) -> None:
@@ -159,7 +156,6 @@ def test_a_search_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.M
 def test_jobs_run_side_by_side_through_a_launcher(
     launcher: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip(f"hydra_plugins.hydra_{launcher.partition('_')[0]}_launcher")
     folder = tmp_path / "it"
     words = [*TINY, f"output_root={tmp_path}", f"hydra.sweep.dir={folder}"]
     words += [f"hydra/launcher={launcher}"]

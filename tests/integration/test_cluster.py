@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from distributed import LocalCluster
 
 from emotion.cli import run
 
@@ -23,16 +24,13 @@ def prepare(root: Path, *more: str) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("preprocessing", ["cs334", "speech_16k"])
 def test_a_killed_worker_costs_no_byte(preprocessing: str, tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed", reason="the extra scale is not installed")
     chosen = f"preprocessing={preprocessing}"
     alone = prepare(tmp_path / "alone", chosen)
     # The same files, times of change included: they are part of the cache's name.
     (tmp_path / "cluster" / "cache").mkdir(parents=True)
     (tmp_path / "alone" / "cache" / "synthetic").rename(tmp_path / "cluster/cache/synthetic")
     parts = tmp_path / "cluster" / "cache" / "waves"
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
-    ) as here:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as here:
         victim = here.workers[0].pid
 
         def kill_once_it_works() -> None:
@@ -56,7 +54,6 @@ def test_a_killed_worker_costs_no_byte(preprocessing: str, tmp_path: Path) -> No
 def test_a_scheduler_that_is_not_there_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("distributed")
     monkeypatch.setattr("emotion.cluster.SECONDS", 0.5)
     words = [f"output_root={tmp_path}", "scheduler=tcp://127.0.0.1:9"]
     assert run(["prepare", *words]) == 1

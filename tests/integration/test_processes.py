@@ -29,6 +29,24 @@ TINY = [
 ]
 
 
+PLAIN = """
+# @package _global_
+defaults: [/model/base@model, _self_]
+model:
+  _target_: emotion.models.module.ModuleClassifier
+  augment: null
+  network:
+    _target_: torch.nn.Sequential
+    _args_:
+      - {_target_: torch.nn.AdaptiveAvgPool2d, output_size: 8}
+      - {_target_: torch.nn.Flatten}
+      - {_target_: torch.nn.Linear, in_features: 64, out_features: 32}
+      - {_target_: torch.nn.GELU}
+      - {_target_: torch.nn.Linear, in_features: 32, out_features: 5}
+recipe: {max_epochs: 4, batch_size: 20}
+"""
+
+
 def environment(**more: str) -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"} | more
 
@@ -143,11 +161,27 @@ def test_a_study_or_sweep_does_not_take_several_devices(cache: str, tmp_path: Pa
         assert "2 devices are for one run" in done.stdout + done.stderr
 
 
+def test_without_batch_norm_two_processes_train_as_one(cache: str, tmp_path: Path) -> None:
+    """Nothing is drawn and no clip's neighbours count, so that only the sharing could differ."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "plain.yaml").write_text(PLAIN)
+    histories, answers = [], []
+    for name, devices in (("one", [CPU]), ("two", BESIDE)):
+        words = [*TINY, "model=plain", cache, f"hydra.run.dir={tmp_path / name}", *devices]
+        words += ["dataset.generate.sentences=4", "loader.batch_size=20", "trainer.max_epochs=4"]
+        printed_by([*EMOTION, "--config-dir", str(tmp_path), *words, f"output_root={tmp_path}"])
+        histories.append(pd.read_csv(tmp_path / name / "history.csv"))
+        answers.append(Run(tmp_path / name).predictions.filter(like="p_").to_numpy(dtype=float))
+    pd.testing.assert_frame_equal(*histories, rtol=1e-4)
+    assert histories[0]["train_loss"].iloc[-1] < 0.99 * histories[0]["train_loss"][0]
+    np.testing.assert_allclose(*answers, atol=1e-3)
+
+
 def test_two_processes_reach_what_one_reaches(cache: str, tmp_path: Path) -> None:
     """The same voices, batches and epochs, three seeds each: the means differ by no more than
     the seeds do."""
     long = ["dataset.generate.speakers=10", "dataset.generate.sentences=10", "split.seed=0"]
-    long += ["trainer.max_epochs=15", "trainer.optimizer.lr=3e-3"]
+    long += ["trainer.max_epochs=20", "trainer.optimizer.lr=3e-3", "loader.batch_size=32"]
     long += ["trainer.early_stopping.patience=99"]
     found: dict[str, list[float]] = {"one": [], "two": []}
     for seed in (0, 1, 2):
