@@ -78,7 +78,7 @@ def test_a_full_disk_fails_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(training, "train", no_room)
     cell = Cell(tmp_path / "cell", "", "cnn", 0, 0, ())
     with pytest.raises(RuntimeError):
-        run_cell(cell, None)
+        run_cell(cell, None, wait=True)
     assert not cell.failure
 
 
