@@ -192,7 +192,7 @@ class Curves(Callback):
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
+            if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
                 start = SessionLog(status=SessionLog.START)
                 event = Event(step=trainer.global_step, session_log=start)
                 logger.experiment.file_writer.add_event(event, step=trainer.global_step)
