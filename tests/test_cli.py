@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from emotion.cli import COMMANDS, run
+from emotion.cli import run
+from emotion.commands import COMMANDS
 from tests.archive import write_clip
 
 FIRST_LINES = {
