@@ -8,7 +8,7 @@ import contextlib
 import re
 import shutil
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -70,10 +70,7 @@ def parse_age(text: object) -> float:
     Raises:
         ConfigError: it is none.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", str(text))
-    if match is None:
-        raise ConfigError(f"older_than={text} is no age: give a number and m, h, d or w, as 30d.")
-    return float(match[1]) * SECONDS[match[2]]
+    return _amount(text, SECONDS, said="older_than={} is no age: give a number and {}, as 30d.")
 
 
 def parse_size(text: object) -> float:
@@ -82,10 +79,19 @@ def parse_size(text: object) -> float:
     Raises:
         ConfigError: it is none.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKMGT]?B)", str(text))
-    if match is None:
-        raise ConfigError(f"keep_under={text} is no size: give a number and MB, GB or TB, as 20GB.")
-    return float(match[1]) * BYTES[match[2].upper()]
+    return _amount(text, BYTES, said="keep_under={} is no size: give a number and {}, as 20GB.")
+
+
+def _amount(text: object, units: Mapping[str, int], *, said: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]+)", str(text))
+    unit = (
+        {name.lower(): size for name, size in units.items()}.get(match[2].lower())
+        if match
+        else None
+    )
+    if match is None or unit is None:
+        raise ConfigError(said.format(text, ", ".join(units)))
+    return float(match[1]) * unit
 
 
 def judge(

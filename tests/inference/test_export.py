@@ -1,5 +1,6 @@
 """What `emotion export` leaves: the same answers, from a folder that is whole and runs alone."""
 
+import ast
 import hashlib
 import json
 import shutil
@@ -30,6 +31,14 @@ PACKAGE = Path(emotion.__file__).parent
 def row_of(printed: str) -> list[float]:
     """Return the probabilities of a line of JSON."""
     return [value for key, value in json.loads(printed).items() if key.startswith("p_")]
+
+
+def test_folder_carries_all_that_its_modules_import() -> None:
+    for name in MODULES:
+        tree = ast.parse((PACKAGE.parent / name).read_text(encoding="utf-8"))
+        for node in tree.body:  # what a function imports, it may do without
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("emotion."):
+                assert f"{str(node.module).replace('.', '/')}.py" in MODULES, name
 
 
 def test_description_says_what_a_user_must_know(folder: Path) -> None:
