@@ -28,7 +28,7 @@ NORMALISED = {
     "train": "each clip normalised by mean and deviation, here of these clips",
     "clip": "each clip normalised by its own range",
     "band": "each band of a clip normalised by its own mean and deviation",
-    "both": "normalised by mean and deviation, here of these clips, and band by band",
+    "level": "each clip normalised by its own mean and a deviation, here of these clips",
     "none": "normalised by the network itself",
 }
 """What each setting of model.normalise does, in words."""

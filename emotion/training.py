@@ -232,7 +232,7 @@ def _set_out(session: Session) -> None:
         model.take_weights(read_checkpoint(other.best)["state_dict"], other.labels)
     else:
         model.load_initial_weights()
-        if model.normalise in ("train", "both"):
+        if model.normalise in ("train", "level"):
             model.set_normalisation(*data.feature_statistics(model.features))
     if config["trainer.class_weights"]:
         model.set_class_weights(data.class_counts())

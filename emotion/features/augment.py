@@ -157,6 +157,40 @@ class Mask(nn.Module):
         return torch.addcmul(image, covered.to(image.dtype), mean - image)
 
 
+class MixStyle(nn.Module):
+    """Gives a clip's bands a mean and deviation between its own and another clip's.
+
+    What a room and a recorder do to a voice is mostly this, so a network learns not to lean on it
+    (Zhou et al. 2021).
+
+    Args:
+        alpha: both parameters of the Beta distribution of the clip's own share.
+        chance: that a clip is changed.
+    """
+
+    def __init__(self, *, alpha: float = 0.4, chance: float = 0.5) -> None:
+        super().__init__()
+        if alpha <= 0:
+            raise ConfigError(f"model.augment.style.alpha={alpha} must be above 0.")
+        self.alpha = alpha
+        self.chance = _share("style.chance", chance)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, M, F), zero where a clip is padded -> the same."""
+        clips = image.shape[0]
+        own = image.ne(0).any(dim=-2, keepdim=True)
+        count = own.sum(dim=-1, keepdim=True).clamp(min=1)
+        mean = image.sum(dim=-1, keepdim=True) / count
+        centred = (image - mean) * own
+        deviation = (centred.square().sum(dim=-1, keepdim=True) / count + 1e-3).sqrt()
+        concentration = torch.full((clips, 1, 1, 1), self.alpha, device=image.device)
+        share = torch.distributions.Beta(concentration, concentration).sample()
+        share = share.masked_fill(torch.rand_like(share) >= self.chance, 1)
+        partner = torch.randperm(clips, device=image.device)
+        scale = torch.lerp(deviation[partner], deviation, share) / deviation
+        return (centred * scale + torch.lerp(mean[partner], mean, share)) * own
+
+
 class Augment(nn.Module):
     """Applies its steps one after another; a step that is None is left out."""
 

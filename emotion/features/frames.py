@@ -27,6 +27,13 @@ def inside(length: Tensor, frames: int) -> Tensor:
     return torch.arange(frames, device=length.device) < length[:, None]
 
 
+def mean_level(image: Tensor, length: Tensor) -> Tensor:
+    """Return each clip's mean over its own frames: dB (B, 1, M, F), (B,) -> (B, 1, 1, 1)."""
+    own = inside(length, image.shape[-1])[:, None, None, :]
+    cells = length[:, None, None, None] * image.shape[-2]
+    return (image * own).sum(dim=(-2, -1), keepdim=True) / cells
+
+
 def normalise_bands(image: Tensor, length: Tensor, *, least_db: float = 1.0) -> Tensor:
     """Return each band shifted and scaled by its own mean and deviation over the clip's frames.
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from emotion.errors import ConfigError
 from emotion.features.augment import place_bands, top_of_bands
-from emotion.features.frames import count_frames, flip_frames, inside, normalise_bands
+from emotion.features.frames import count_frames, flip_frames, inside, mean_level, normalise_bands
 from emotion.models.base import EmotionClassifier
 
 
@@ -24,14 +24,16 @@ class CRNN(EmotionClassifier):
         time_strides: by what the stem and each block shorten time.
         hidden: units of the GRU, each way.
         dropout: share of the embedding that is dropped in training.
-        normalise: "band" shifts and scales each clip's every band by its own mean and deviation,
-            "train" all by the training clips'; "both" gives the two as channels.
+        normalise: "level" shifts each clip by its own mean and scales all by the training clips'
+            deviation: how loud it was recorded changes no logit, how its bands lie to each other
+            does; "band" shifts and scales each clip's every band by its own mean and deviation;
+            "train" all clips by the training clips'.
         speeds: at which a clip is heard for an answer.
         pitches: at which it is heard, each at each speed; the embeddings are averaged.
         **shared: see `EmotionClassifier`.
     """
 
-    normalisations = ("train", "band", "both")
+    normalisations = ("level", "band", "train")
 
     def __init__(
         self,
@@ -40,7 +42,7 @@ class CRNN(EmotionClassifier):
         time_strides: Sequence[int] = (2, 2, 1, 1),
         hidden: int = 96,
         dropout: float = 0.3,
-        normalise: str = "band",
+        normalise: str = "level",
         speeds: Sequence[float] = (1.0,),
         pitches: Sequence[float] = (1.0,),
         **shared: Any,
@@ -53,7 +55,7 @@ class CRNN(EmotionClassifier):
                 )
         self.speeds = tuple(speeds)
         self.pitches = tuple(pitches)
-        maps = 2 if normalise == "both" else 1
+        maps = 1
         blocks: list[nn.Module] = []
         for place, (width, stride) in enumerate(zip(channels, time_strides, strict=True)):
             block = Stem if place == 0 else Residual
@@ -67,16 +69,15 @@ class CRNN(EmotionClassifier):
         self.head = nn.Linear(4 * hidden, len(self.labels))
 
     def image(self, x: Tensor) -> Tensor:
-        """Waves (B, T), or dB (B, 1, M, F) -> (B, 1 or 2, M, F), zero in the padding."""
+        """Waves (B, T), or dB (B, 1, M, F) -> (B, 1, M, F), zero in the padding."""
         decibels = self.decibels(x)
         length = count_frames(decibels)
-        views = []
-        if self.normalise != "band":
+        if self.normalise == "band":
+            image = normalise_bands(decibels, length)
+        else:
             own = inside(length, decibels.shape[-1])[:, None, None, :]
-            views.append((decibels - self.mean) / self.deviation * own)
-        if self.normalise != "train":
-            views.append(normalise_bands(decibels, length))
-        image = torch.cat(views, dim=1)
+            mean = mean_level(decibels, length) if self.normalise == "level" else self.mean
+            image = (decibels - mean) / self.deviation * own
         if image.device.type == "cpu" and not torch.compiler.is_compiling():
             image = image[..., : int(length.max())]  # padding of a whole batch costs time here
         if self.training and self.augment is not None:
@@ -96,7 +97,7 @@ class CRNN(EmotionClassifier):
         return torch.stack(heard).mean(dim=0)
 
     def embed(self, image: Tensor) -> Tensor:
-        """(B, C, M, F), zero in the padding -> (B, 4 · hidden)."""
+        """(B, 1, M, F), zero in the padding -> (B, 4 · hidden)."""
         place = torch.arange(1, image.shape[-1] + 1, device=image.device)
         length = (image.ne(0).any(dim=2).any(dim=1) * place).amax(dim=-1).clamp(min=1)  # (B,)
         image = image.contiguous(memory_format=torch.channels_last)

@@ -9,6 +9,7 @@ from emotion.errors import ConfigError
 from emotion.features.augment import (
     Augment,
     Mask,
+    MixStyle,
     TimeShift,
     Warp,
     draw_spans,
@@ -151,6 +152,26 @@ def test_mixing_takes_more_of_a_clip_than_of_its_partner() -> None:
     mixed, partner, share = mix_pairs(image, alpha=0.4)
     assert 0.5 <= float(share) <= 1
     torch.testing.assert_close(mixed, share * image + (1 - share) * image[partner])
+
+
+def test_styles_are_mixed_band_by_band_and_the_padding_stays() -> None:
+    torch.manual_seed(0)
+    image = images(8) * torch.rand(8, 1, 64, 1) * 4 + 5 * torch.randn(8, 1, 64, 1)
+    image[::2, ..., 90:] = 0
+    styled = MixStyle(alpha=0.4, chance=1)(image)
+    assert torch.equal(styled == 0, image == 0)
+    means = image[1::2].mean(dim=-1), styled[1::2].mean(dim=-1)
+    everyone = torch.stack([clip[..., clip.ne(0).any(dim=1)[0]].mean(dim=-1) for clip in image])
+    assert not torch.allclose(*means, atol=0.1)
+    assert (means[1] <= everyone.amax(dim=0) + 1e-4).all()
+    assert (means[1] >= everyone.amin(dim=0) - 1e-4).all()
+
+
+def test_styles_are_mixed_in_a_share_of_the_clips() -> None:
+    torch.manual_seed(0)
+    image = images(256, bands=4, frames=8) + torch.randn(256, 1, 1, 1)
+    changed = (MixStyle(chance=0.5)(image) - image).abs().amax(dim=(1, 2, 3)) > 1e-4
+    assert 0.35 < changed.float().mean() < 0.65
 
 
 def test_a_mask_of_zeros_covers_with_zeros() -> None:

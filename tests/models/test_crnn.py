@@ -44,7 +44,7 @@ def test_it_is_small() -> None:
     assert sum(parameter.numel() for parameter in make().parameters()) < 3_000_000
 
 
-@pytest.mark.parametrize("normalise", ["train", "band", "both"])
+@pytest.mark.parametrize("normalise", ["level", "band", "train"])
 @pytest.mark.parametrize("heard", ["model.speeds=[1.0] model.pitches=[1.0]", ""])
 def test_padding_changes_no_logit(normalise: str, heard: str) -> None:
     model = trained(make(f"model.normalise={normalise}", *heard.split()))
@@ -72,17 +72,17 @@ def test_silence_has_logits_too() -> None:
         assert trained(make())(torch.zeros(2, 16_000)).isfinite().all()
 
 
-@pytest.mark.parametrize(("normalise", "channels"), [("train", 1), ("band", 1), ("both", 2)])
-def test_image_is_zero_in_the_padding_and_only_there(normalise: str, channels: int) -> None:
+@pytest.mark.parametrize("normalise", ["level", "band", "train"])
+def test_image_is_zero_in_the_padding_and_only_there(normalise: str) -> None:
     model = make(f"model.normalise={normalise}").eval()
     image = model.image(waves(16_000, 40_000))
-    assert image.shape[:3] == (2, channels, 64)
+    assert image.shape[:3] == (2, 1, 64)
     heard = image[0].ne(0).any(dim=(0, 1))
     assert 60 <= int(heard.sum()) <= 66
     assert heard[: int(heard.sum())].all()
 
 
-@pytest.mark.parametrize("normalise", ["train", "band", "both"])
+@pytest.mark.parametrize("normalise", ["level", "band", "train"])
 def test_augmented_clips_keep_their_padding(normalise: str) -> None:
     model = make(f"model.normalise={normalise}").train()
     torch.manual_seed(3)
@@ -92,8 +92,18 @@ def test_augmented_clips_keep_their_padding(normalise: str) -> None:
     assert heard.min() < heard.max()
 
 
+@pytest.mark.parametrize(("normalise", "same"), [("level", True), ("band", True), ("train", False)])
+def test_how_loud_a_clip_is_changes_an_answer_only_where_it_is_said(
+    normalise: str, same: bool
+) -> None:
+    model = trained(make(f"model.normalise={normalise}"))
+    clip = waves(16_000, 40_000)
+    with torch.no_grad():
+        assert torch.allclose(model(clip), model(clip / 10), atol=1e-3) is same
+
+
 def test_unknown_normalisation_is_refused() -> None:
-    with pytest.raises(ConfigError, match="train or band or both"):
+    with pytest.raises(ConfigError, match="level or band or train"):
         make("model.normalise=clip")
 
 
