@@ -21,6 +21,7 @@ from emotion.corpora.protocol import TEST, Protocol
 from emotion.errors import ConfigError, EmotionError
 from emotion.files import full_disk, write_json
 from emotion.runs import Run
+from emotion.signals import Stopped
 from emotion.study_table import Finished, write_tables
 
 log = logging.getLogger(__name__)
@@ -232,8 +233,14 @@ def _run_cells(cells: Sequence[Cell], *, jobs: int, threads: int | None, wait: b
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         waiting = [pool.submit(run_cell, cell, threads or 1, wait=wait) for cell in cells]
-        for done in as_completed(waiting):
-            done.result()
+        try:
+            for done in as_completed(waiting):
+                done.result()
+        except Stopped:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()  # as a kill does: the cell goes on from its last checkpoint
+            raise
 
 
 def run_cell(cell: Cell, threads: int | None, *, wait: bool) -> None:

@@ -153,8 +153,8 @@ class Mask(nn.Module):
         if self.fill == "zero":
             return image.masked_fill(covered, 0)
         mean = image.mean(dim=(-2, -1), keepdim=True)
-        # torch.where takes three times as long on a CPU.
-        return torch.addcmul(image, covered.to(image.dtype), mean - image)
+        # torch.where takes five times as long on a CPU.
+        return torch.lerp(image, mean, covered.to(image.dtype))
 
 
 class MixStyle(nn.Module):

@@ -82,6 +82,21 @@ def test_side_by_side_gives_the_same_table(whole: Path, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(table(tmp_path), table(whole))
 
 
+def test_stopped_side_by_side_ends_at_once_and_goes_on_later(whole: Path, tmp_path: Path) -> None:
+    process = study(tmp_path, "study.jobs=2")
+    deadline = time.monotonic() + 300
+    while not cells(tmp_path):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)  # to the program alone, as a scheduler may
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, printed
+    assert len(cells(tmp_path)) < 8, printed
+    printed, _ = study(tmp_path).communicate(timeout=500)
+    pd.testing.assert_frame_equal(table(tmp_path), table(whole))
+
+
 def test_two_processes_share_the_cells_of_one_study(tmp_path: Path) -> None:
     both = [study(tmp_path, "study.models=[cnn]") for _ in range(2)]
     printed = [process.communicate(timeout=500)[0] for process in both]
