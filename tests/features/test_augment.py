@@ -167,6 +167,11 @@ def test_styles_are_mixed_band_by_band_and_the_padding_stays() -> None:
     assert (means[1] >= everyone.amin(dim=0) - 1e-4).all()
 
 
+def test_a_share_that_no_beta_distribution_draws_is_refused() -> None:
+    with pytest.raises(ConfigError, match="style.alpha=0 must be above 0"):
+        MixStyle(alpha=0)
+
+
 def test_styles_are_mixed_in_a_share_of_the_clips() -> None:
     torch.manual_seed(0)
     image = images(256, bands=4, frames=8) + torch.randn(256, 1, 1, 1)
