@@ -19,7 +19,10 @@ def swept(some: Clips, cache: Path) -> dict[str, tuple[float, float]]:
             folder / "sweep" / TABLE, {"clips_per_second": "float", "cpu_percent": "float"}
         )
     return {
-        row["overrides"]: (row["clips_per_second"], row["cpu_percent"])
+        " ".join(word for word in row["overrides"].split() if word.startswith("loader.")): (
+            row["clips_per_second"],
+            row["cpu_percent"],
+        )
         for row in table.to_dict("records")
     }
 

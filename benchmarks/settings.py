@@ -8,7 +8,7 @@ from benchmarks.training import run_program
 SETTINGS = {
     "as it is": (),
     "bf16": ("trainer.precision=bf16-mixed",),
-    "channels_last": ("trainer.channels_last=true",),
+    "channels first": ("trainer.channels_last=false",),
     "compile": ("trainer.compile=true",),
 }
 CLIPS = {"cnn": 1440, "mobilenet_v3": 64}

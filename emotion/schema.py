@@ -12,6 +12,7 @@ class RecipeSchema:
 
     max_epochs: int = 50
     batch_size: int = 64
+    channels_last: Any = False
 
 
 @dataclass
@@ -51,7 +52,7 @@ class TrainerSchema:
     strategy: str = "auto"
     precision: str = "32-true"
     sync_batchnorm: bool = False
-    channels_last: bool = False
+    channels_last: Any = False
     compile: bool = False
     gradient_clip: float | None = None
     overfit_batches: float = 0.0

@@ -203,8 +203,6 @@ def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Tim
         label_smoothing=config["trainer.label_smoothing"],
         mixup=config["trainer.mixup"],
     )
-    if config.get("trainer.channels_last"):
-        model.to(memory_format=torch.channels_last)
     if config.get("trainer.compile"):
         model.embed = torch.compile(model.embed)  # type: ignore[method-assign]
     if config.get("trainer.label_mask"):
@@ -219,9 +217,24 @@ def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Tim
     with timing.part("data"):
         trainer = build_trainer(config, run, data)
         device = trainer.strategy.root_device
+        if _channels_last(config.get("trainer.channels_last"), device):
+            model.to(memory_format=torch.channels_last)
         cached = choice == "cached" or (choice == "auto" and device.type == "cpu")
         data.place_on(device, model.features if cached and model.features.cacheable else None)
     return Session(config, run, data, model, trainer, audit, timing)
+
+
+def _channels_last(wanted: bool | str | None, device: torch.device) -> bool:
+    """Return whether maps have their channels innermost on this device.
+
+    Raises:
+        ConfigError: neither yes, no nor a kind of device.
+    """
+    if isinstance(wanted, str) and wanted not in ("cpu", "cuda", "mps"):
+        raise ConfigError(
+            f"trainer.channels_last={wanted!r}: choose true, false, cpu, cuda or mps."
+        )
+    return wanted is True or wanted == device.type
 
 
 def _set_out(session: Session) -> None:

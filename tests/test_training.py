@@ -188,6 +188,19 @@ def test_the_epoch_that_is_kept_is_the_best_or_the_last(
     assert kept.metrics["best_epoch"] == epoch
 
 
+def test_an_order_of_memory_for_no_device_is_refused(
+    train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train("trainer.channels_last=inner", code=1)
+    assert "trainer.channels_last='inner': choose true, false, cpu" in capsys.readouterr().err
+
+
+def test_maps_have_their_channels_innermost_where_that_is_faster(finished: Run) -> None:
+    weights = torch.load(finished.best, weights_only=False)["state_dict"].values()
+    kernels = [weight for weight in weights if weight.ndim == 4]
+    assert all(each.is_contiguous(memory_format=torch.channels_last) for each in kernels)
+
+
 def test_another_epoch_to_keep_is_refused(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
     train("trainer.keep=first", code=1)
     assert "trainer.keep='first': choose best or last" in capsys.readouterr().err

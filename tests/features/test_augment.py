@@ -168,7 +168,7 @@ def test_styles_are_mixed_band_by_band_and_the_padding_stays() -> None:
 
 
 def test_a_share_that_no_beta_distribution_draws_is_refused() -> None:
-    with pytest.raises(ConfigError, match="style.alpha=0 must be above 0"):
+    with pytest.raises(ConfigError, match=r"style\.alpha=0 must be above 0"):
         MixStyle(alpha=0)
 
 
