@@ -195,10 +195,16 @@ def test_an_order_of_memory_for_no_device_is_refused(
     assert "trainer.channels_last='inner': choose true, false, cpu" in capsys.readouterr().err
 
 
-def test_maps_have_their_channels_innermost_where_that_is_faster(finished: Run) -> None:
-    weights = torch.load(finished.best, weights_only=False)["state_dict"].values()
-    kernels = [weight for weight in weights if weight.ndim == 4]
-    assert all(each.is_contiguous(memory_format=torch.channels_last) for each in kernels)
+@pytest.mark.parametrize(("wanted", "inner"), [("cpu", True), ("cuda", False)])
+def test_maps_have_their_channels_innermost_on_the_device_that_is_named(
+    train: Train, wanted: str, inner: bool
+) -> None:
+    trained = train(f"trainer.channels_last={wanted}", "trainer.max_epochs=1")
+    weights = torch.load(trained.best, weights_only=False)["state_dict"].values()
+    kernels = [weight for weight in weights if weight.ndim == 4 and weight.shape[1] > 1]
+    assert kernels
+    for kernel in kernels:
+        assert kernel.is_contiguous(memory_format=torch.channels_last) is inner
 
 
 def test_another_epoch_to_keep_is_refused(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
