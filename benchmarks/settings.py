@@ -44,8 +44,7 @@ def main() -> None:
         times |= found
         plain = found[f"{model}, plain"]
         targets += [
-            Target(f"{name} / plain", ratios(found[name], plain), 1.0)
-            for name in list(found)[1:]
+            Target(f"{name} / plain", ratios(found[name], plain), 1.0) for name in list(found)[1:]
         ]
     page(
         f"settings_{chosen.device}",

@@ -182,6 +182,8 @@ def draw(views: Views, features: Features) -> Any:
     panels = figure.subplots(rows, columns, squeeze=False, sharex="col")
     longest = max(len(wave) for wave in views.waves)
     heard = (features.samples or longest) / features.sample_rate
+    # A model may leave off the frames behind the longest clip.
+    shown = heard * views.plain.shape[-1] / features.frames if features.samples else heard
     low, high = float(views.plain.min()), float(views.plain.max())
     for row, wave in enumerate(views.waves):
         seconds = np.arange(len(wave)) / features.sample_rate
@@ -198,7 +200,7 @@ def draw(views: Views, features: Features) -> Any:
                 aspect="auto",
                 vmin=low,
                 vmax=high,
-                extent=(0, heard, 0, features.n_mels),
+                extent=(0, shown, 0, features.n_mels),
                 interpolation="nearest",
                 cmap="magma",
             )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from emotion.config import composed
 from emotion.errors import ConfigError
 from emotion.features.spectrogram import LogMel
-from emotion.inspect import draw_clips, inspect_model, look, reaching_network
+from emotion.inspect import draw, draw_clips, inspect_model, look, reaching_network
 from emotion.models.module import ModuleClassifier
 from emotion.runs import build_model
 from tests.archive import voice
@@ -87,6 +87,15 @@ def test_augmentation_is_drawn_anew_each_time_and_never_in_the_plain_view() -> N
         torch.testing.assert_close(
             views.plain, model.eval().image(torch.from_numpy(np.stack([wave] * 2)))
         )
+
+
+def test_wave_and_spectrogram_end_at_the_same_second() -> None:
+    with composed("train", ["model=crnn", "preprocessing=speech_16k"]) as config:
+        model = build_model(config)
+    wave = voice(2.0, 16_000)
+    figure = draw(look(model, [wave], names=["a"]), model.features)
+    ends = [image.get_extent()[1] for axes in figure.axes[1:] for image in axes.images]
+    assert ends == pytest.approx([2.0, 2.0, 2.0], abs=0.05)
 
 
 def test_channels_of_any_network_are_caught() -> None:
