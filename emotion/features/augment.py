@@ -173,7 +173,7 @@ class MixStyle(nn.Module):
         chance: that a clip is changed.
     """
 
-    def __init__(self, *, alpha: float = 0.4, chance: float = 0.25) -> None:
+    def __init__(self, *, alpha: float = 0.4, chance: float = 0.5) -> None:
         super().__init__()
         if alpha <= 0:
             raise ConfigError(f"model.augment.style.alpha={alpha} must be above 0.")

@@ -24,16 +24,16 @@ class CRNN(EmotionClassifier):
         time_strides: by what the stem and each block shorten time.
         hidden: units of the GRU, each way.
         dropout: share of the embedding that is dropped in training.
-        normalise: "level" shifts each clip by its own mean and scales all by the training clips'
+        normalise: "band" shifts and scales each clip's every band by its own mean and deviation;
+            "level" shifts each clip by its own mean and scales all by the training clips'
             deviation: how loud it was recorded changes no logit, how its bands lie to each other
-            does; "band" shifts and scales each clip's every band by its own mean and deviation;
-            "train" all clips by the training clips'.
+            does; "train" shifts and scales all by the training clips'.
         speeds: at which a clip is heard for an answer.
         pitches: at which it is heard, each at each speed; the embeddings are averaged.
         **shared: see `EmotionClassifier`.
     """
 
-    normalisations = ("level", "band", "train")
+    normalisations = ("band", "level", "train")
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class CRNN(EmotionClassifier):
         time_strides: Sequence[int] = (2, 2, 1, 1),
         hidden: int = 96,
         dropout: float = 0.3,
-        normalise: str = "level",
+        normalise: str = "band",
         speeds: Sequence[float] = (1.0,),
         pitches: Sequence[float] = (1.0,),
         **shared: Any,

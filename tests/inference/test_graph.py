@@ -25,7 +25,7 @@ SMALL = ["preprocessing.duration_ms=700", "model.features.frames=96", "model.fea
 OVERRIDES = {
     "cnn": [],
     "crnn": ["model.speeds=[0.9,1.0]", "model.pitches=[1.0,1.07]", "model.features.frames=80"],
-    "crnn band": ["model.normalise=band", "model.features.frames=80"],
+    "crnn level": ["model.normalise=level", "model.features.frames=80"],
     "reslstm": ["preprocessing.duration_ms=700", "model.features.frames=40"],
     "mobilenet_v3": [*SMALL, "model.pretrained=false"],
     "efficientnet_v2_b0": [*SMALL, "model.pretrained=false"],

@@ -103,7 +103,7 @@ def test_how_loud_a_clip_is_changes_an_answer_only_where_it_is_said(
 
 
 def test_unknown_normalisation_is_refused() -> None:
-    with pytest.raises(ConfigError, match="level or band or train"):
+    with pytest.raises(ConfigError, match="band or level or train"):
         make("model.normalise=clip")
 
 
