@@ -83,15 +83,11 @@ def parse_size(text: object) -> float:
 
 
 def _amount(text: object, units: Mapping[str, int], *, said: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]+)", str(text))
-    unit = (
-        {name.lower(): size for name, size in units.items()}.get(match[2].lower())
-        if match
-        else None
-    )
-    if match is None or unit is None:
+    sizes = {name.lower(): size for name, size in units.items()}
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([a-z]+)", str(text).lower())
+    if match is None or match[2] not in sizes:
         raise ConfigError(said.format(text, ", ".join(units)))
-    return float(match[1]) * unit
+    return float(match[1]) * sizes[match[2]]
 
 
 def judge(

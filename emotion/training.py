@@ -195,6 +195,9 @@ def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Tim
     choice = config["loader.features"]
     if choice not in ("auto", "cached", "live"):
         raise ConfigError(f"loader.features={choice!r}: choose auto, cached or live.")
+    inner = config.get("trainer.channels_last")
+    if inner not in (None, True, False, "cpu", "cuda", "mps"):
+        raise ConfigError(f"trainer.channels_last={inner!r}: choose true, false, cpu, cuda or mps.")
     L.seed_everything(config["seed"], workers=True, verbose=False)
     model = build_model(
         config,
@@ -217,24 +220,11 @@ def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Tim
     with timing.part("data"):
         trainer = build_trainer(config, run, data)
         device = trainer.strategy.root_device
-        if _channels_last(config.get("trainer.channels_last"), device):
-            model.to(memory_format=torch.channels_last)
         cached = choice == "cached" or (choice == "auto" and device.type == "cpu")
         data.place_on(device, model.features if cached and model.features.cacheable else None)
+    if inner in (True, device.type):
+        model.to(memory_format=torch.channels_last)
     return Session(config, run, data, model, trainer, audit, timing)
-
-
-def _channels_last(wanted: bool | str | None, device: torch.device) -> bool:
-    """Return whether maps have their channels innermost on this device.
-
-    Raises:
-        ConfigError: neither yes, no nor a kind of device.
-    """
-    if isinstance(wanted, str) and wanted not in ("cpu", "cuda", "mps"):
-        raise ConfigError(
-            f"trainer.channels_last={wanted!r}: choose true, false, cpu, cuda or mps."
-        )
-    return wanted is True or wanted == device.type
 
 
 def _set_out(session: Session) -> None:

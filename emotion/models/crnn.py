@@ -85,7 +85,7 @@ class CRNN(EmotionClassifier):
         return image
 
     def hear(self, image: Tensor) -> Tensor:
-        """Return the mean embedding over speeds and pitches: (B, C, M, F) -> (B, 4 · hidden)."""
+        """Return the mean embedding over speeds and pitches: (B, 1, M, F) -> (B, 4 · hidden)."""
         if self.training:
             return self.embed(image)
         top = top_of_bands(self.features.sample_rate)
