@@ -141,9 +141,10 @@ def _describe(
     said: dict[str, Any] = {"row": row, "cells": f"{len(done)}/{len(cells)}"}
     if not pooled:
         return said
+    validated = [run.metrics[VAL]["uar"] for run in done if VAL in run.metrics]
     return said | {
         **_judge(list(pooled.values())),
-        "val_uar": float(np.mean([run.metrics[VAL]["uar"] for run in done])),
+        "val_uar": float(np.mean(validated)) if validated else None,
         "leaks": any(run.leaks for run in done),
         "looks": max(len(run.lookers) for run in done),
         "parameters": done[0].environment.get("parameters"),

@@ -105,6 +105,21 @@ def test_seeds_together_stand_beside_their_mean(tmp_path: Path) -> None:
     assert table["parameters"][together[1]] == 3000
 
 
+def test_a_model_that_every_speaker_trained_is_not_chosen_on_validation(tmp_path: Path) -> None:
+    cells = [
+        finished(tmp_path / f"{row}{seed}", row, seed, 0.6)
+        for row in ("all train", "some validate")
+        for seed in range(2)
+    ]
+    for cell in cells[:2]:
+        write_json(cell.run.folder / "metrics.json", {"test": {"uar": 0.5}})
+    table = tabulate(cells).set_index("row")
+    assert np.isnan(table["val_uar"]["all train"])
+    assert table["val_uar"]["some validate"] == pytest.approx(0.6)
+    assert (table["uar"] > 0).all()
+    assert not table["chosen"].any()
+
+
 def test_recorded_figures_agree_within_either_interval_only() -> None:
     table = pd.DataFrame(
         {

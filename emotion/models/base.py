@@ -244,6 +244,11 @@ class EmotionClassifier(L.LightningModule):
         """Return rows (B,) and logits (B, C)."""
         return batch.row, self(batch.x).float()
 
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Log an epoch's figures where nothing validates, before callbacks ask for them."""
+        if self.trainer.is_last_batch and not sum(self.trainer.num_val_batches):
+            self._log_figures("train")
+
     def on_validation_epoch_end(self) -> None:
         """Log the figures of both, so that callbacks find those of one epoch side by side."""
         if self.trainer.state.fn == TrainerFn.FITTING:
