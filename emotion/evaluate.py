@@ -13,14 +13,14 @@ from emotion.corpora.protocol import TEST, VAL, Split
 from emotion.corpora.splits import FileSplit
 from emotion.datamodule import EmotionDataModule, build_datamodule
 from emotion.errors import ConfigError, RunError
-from emotion.evaluation.audit import audit_split
+from emotion.evaluation.audit import Audit, audit_split
 from emotion.evaluation.compare import compare
 from emotion.evaluation.ledger import fingerprint_clips, lookers, record_look
 from emotion.evaluation.outcome import Outcome
 from emotion.evaluation.referee import read_predictions
 from emotion.evaluation.report import write_report
 from emotion.files import folder_name, write_json, write_text
-from emotion.runs import Run, find_run, open_model
+from emotion.runs import Run, find_run, heard_clips, open_model
 from emotion.tables import read_table, write_table
 from emotion.trainer import build_judge, predict_subsets, quiet_lightning
 
@@ -60,12 +60,14 @@ def judge_run(run: Run, config: Config) -> str:
         data = build_datamodule(settings.replaced(labels))
         data.prepare_data()
         data.divide(Split(pd.Series(TEST, index=data.index.table.index)))
+        audit = audit_split(data.table, allow_leak=True, heard=heard_clips(run)[0])
         name = folder_name("-".join(sorted(set(data.index.table["corpus"]))))
     else:
         _check_tested(run)
         protocol = FileSplit(path=str(run.folder / "split.csv"), val_fraction=0)
         data = build_datamodule(settings, protocol=protocol)
         data.setup()
+        audit = Audit(tuple(run.metrics.get("audit", {}).get("leaks", ())))
         name = OWN
     looks = _look(data.table, Path(config["output_root"]), by=str(run.folder.resolve()))
     outcome = ask(run, settings, data)
@@ -73,10 +75,11 @@ def judge_run(run: Run, config: Config) -> str:
     folder = run.folder / "evaluate" / name
     figures = outcome.figures(temperature)
     write_table(folder / "predictions.csv", outcome.predictions(temperature))
-    write_json(folder / "metrics.json", {TEST: figures, "leaks": run.metrics.get("leaks", False)})
+    write_json(folder / "metrics.json", {TEST: figures, "leaks": bool(audit.leaks)})
     if run.finished:
         write_report(run)
-    return f"{_headline(name, figures, looks, leaks=name == OWN and run.leaks)}\nin {folder}"
+    lines = [_headline(name, figures, looks, leaks=bool(audit.leaks)), f"in {folder}"]
+    return "\n".join([*lines, *(f"LEAKS: {leak}" for leak in audit.leaks)])
 
 
 def ask(run: Run, settings: Config, data: EmotionDataModule) -> Outcome:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from emotion.config import Config, load_config
+from emotion.corpora.protocol import TRAIN, VAL
 from emotion.errors import RunError
 from emotion.evaluation.ledger import fingerprint_clips, lookers
 from emotion.tables import read_table
@@ -140,6 +141,29 @@ def find_run(name: str | None, output_root: Path) -> Run:
     if not (folder / "config.yaml").is_file():
         raise RunError(f"{folder} is no run folder: it has no config.yaml.")
     return Run(folder)
+
+
+def heard_clips(run: Run) -> tuple[pd.DataFrame, list[str]]:
+    """Return the clips that a run's weights learned from or were chosen by, and what is not known.
+
+    Those of the run that it started from are among them, and so on back to the first. The table
+    has the columns of split.csv.
+    """
+    tables, unknown = [], []
+    while True:
+        tables.append(run.split[run.split["subset"].isin([TRAIN, VAL])])
+        before = run.config.get("init_from")
+        if not before:
+            break
+        try:
+            run = find_run(before, Path(run.config["output_root"]))
+        except RunError:
+            unknown.append(
+                f"{before}, which {run.folder} started from, is gone: whether it learned from test "
+                "clips is not known"
+            )
+            break
+    return pd.concat(tables, ignore_index=True), unknown
 
 
 def find_runs(folder: Path) -> list[Run]:

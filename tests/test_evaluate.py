@@ -144,6 +144,18 @@ def test_referee_refuses_what_would_not_be_the_whole_test(runs: list[Run], tmp_p
     assert read_predictions(file, split).figures(1.0)["uar"] == 1.0
 
 
+def test_a_corpus_that_the_run_learned_from_is_marked(
+    runs: list[Run], root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", f"run={runs[1].folder}", f"output_root={root}"]
+    assert run([*words, "dataset=synthetic", *TINY[:2]]) == 0
+    assert "LEAKS: speakers synthetic" in capfd.readouterr().out
+    judged = runs[1].folder / "evaluate" / "synthetic"
+    assert json.loads((judged / "metrics.json").read_text())["leaks"] is True
+    assert "synthetic LEAKS" in (runs[1].folder / "report.html").read_text(encoding="utf-8")
+    assert not runs[1].leaks, "its own test is clean"
+
+
 def test_a_corpus_of_any_name_is_judged_inside_the_run(
     runs: list[Run], root: Path, tmp_path: Path
 ) -> None:

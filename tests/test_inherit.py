@@ -117,6 +117,37 @@ def test_class_that_the_source_does_not_know_gets_a_new_head(
     assert "bored is new to" in (adapted.folder / "train.log").read_text()
 
 
+def test_speakers_whom_the_weights_have_heard_test_nothing(
+    source: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    voices = source.split.groupby("subset")["speaker"].unique()
+
+    def start(name: str, test: str, before: Run, *words: str) -> int:
+        """Train from a run on one of its training speakers, and test on another one."""
+        file = tmp_path / f"{name}.csv"
+        subset = source.split["speaker"].map({voices["train"][0]: "train", test: "test"})
+        source.split.assign(subset=subset.fillna("")).to_csv(file, index=False)
+        given = [f"init_from={before.folder}", f"hydra.run.dir={tmp_path / name}", "logger=[]"]
+        given += ["dataset.generate.speakers=6", "dataset.generate.sentences=3"]
+        given += [f"dataset.root={source.config['dataset.root']}", f"output_root={tmp_path}"]
+        given += ["split=file", f"split.path={file}", "split.val_fraction=0", "trainer.keep=last"]
+        return run(["train", *given, "trainer.max_epochs=1", *words])
+
+    never = voices["test"][0]
+    assert start("clean", never, source) == 0
+    clean = Run(tmp_path / "clean")
+    assert clean.metrics["leaks"] is False
+    for before, heard in ((source, voices["train"][1]), (source, voices["val"][0])):
+        capfd.readouterr()
+        assert start("refused", heard, before) == 1
+        assert f"{heard} in test and in what the weights learned" in capfd.readouterr().err
+        assert not (tmp_path / "refused").exists()
+    assert start("grandchild", voices["train"][1], clean) == 1, "its parent never heard them"
+    assert start("marked", voices["train"][1], clean, "split.allow_leak=true") == 0
+    assert Run(tmp_path / "marked").leaks
+    assert "LEAKS" in (tmp_path / "marked" / "report.html").read_text(encoding="utf-8")
+
+
 def test_every_clip_trains_and_nothing_is_judged(voice: Path, adapt: Adapt) -> None:
     adapted = adapt(voice)
     assert set(adapted.split["subset"]) == {"train"}

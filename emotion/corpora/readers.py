@@ -17,6 +17,9 @@ from emotion.tables import read_table
 
 ROW = ("path", "size", "mtime_ns", "corpus", "speaker", "sex", "emotion", "text", "intensity")
 GROUPS = ("speaker", "sex", "emotion", "text", "intensity")
+
+UNKNOWN = "unknown"
+"""The speaker of clips that name none."""
 """What a pattern's named groups may fill; other groups serve `require`."""
 
 Rule = str | Sequence[str]
@@ -146,7 +149,7 @@ class PatternReader:
         if not emotion:
             return f"has the unknown emotion code {said['emotion']!r}"
         row = {group: said.get(group, "") for group in GROUPS}
-        row["speaker"] = row["speaker"] or "unknown"
+        row["speaker"] = row["speaker"] or UNKNOWN
         row["sex"] = _sex(self.sex, row["sex"] or row["speaker"])
         return {"corpus": self.corpus, **row, "emotion": emotion}
 
@@ -182,7 +185,7 @@ class TableReader:
                 )
         rows: list[dict[str, object]] = []
         skipped: list[tuple[str, str]] = []
-        defaults = dict.fromkeys(GROUPS, "") | {"speaker": "unknown", "corpus": self.corpus}
+        defaults = dict.fromkeys(GROUPS, "") | {"speaker": UNKNOWN, "corpus": self.corpus}
         for line in table.drop_duplicates("path").sort_values("path").to_dict("records"):
             said = {str(key): value or defaults.get(str(key), "") for key, value in line.items()}
             status = file_status(os.path.join(root, said["path"]))  # noqa: PTH118 - 100,000 times

@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from emotion.corpora.protocol import TEST, TRAIN, VAL
+from emotion.corpora.readers import UNKNOWN
 from emotion.errors import LeakError
 
 CUES = ("level_db", "loudest_db", "lead_ms", "tail_ms", "dc", "clipped")
@@ -37,16 +38,26 @@ class Audit:
         return {"leaks": list(self.leaks), "remarks": list(self.remarks)}
 
 
-def audit_split(table: pd.DataFrame, *, allow_leak: bool) -> Audit:
+def audit_split(
+    table: pd.DataFrame, *, allow_leak: bool, heard: pd.DataFrame | None = None
+) -> Audit:
     """Return what is wrong with a division, from columns path, corpus, speaker, text, subset.
 
     A leak is a speaker, a file or a recording (`audio_hash`) that is in test and also in train or
-    val. Validation may share speakers with train, never with test.
+    val, or a speaker whom the weights have `heard`. Validation may share speakers with train,
+    never with test.
+
+    Args:
+        table: a row a clip.
+        allow_leak: find leaks, and do not refuse them.
+        heard: clips that the weights learned from before, with corpus and speaker.
 
     Raises:
         LeakError: there is a leak and `allow_leak` is not set.
     """
     found = list(_leaks(table))
+    if heard is not None:
+        found += _leaks_of_weights(table, heard)
     if found and not allow_leak:
         raise LeakError(
             f"this split leaks: {'; '.join(found)}. Mend the split, or set split.allow_leak=true "
@@ -68,9 +79,23 @@ def _leaks(table: pd.DataFrame) -> Iterator[str]:
                 continue
             if kind == "recording":
                 shared = [_both_paths(table, digest, part) for digest in shared]
-            more = f" and {len(shared) - NAMED} more" if len(shared) > NAMED else ""
-            plural = "s" if len(shared) > 1 else ""
-            yield f"{kind}{plural} {', '.join(shared[:NAMED])}{more} in test and in {part}"
+            yield f"{_listed(kind, shared)} in test and in {part}"
+
+
+def _leaks_of_weights(table: pd.DataFrame, heard: pd.DataFrame) -> Iterator[str]:
+    test = table[table["subset"] == TEST]
+    told, known = (
+        set((clips["corpus"] + " " + clips["speaker"])[clips["speaker"] != UNKNOWN])
+        for clips in (test, heard)
+    )
+    if shared := sorted(told & known):
+        yield f"{_listed('speaker', shared)} in test and in what the weights learned from before"
+
+
+def _listed(kind: str, names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{kind}{'s' if len(names) > 1 else ''} {', '.join(names[:NAMED])}{more}"
 
 
 def _both_paths(table: pd.DataFrame, digest: str, part: str) -> str:

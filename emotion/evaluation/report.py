@@ -237,8 +237,12 @@ def _robustness(run: Run) -> list[Chart]:
 def _elsewhere(run: Run) -> list[tuple[str, dict[str, Any]]]:
     """Return the figures of the run's evaluations on other clips than its own, by name."""
     folders = (path.parent for path in sorted(run.folder.glob("evaluate/*/metrics.json")))
-    found = ((folder.name, Run(folder).metrics.get(TEST)) for folder in folders)
-    return [(name, figures) for name, figures in found if figures and name != TEST]
+    judged = [Run(folder) for folder in folders if folder.name != TEST]
+    return [
+        (f"{other.folder.name}{' LEAKS' if other.leaks else ''}", other.metrics[TEST])
+        for other in judged
+        if TEST in other.metrics
+    ]
 
 
 def _mistakes(judged: Judged | None, config: Config) -> list[Mistake]:

@@ -66,6 +66,22 @@ def test_same_name_in_two_corpora_is_no_leak() -> None:
     assert not audit_split(table, allow_leak=False).leaks
 
 
+def test_a_speaker_whom_the_weights_have_heard_is_a_leak() -> None:
+    heard = pd.DataFrame({"corpus": "x", "speaker": ["s7", "s0"]})
+    with pytest.raises(LeakError, match="speaker x s0 in test and in what the weights learned"):
+        audit_split(clips(), allow_leak=False, heard=heard)
+    assert audit_split(clips(), allow_leak=True, heard=heard).leaks
+    assert not audit_split(clips(), allow_leak=False, heard=heard.assign(corpus="y")).leaks
+    assert not audit_split(clips(), allow_leak=False, heard=heard[:1]).leaks
+
+
+def test_two_clips_of_nobody_known_are_not_one_voice() -> None:
+    table = clips()
+    table.loc[table.subset == "test", "speaker"] = "unknown"
+    heard = pd.DataFrame({"corpus": "x", "speaker": ["unknown"]})
+    assert not audit_split(table, allow_leak=False, heard=heard).leaks
+
+
 def test_probe_finds_a_level_that_betrays_the_emotion_and_nothing_where_there_is_none() -> None:
     table = clips(600)
     innocent = probe_shortcuts(table)
