@@ -26,7 +26,7 @@ from emotion.study_table import Finished, write_tables
 
 log = logging.getLogger(__name__)
 
-SELF_MADE = ("study", "name", "hydra", "resume", "init_from")
+SELF_MADE = ("study", "name", "hydra", "resume")
 
 
 @dataclass(frozen=True)

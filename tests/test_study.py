@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emotion import training
+from emotion import study, training
 from emotion.cli import run
 from emotion.config import composed
 from emotion.files import write_json, write_text
@@ -66,6 +66,17 @@ def test_a_study_never_leaves_its_folder(
     assert run(words) == 1
     assert "must name a folder below" in capfd.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_every_cell_starts_from_the_weights_that_the_study_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells: list[Cell] = []
+    monkeypatch.setattr(study, "_run_cells", lambda of, **_: cells.extend(of))
+    words = ["name=x", "init_from=before", "study.seeds=[0,1]", f"output_root={tmp_path}"]
+    run(["study", *words, "dataset.generate.speakers=6", "dataset.generate.sentences=2"])
+    assert len(cells) >= 2
+    assert all("init_from=before" in cell.overrides for cell in cells)
 
 
 def test_a_full_disk_fails_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
