@@ -60,7 +60,7 @@ def judge_run(run: Run, config: Config) -> str:
         data = build_datamodule(settings.replaced(labels))
         data.prepare_data()
         data.divide(Split(pd.Series(TEST, index=data.index.table.index)))
-        audit = audit_split(data.table, allow_leak=True, heard=heard_clips(run)[0])
+        audit = audit_split(data.table, allow_leak=True, heard=heard_clips(run))
         name = folder_name("-".join(sorted(set(data.index.table["corpus"]))))
     else:
         _check_tested(run)

@@ -1,6 +1,7 @@
 """Finds and opens run folders."""
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from emotion.tables import read_table
 
 if TYPE_CHECKING:
     from emotion.models.base import EmotionClassifier
+
+log = logging.getLogger(__name__)
 
 LATEST = "latest"
 
@@ -143,13 +146,12 @@ def find_run(name: str | None, output_root: Path) -> Run:
     return Run(folder)
 
 
-def heard_clips(run: Run) -> tuple[pd.DataFrame, list[str]]:
-    """Return the clips that a run's weights learned from or were chosen by, and what is not known.
+def heard_clips(run: Run) -> pd.DataFrame:
+    """Return the clips that a run's weights learned from or were chosen by, as in split.csv.
 
-    Those of the run that it started from are among them, and so on back to the first. The table
-    has the columns of split.csv.
+    Those of the run that it started from are among them, and so on back to the first.
     """
-    tables, unknown = [], []
+    tables = []
     while True:
         tables.append(run.split[run.split["subset"].isin([TRAIN, VAL])])
         before = run.config.get("init_from")
@@ -158,12 +160,14 @@ def heard_clips(run: Run) -> tuple[pd.DataFrame, list[str]]:
         try:
             run = find_run(before, Path(run.config["output_root"]))
         except RunError:
-            unknown.append(
-                f"{before}, which {run.folder} started from, is gone: whether it learned from test "
-                "clips is not known"
+            log.warning(
+                "%s, which %s started from, is gone: whether it learned from test clips is not "
+                "known",
+                before,
+                run.folder,
             )
             break
-    return pd.concat(tables, ignore_index=True), unknown
+    return pd.concat(tables, ignore_index=True)
 
 
 def find_runs(folder: Path) -> list[Run]:

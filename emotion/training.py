@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +189,9 @@ def _go_on(run: Run, config: Config) -> Run:
 
 def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Timing) -> Session:
     """Return all that a run works with: the split audited, the data placed where it trains."""
-    audit = _audit(config, data)
+    source = config["init_from"] and find_run(config["init_from"], Path(config["output_root"]))
+    heard = heard_clips(source) if source else None
+    audit = audit_split(data.table, allow_leak=config["split.allow_leak"], heard=heard)
     for note in (*_notes(data), *audit.leaks, *audit.remarks):
         log.info("%s%s", "LEAKS: " if note in audit.leaks else "", note)
     choice = config["loader.features"]
@@ -225,15 +227,6 @@ def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Tim
     if inner in (True, device.type):
         model.to(memory_format=torch.channels_last)
     return Session(config, run, data, model, trainer, audit, timing)
-
-
-def _audit(config: Config, data: EmotionDataModule) -> Audit:
-    """Return what is wrong with the split, and with the weights that the run starts from."""
-    heard, unknown = None, list[str]()
-    if config["init_from"]:
-        heard, unknown = heard_clips(find_run(config["init_from"], Path(config["output_root"])))
-    audit = audit_split(data.table, allow_leak=config["split.allow_leak"], heard=heard)
-    return replace(audit, remarks=(*audit.remarks, *unknown))
 
 
 def _set_out(session: Session) -> None:

@@ -14,7 +14,7 @@ import torch
 from emotion.checkpoints import read_checkpoint
 from emotion.cli import run
 from emotion.labels import DEFAULT
-from emotion.runs import Run
+from emotion.runs import Run, heard_clips
 from emotion.tables import read_table
 from tests.archive import write_clip
 
@@ -146,6 +146,13 @@ def test_speakers_whom_the_weights_have_heard_test_nothing(
     assert start("marked", voices["train"][1], clean, "split.allow_leak=true") == 0
     assert Run(tmp_path / "marked").leaks
     assert "LEAKS" in (tmp_path / "marked" / "report.html").read_text(encoding="utf-8")
+    kept = heard_clips(clean)
+    source.folder.rename(tmp_path / "moved")
+    lost = heard_clips(clean)
+    (tmp_path / "moved").rename(source.folder)
+    assert "is gone: whether it learned from test clips is not known" in capfd.readouterr().err
+    assert set(lost["path"]) == set(clean.split["path"][clean.split["subset"] == "train"])
+    assert len(kept) > len(lost)
 
 
 def test_every_clip_trains_and_nothing_is_judged(voice: Path, adapt: Adapt) -> None:

@@ -17,10 +17,10 @@ from emotion.tables import read_table
 
 ROW = ("path", "size", "mtime_ns", "corpus", "speaker", "sex", "emotion", "text", "intensity")
 GROUPS = ("speaker", "sex", "emotion", "text", "intensity")
+"""What a pattern's named groups may fill; other groups serve `require`."""
 
 UNKNOWN = "unknown"
 """The speaker of clips that name none."""
-"""What a pattern's named groups may fill; other groups serve `require`."""
 
 Rule = str | Sequence[str]
 """Values that belong to a group: a list of them, or a regular expression that fits them whole."""
