@@ -53,7 +53,11 @@ def corpora_dataset(
         readers={name: readers[name] for name in chosen},
         labels=None if labels is None else check_labels(labels),
         generate=generate,
-        licences=licences or {},
+        licences={
+            name: terms
+            for name, terms in (licences or {}).items()
+            if name in chosen or name not in readers
+        },
     )
 
 

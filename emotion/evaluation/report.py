@@ -114,6 +114,7 @@ def _contents(run: Run, part: str) -> dict[str, Any]:
     return {
         "run": run.folder.name,
         "tested": part == TEST,
+        "subsets": set() if clips is None else set(clips["subset"]),
         "figures": figures,
         "best_epoch": metrics.get("best_epoch"),
         "leaks": run.leaks,

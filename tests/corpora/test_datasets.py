@@ -182,6 +182,7 @@ def test_a_dataset_that_cannot_be_says_what_to_set(call: Any, words: str) -> Non
 
 def test_some_of_the_four_corpora_can_be_taken(archive: Path, tmp_path: Path) -> None:
     dataset = build_dataset("dataset=cs334", f"data_root={archive}", "dataset.corpora=[tess,savee]")
+    assert set(dataset.licences) == {"tess", "savee"}
     table = build_index(dataset, tmp_path / "index").table
     assert set(table["corpus"]) == {"savee", "tess"}
     assert list(table["path"]) == sorted(table["path"])

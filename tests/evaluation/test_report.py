@@ -190,6 +190,16 @@ def test_run_without_figures_has_a_page(tmp_path: Path) -> None:
     assert "No figures yet" in page_of(Run(tmp_path))
 
 
+def test_a_run_that_keeps_no_clip_back_says_so(tmp_path: Path) -> None:
+    run = write_run(tmp_path, tested=False)
+    write_table(run.folder / "split.csv", run.split.assign(subset="train"))
+    write_json(run.folder / "metrics.json", {"best_epoch": 1})
+    words = words_of(page_of(run))
+    assert "Every clip trains: none is left to judge this run by." in words
+    assert "no temperature was fitted, and the last epoch is kept" in words
+    assert "No figures yet" not in words
+
+
 def test_mistakes_can_be_heard_and_seen_where_the_clips_are_there(page: str) -> None:
     sounds = re.findall(r'<audio[^>]* src="data:audio/mpeg;base64,([^"]+)"', page)
     wrong = int((_outcome().target != _outcome().predicted).sum())
