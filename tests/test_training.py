@@ -15,6 +15,7 @@ from lightning import Trainer
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
 from emotion.audio.decode import decode
+from emotion.callbacks import moving_average
 from emotion.cli import run
 from emotion.config import composed
 from emotion.corpora.splits import FileSplit
@@ -218,6 +219,20 @@ def test_averaged_weights_are_those_that_evaluate_finds(train: Train, base: list
     assert (averaged.folder / "evaluate" / "test" / "predictions.csv").read_bytes() == (
         averaged.folder / "predictions.csv"
     ).read_bytes()
+
+
+def test_a_short_run_averages_none_of_its_first_weights() -> None:
+    kept = torch.nn.Linear(3, 3)
+    model = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), kept)
+    average = torch.optim.swa_utils.AveragedModel(model, avg_fn=moving_average(0.99))
+    for step in range(1, 401):
+        with torch.no_grad():
+            model[0].weight.fill_(step)
+        average.update_parameters(model)
+        if step == 50:
+            assert average.module[0].weight.item() > 40, "it holds the last steps, not the first"
+    assert 290 < average.module[0].weight.item() < 400, "a hundred steps, as the decay says"
+    assert torch.equal(average.module[1].weight, kept.weight)
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1])
