@@ -6,6 +6,7 @@ import venv
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent.parent
 TINY = ["dataset.generate.speakers=4", "dataset.generate.sentences=3", "trainer.max_epochs=1"]
@@ -27,7 +28,8 @@ def emotion(tmp_path_factory: pytest.TempPathFactory) -> Path:
         str(folder),
         str(ROOT),
     ]
-    subprocess.run(build, check=True)
+    with FileLock(tmp_path_factory.getbasetemp().parent / "wheel.lock"):  # it builds in ROOT/build
+        subprocess.run(build, check=True)
     (wheel,) = folder.glob("*.whl")
     venv.create(folder / "venv", with_pip=False)
     python = folder / "venv" / "bin" / "python"
