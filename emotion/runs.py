@@ -153,7 +153,8 @@ def heard_clips(run: Run) -> pd.DataFrame:
     """
     tables = []
     while True:
-        tables.append(run.split[run.split["subset"].isin([TRAIN, VAL])])
+        split = run.split
+        tables.append(split[split["subset"].isin([TRAIN, VAL])])
         before = run.config.get("init_from")
         if not before:
             break

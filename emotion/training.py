@@ -189,7 +189,7 @@ def _go_on(run: Run, config: Config) -> Run:
 
 def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Timing) -> Session:
     """Return all that a run works with: the split audited, the data placed where it trains."""
-    source = config["init_from"] and find_run(config["init_from"], Path(config["output_root"]))
+    source = _source(config)
     heard = heard_clips(source) if source else None
     audit = audit_split(data.table, allow_leak=config["split.allow_leak"], heard=heard)
     for note in (*_notes(data), *audit.leaks, *audit.remarks):
@@ -229,11 +229,16 @@ def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Tim
     return Session(config, run, data, model, trainer, audit, timing)
 
 
+def _source(config: Config) -> Run | None:
+    """Return the run whose weights this one starts from, if there is one."""
+    name = config["init_from"]
+    return find_run(name, Path(config["output_root"])) if name else None
+
+
 def _set_out(session: Session) -> None:
     """Give a fresh model what it starts from: weights, and what is known of the training clips."""
     config, data, model = session.config, session.data, session.model
-    if config["init_from"]:
-        other = find_run(config["init_from"], Path(config["output_root"]))
+    if other := _source(config):
         model.take_weights(read_checkpoint(other.best)["state_dict"], other.labels)
     else:
         model.load_initial_weights()
@@ -248,8 +253,7 @@ def _write_beginning(session: Session) -> None:
     config, run, data, model = session.config, session.run, session.data, session.model
     parameters = sum(parameter.numel() for parameter in model.parameters())
     licences = dict(data.dataset.licences)
-    if config["init_from"]:  # what binds the weights that it starts from binds its own
-        other = find_run(config["init_from"], Path(config["output_root"]))
+    if other := _source(config):  # what binds the weights that it starts from binds its own
         licences = other.environment.get("licences", {}) | licences
     described = environment.describe() | {
         "seed": config["seed"],

@@ -56,11 +56,13 @@ def audit_split(
         LeakError: there is a leak and `allow_leak` is not set.
     """
     found = list(_leaks(table))
-    if heard is not None:
-        found += _leaks_of_weights(table, heard)
+    way_out = "Mend the split"
+    if heard is not None and (before := list(_leaks_of_weights(table, heard))):
+        found += before
+        way_out += " or start from other weights"
     if found and not allow_leak:
         raise LeakError(
-            f"this split leaks: {'; '.join(found)}. Mend the split, or set split.allow_leak=true "
+            f"this split leaks: {'; '.join(found)}. {way_out}, or set split.allow_leak=true "
             "to train all the same, every figure marked."
         )
     return Audit(tuple(found), tuple(_remarks(table)))
