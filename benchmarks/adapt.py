@@ -21,17 +21,18 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.common import MACHINE, RESULTS, grid, options, scratch_folder
-from emotion.config import composed
-from emotion.corpora.protocol import OUT, TEST, Split
-from emotion.datamodule import EmotionDataModule, build_datamodule
-from emotion.evaluate import ask
+from emotion.cli.evaluate import ask
+from emotion.config.composition import composed
+from emotion.data.datamodule import EmotionDataModule, build_datamodule
+from emotion.data.splits.base import OUT, TEST, Split
 from emotion.evaluation.compare import compare
-from emotion.evaluation.outcome import Outcome
-from emotion.evaluation.statistics import holm
-from emotion.inherit import inherit
-from emotion.runs import Run, open_model
-from emotion.tables import write_table
-from emotion.training import train
+from emotion.evaluation.scored_predictions import Outcome
+from emotion.metrics.significance import holm
+from emotion.runs.load_model import open_model
+from emotion.runs.run import Run
+from emotion.training.init_from import inherit
+from emotion.training.train import train
+from emotion.utils.tables import write_table
 
 HEAD = [
     *("clips a class", "clips", "UAR before", "after", "difference", "95 % interval", "p"),

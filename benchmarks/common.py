@@ -21,9 +21,9 @@ import numpy as np
 import psutil
 import soundfile
 
-from emotion.config import composed
-from emotion.corpora.index import build_index
-from emotion.labels import DEFAULT
+from emotion.config.composition import composed
+from emotion.data.corpora.index import build_index
+from emotion.data.labels import DEFAULT
 
 T = TypeVar("T")
 

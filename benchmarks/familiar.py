@@ -10,13 +10,13 @@ import pandas as pd
 
 from benchmarks.common import RESULTS, SCRATCH, command, grid, options
 from emotion.audio.decode import decode
-from emotion.config import composed
-from emotion.corpora.index import build_index
-from emotion.corpora.protocol import TEST
-from emotion.inference.listener import Listener
-from emotion.inference.profile import open_profile
-from emotion.inference.recognisers import open_runs
-from emotion.runs import Run
+from emotion.config.composition import composed
+from emotion.data.corpora.index import build_index
+from emotion.data.splits.base import TEST
+from emotion.inference.load_models import open_runs
+from emotion.inference.training_profile import open_profile
+from emotion.runs.run import Run
+from emotion.runtime.predictor import Listener
 
 TRAINED_ON = "crema_d"
 WAYS = ("rate", "length", "level", "sound")

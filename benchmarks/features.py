@@ -7,7 +7,7 @@ import torch
 import torchaudio
 
 from benchmarks.common import RATE, SAMPLES, Target, in_turn, options, page, ratios, seconds_of
-from emotion.features.spectrogram import LogMel
+from emotion.features.log_mel import LogMel
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 MELS = (128, 224)

@@ -14,8 +14,8 @@ from benchmarks.common import (
     seconds_of,
     short_clips,
 )
-from emotion.corpora.datasets import table_dataset
-from emotion.corpora.index import build_index
+from emotion.data.corpora.dataset import table_dataset
+from emotion.data.corpora.index import build_index
 
 FEW = 1000
 LIMIT = 1.2

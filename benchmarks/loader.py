@@ -4,8 +4,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.common import Clips, Target, clips, command, options, page, scratch_folder
-from emotion.sweeps import TABLE
-from emotion.tables import read_table
+from emotion.experiments.sweep_table import TABLE
+from emotion.utils.tables import read_table
 
 DEFAULT = "loader.batch_size=64 loader.num_workers=0"
 

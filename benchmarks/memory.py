@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.common import Target, in_turn, options, page, scratch_folder, short_clips
 from benchmarks.training import train_words
-from emotion.store import ClipStore
+from emotion.data.clip_store import ClipStore
 
 FEW = 1000
 LIMIT_MB = 300.0

@@ -19,10 +19,10 @@ from benchmarks.common import (
     seconds_of,
     short_clips,
 )
-from emotion.audio.cache import Cache
 from emotion.audio.standardise import Standardiser
-from emotion.corpora.datasets import folder_dataset, table_dataset
-from emotion.corpora.index import open_clips
+from emotion.data.corpora.dataset import folder_dataset, table_dataset
+from emotion.data.corpora.index import open_clips
+from emotion.data.waveform_cache import Cache
 
 STANDARDISER = Standardiser(RATE, 2618)
 LIMIT_SECONDS = 0.3

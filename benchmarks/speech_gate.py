@@ -9,9 +9,9 @@ import numpy as np
 from benchmarks.common import RESULTS, SCRATCH, grid, options, seconds_of
 from benchmarks.sounds import KINDS, RATE, make_sounds
 from emotion.audio.decode import Wave, decode
-from emotion.audio.speech import THRESHOLD, SpeechGate
-from emotion.config import composed
-from emotion.corpora.index import build_index
+from emotion.audio.speech_detector import THRESHOLD, SpeechGate
+from emotion.config.composition import composed
+from emotion.data.corpora.index import build_index
 
 HEARD_S = 2.618
 """What preprocessing=cs334 keeps of a clip."""

@@ -16,7 +16,7 @@ from benchmarks.training import train_words
 FIRST_STEP = """
 import os, sys
 import lightning
-from emotion.cli import run
+from emotion.cli.main import run
 step = lightning.LightningModule.optimizer_step
 def first(*given, **more):
     step(*given, **more)
@@ -28,7 +28,7 @@ sys.exit(run(sys.argv[1:]) or 3)
 
 TORCH_HERE = """
 import sys
-from emotion.cli import run
+from emotion.cli.main import run
 code = run(sys.argv[1:])
 print(sum(name in sys.modules for name in ("torch", "lightning", "torchaudio", "torchvision")))
 sys.exit(code)

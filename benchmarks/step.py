@@ -18,11 +18,11 @@ def bare_epochs(words: Sequence[str]) -> list[float]:
     from torch import Tensor
     from torch.nn.functional import cross_entropy
 
-    from emotion.batch import Batch
-    from emotion.config import composed
-    from emotion.datamodule import build_datamodule
-    from emotion.runs import build_model
-    from emotion.trainer import quiet_lightning
+    from emotion.config.composition import composed
+    from emotion.data.batch import Batch
+    from emotion.data.datamodule import build_datamodule
+    from emotion.models.build import build_model
+    from emotion.training.lightning_trainer import quiet_lightning
 
     with composed("train", list(words)) as config, quiet_lightning():
         data = build_datamodule(config)

@@ -13,9 +13,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from benchmarks.common import Clips, command, floor, python, scratch_folder
-from emotion.config import composed
-from emotion.labels import DEFAULT
-from emotion.runs import build_model
+from emotion.config.composition import composed
+from emotion.data.labels import DEFAULT
+from emotion.models.build import build_model
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,10 @@ def prepare_files(some: Clips, folder: Path) -> list[Path]:
     """Return a prepared file a clip for the usual way, from the program's own cache."""
     import numpy as np
 
-    from emotion.audio.cache import open_cache
     from emotion.audio.standardise import Standardiser
-    from emotion.corpora.datasets import table_dataset
-    from emotion.corpora.index import build_index
+    from emotion.data.corpora.dataset import table_dataset
+    from emotion.data.corpora.index import build_index
+    from emotion.data.waveform_cache import open_cache
 
     dataset = table_dataset(path=str(some.table), root=str(some.root), labels=None)
     index = build_index(dataset, folder / "index")

@@ -1,0 +1,20 @@
+"""Speech emotion classification: `load` opens a trained model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emotion.runtime.base import Recogniser
+
+
+def load(folder: Path | str) -> "Recogniser":
+    """Return what hears emotions as the model in a folder does.
+
+    An export folder needs no PyTorch, and none is imported; a run folder does.
+
+    Raises:
+        RunError: the folder is neither, or damaged.
+    """
+    from emotion.inference.load_models import open_recogniser
+
+    return open_recogniser([str(folder)], Path("outputs"))

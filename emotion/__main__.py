@@ -1,5 +1,5 @@
 """`python -m emotion` is the same as `emotion`."""
 
-from emotion.cli import main
+from emotion.cli.main import main
 
 main()

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from emotion.config import composed
-from emotion.corpora.datasets import Dataset
-from tests.archive import write_archive, write_clip
+from emotion.config.composition import composed
+from emotion.data.corpora.dataset import Dataset
+from tests.support.archive import write_archive, write_clip
 
 __all__ = ["build_dataset", "write_clip"]
+
+pytest_plugins = ["tests.support.exported"]
 
 NOBODY = 65_534
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
-from emotion.audio.reasons import why_no_file, why_unreadable
+from emotion.audio.unreadable import why_no_file, why_unreadable
 from emotion.errors import AudioError
 
 Wave = npt.NDArray[np.float32]

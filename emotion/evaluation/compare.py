@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from emotion.errors import RunError
-from emotion.evaluation.statistics import (
+from emotion.metrics.intervals import speaker_confusions
+from emotion.metrics.significance import (
     mcnemar,
     paired_difference,
     sign_flip_test,
     smallest_detectable_difference,
-    speaker_confusions,
 )
 
 

@@ -6,8 +6,8 @@ import torch
 import torchaudio.functional as AF  # noqa: N812 - torchaudio's own abbreviation
 from torch import Tensor
 
-from emotion.features.interface import Features
-from emotion.features.spectrogram import LogMel
+from emotion.features.base import Features
+from emotion.features.log_mel import LogMel
 
 CHROMA = 12
 LOWEST_HZ = 55.0

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from emotion.errors import ConfigError
-from emotion.features.interface import Features, wave_lengths
+from emotion.features.base import Features, wave_lengths
 
 FUNCTIONALS = 88
 

@@ -10,7 +10,7 @@ from glob import glob
 from pathlib import Path
 
 from emotion.audio.decode import SUFFIXES
-from emotion.audio.find import find_files
+from emotion.data.corpora.find_audio import find_files
 from emotion.errors import ConfigError
 
 STDIN, MICROPHONE = "-", "mic"

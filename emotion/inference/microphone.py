@@ -12,12 +12,12 @@ from typing import Any
 
 from emotion.audio.decode import Wave
 from emotion.errors import ConfigError, DependencyError
-from emotion.inference.hearing import DONE
+from emotion.inference.file_batches import DONE
 from emotion.inference.inputs import MICROPHONE
-from emotion.inference.listener import Listener
-from emotion.inference.rows import Row, show
-from emotion.inference.stream import Moment, Stream
+from emotion.inference.output import Row, show
 from emotion.inference.timeline import moment_rows
+from emotion.runtime.predictor import Listener
+from emotion.runtime.stream import Moment, Stream
 
 log = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from emotion.audio.decode import read_blocks
 from emotion.errors import AudioError, ConfigError
-from emotion.files import folder_name, write_text
 from emotion.inference.inputs import Source
-from emotion.inference.listener import Listener
-from emotion.inference.picture import draw
-from emotion.inference.rows import Row, as_csv, make_row
-from emotion.inference.stream import Moment, Stream
-from emotion.printable import printable
+from emotion.inference.output import Row, as_csv, make_row
+from emotion.inference.timeline_plot import draw
+from emotion.runtime.predictor import Listener
+from emotion.runtime.stream import Moment, Stream
+from emotion.utils.files import folder_name, write_text
+from emotion.utils.printable import printable
 
 log = logging.getLogger(__name__)
 

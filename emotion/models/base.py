@@ -13,11 +13,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from emotion.batch import Batch
+from emotion.data.batch import Batch
 from emotion.errors import ConfigError, ModelError
-from emotion.evaluation.metrics import accuracy, macro_f1, uar
 from emotion.features.augment import Augment, mix_pairs
-from emotion.features.interface import Features
+from emotion.features.base import Features
+from emotion.metrics.classification import accuracy, macro_f1, uar
+from emotion.models.losses import smoothed_cross_entropy
 
 STAGES = ("train", "val", "test")
 
@@ -330,23 +331,3 @@ class EmotionClassifier(L.LightningModule):
         if self.global_rank == 0:  # the sum over all processes, once
             for metric, state in zip(self._figures("train"), counted, strict=False):
                 metric.load_state_dict(state)
-
-
-def smoothed_cross_entropy(
-    logits: Tensor, target: Tensor, *, weights: Tensor, smoothing: float
-) -> Tensor:
-    """Return PyTorch's cross entropy, whose smoothing passes over hidden classes.
-
-    Args:
-        logits: (B, C), minus infinity where a class is hidden from a clip.
-        target: ids, (B,), none of them hidden.
-        weights: of the classes, (C,).
-        smoothing: share of the target that is spread over a clip's visible classes.
-    """
-    loss = nn.functional.cross_entropy(logits, target, weight=weights)
-    if not smoothing:
-        return loss
-    visible = logits > float("-inf")
-    surprise = -logits.log_softmax(dim=1).masked_fill(~visible, 0)
-    spread = (surprise * weights).sum(dim=1) / visible.sum(dim=1)
-    return (1 - smoothing) * loss + smoothing * spread.sum() / weights[target].sum()

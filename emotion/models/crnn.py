@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from emotion.errors import ConfigError
 from emotion.features.augment import place_bands, top_of_bands
-from emotion.features.frames import count_frames, flip_frames, inside, mean_level, normalise_bands
+from emotion.features.padding import count_frames, flip_frames, inside, mean_level, normalise_bands
 from emotion.models.base import EmotionClassifier
 
 

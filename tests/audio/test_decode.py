@@ -8,7 +8,7 @@ import soundfile as sf
 
 from emotion.audio.decode import SUFFIXES, Header, decode, read_header
 from emotion.errors import AudioError
-from tests.archive import LFS_POINTER, add_chunks, voice, write_clip
+from tests.support.archive import LFS_POINTER, add_chunks, voice, write_clip
 
 OPENERS = pytest.mark.parametrize("opener", [read_header, decode])
 

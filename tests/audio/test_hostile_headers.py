@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emotion.audio.clip_statistics import measure
 from emotion.audio.decode import MAX_PEAK, decode, read_header
-from emotion.audio.measure import measure
 from emotion.audio.quantise import quantise
 from emotion.audio.standardise import Standardiser
 from emotion.errors import AudioError
-from tests.hostile import PCM, chunk, encoded, fmt, wav
+from tests.support.hostile import PCM, chunk, encoded, fmt, wav
 
 PLAIN = wav(fmt(), chunk(b"LIST", b"INFO" + bytes(20)), chunk(b"data", PCM[:400]))
 STANDARD = Standardiser(16_000, trim_db=40, max_duration_ms=1_000, padding="zero")

@@ -5,16 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion.audio.standardise import (
-    Standardiser,
-    fit_length,
-    resample,
-    samples_of,
-    trim_silence,
-)
-from emotion.config import composed
+from emotion.audio.standardise import Standardiser, fit_length, resample, samples_of, trim_silence
+from emotion.config.composition import composed
 from emotion.errors import ConfigError
-from tests.archive import voice
+from tests.support.archive import voice
 
 RATES = (16_000, 24_414, 44_100, 48_000, 96_000)
 CS334 = Standardiser(24_414, duration_ms=2618)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from emotion.config import composed
+from emotion.config.composition import composed
 from emotion.errors import ConfigError
 from emotion.features.augment import (
     Augment,
@@ -17,7 +17,7 @@ from emotion.features.augment import (
     shift_time,
     warp,
 )
-from emotion.features.spectrogram import LogMel
+from emotion.features.log_mel import LogMel
 
 CPU = torch.device("cpu")
 

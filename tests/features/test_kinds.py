@@ -7,11 +7,11 @@ import torch
 import torchaudio
 
 from emotion.errors import ConfigError, ModelError
+from emotion.features.base import wave_lengths
 from emotion.features.cepstra import Cepstra, pitch_filters
 from emotion.features.egemaps import Egemaps
-from emotion.features.encoder import EncoderLayers
-from emotion.features.interface import wave_lengths
-from emotion.features.padded import encode_layers
+from emotion.features.speech_encoder import EncoderLayers
+from emotion.features.speech_encoder_layers import encode_layers
 
 RATE = 16_000
 

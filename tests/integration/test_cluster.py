@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from distributed import LocalCluster
 
-from emotion.cli import run
+from emotion.cli.main import run
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,7 @@ def test_a_killed_worker_costs_no_byte(preprocessing: str, tmp_path: Path) -> No
 def test_a_scheduler_that_is_not_there_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("emotion.cluster.SECONDS", 0.5)
+    monkeypatch.setattr("emotion.data.dask_cluster.SECONDS", 0.5)
     words = [f"output_root={tmp_path}", "scheduler=tcp://127.0.0.1:9"]
     assert run(["prepare", *words]) == 1
     assert "no Dask scheduler answers at scheduler=tcp://127.0.0.1:9" in capsys.readouterr().err

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.archive import write_clip
-from tests.integration.disks import Disk, small_disk
+from tests.support.archive import write_clip
+from tests.support.disks import Disk, small_disk
 
 pytestmark = pytest.mark.slow
 

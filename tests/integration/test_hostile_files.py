@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from emotion.cli import run
-from emotion.printable import printable
-from emotion.tables import read_table
-from tests.archive import write_clip
-from tests.hostile import HIDDEN, Kind, write_hostile
+from emotion.cli.main import run
+from emotion.utils.printable import printable
+from emotion.utils.tables import read_table
+from tests.support.archive import write_clip
+from tests.support.hostile import HIDDEN, Kind, write_hostile
 
 pytestmark = pytest.mark.slow
 

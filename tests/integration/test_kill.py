@@ -18,9 +18,9 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from emotion.checkpoints import read_checkpoint
-from emotion.tables import read_table
-from tests.integration.slow_disk import PART_CLIPS, start
+from emotion.runs.checkpoints import read_checkpoint
+from emotion.utils.tables import read_table
+from tests.support.slow_disk import PART_CLIPS, start
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ import lightning as L  # noqa: N812 - Lightning's own abbreviation
 import psutil
 import pytest
 
-from emotion.callbacks import EpochLines
-from emotion.cli import run
+from emotion.cli.main import run
+from emotion.training.callbacks.progress import EpochLines
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from emotion.cli import run
-from emotion.corpora.synthetic import synthesise_clip
+from emotion.cli.main import run
+from emotion.data.corpora.synthetic import synthesise_clip
 
 pytest.importorskip("gradio", reason="the extra `app` is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emotion.runs import Run
+from emotion.runs.run import Run
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ PLAIN = """
 # @package _global_
 defaults: [/model/base@model, _self_]
 model:
-  _target_: emotion.models.module.ModuleClassifier
+  _target_: emotion.models.any_module.ModuleClassifier
   augment: null
   network:
     _target_: torch.nn.Sequential

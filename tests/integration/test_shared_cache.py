@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion.audio.cache import open_cache
 from emotion.audio.decode import Wave, decode
 from emotion.audio.standardise import Standardiser
-from emotion.corpora.index import build_index
+from emotion.data.corpora.index import build_index
+from emotion.data.waveform_cache import open_cache
 from emotion.errors import CacheError
-from tests.archive import write_clip
 from tests.conftest import build_dataset
+from tests.support.archive import write_clip
 
 pytestmark = pytest.mark.slow
 

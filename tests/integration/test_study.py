@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from emotion.tables import read_table
+from emotion.utils.tables import read_table
 
 SMALL = "mobilenet_v3 model.pretrained=false model.features.n_mels=32 model.features.frames=32"
 GRID = [f"study.models=[cnn,'{SMALL}']", "study.folds=[0,1]", "study.seeds=[0,1]"]

@@ -39,7 +39,7 @@ def emotion(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = next(path for path in sys.path if path.endswith("site-packages"))
     (site / "packages_of_the_tests.pth").write_text(f"{here}\n")
     command = folder / "venv" / "bin" / "emotion"
-    script = "from emotion.cli import main\nif __name__ == '__main__':\n    main()\n"
+    script = "from emotion.cli.main import main\nif __name__ == '__main__':\n    main()\n"
     command.write_text(f"#!{python}\n{script}")
     command.chmod(0o755)
     return command
@@ -55,7 +55,7 @@ def folder(emotion: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_is_what_runs(emotion: Path, tmp_path: Path) -> None:
     code = (
-        "import emotion.config, emotion.conf; print(emotion.config.__file__, emotion.conf.__path__)"
+        "import emotion.cli.main as main, emotion.conf; print(main.__file__, emotion.conf.__path__)"
     )
     python = emotion.parent / "python"
     done = subprocess.run(

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from emotion.batch import Batch
-from emotion.config import composed
+from emotion.config.composition import composed
+from emotion.data.batch import Batch
 from emotion.errors import ConfigError
 from emotion.features.augment import top_of_bands, warp
 from emotion.models.base import EmotionClassifier
+from emotion.models.build import build_model
 from emotion.models.crnn import CRNN, change_pitch, change_speed
-from emotion.runs import build_model
 
 LENGTHS = (16_000, 40_000, 61_000)
 

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from emotion.batch import Batch
-from emotion.config import composed
+from emotion.config.composition import composed
+from emotion.data.batch import Batch
 from emotion.errors import ModelError
-from emotion.models.base import EmotionClassifier, smoothed_cross_entropy
-from emotion.models.transfer import TransferClassifier
-from emotion.runs import build_model
+from emotion.models.base import EmotionClassifier
+from emotion.models.build import build_model
+from emotion.models.losses import smoothed_cross_entropy
+from emotion.models.timm_backbone import TransferClassifier
 
 CONF = Path(__file__).parent.parent.parent / "conf" / "model"
 MODELS = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "base")
@@ -271,7 +272,7 @@ def test_any_module_is_a_model_by_a_yaml(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "tiny.yaml").write_text(
         "# @package _global_\ndefaults: [/model/base@model, _self_]\nmodel:\n"
-        "  _target_: emotion.models.module.ModuleClassifier\n  channels: 3\n"
+        "  _target_: emotion.models.any_module.ModuleClassifier\n  channels: 3\n"
         "  network:\n    _target_: torchvision.models.resnet18\n    num_classes: 6\n"
     )
     with composed("train", [f"hydra.searchpath=[file://{tmp_path}]", "model=tiny"]) as config:

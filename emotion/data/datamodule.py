@@ -1,0 +1,285 @@
+"""The LightningDataModule: from a dataset's files to batches of cached tensors."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning as L  # noqa: N812 - Lightning's own abbreviation
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, SequentialSampler
+
+from emotion.audio.standardise import Standardiser
+from emotion.config.composition import Config
+from emotion.data.batch import Batch, RawBatch
+from emotion.data.clip_store import ClipStore, Place, Stored
+from emotion.data.corpora import dataset as datasets
+from emotion.data.corpora.index import Index, open_clips
+from emotion.data.feature_cache import open_feature_cache
+from emotion.data.samplers import EpochSampler, ResumableLoader, Shares
+from emotion.data.splits.base import SUBSETS, TEST, TRAIN, VAL, Protocol, Split
+from emotion.data.waveform_cache import Cache, Progress
+from emotion.errors import ConfigError
+from emotion.features.base import Features
+from emotion.features.log_mel import mask_padding
+from emotion.utils.progress import bars
+
+STATISTICS_CLIPS = 2048
+"""Training clips, drawn evenly, whose spectrograms give the mean and deviation."""
+
+
+class EmotionDataModule(L.LightningDataModule):
+    """Feeds a run.
+
+    Args:
+        dataset: which clips there are.
+        standardiser: what each goes through, once.
+        protocol: which subset each belongs to.
+        cache_dir: where headers, waveforms and spectrograms are kept.
+        batch_size: clips a batch, over all processes of a run.
+        num_workers: loader processes; 0 is fastest, since batches are gathered, not read.
+        place: where cached tensors are kept: auto, device, memory or disk.
+        seed: of the order of the training clips.
+        progress: told of the clips that are decoded or computed, with the name of the part.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: datasets.Dataset,
+        standardiser: Standardiser,
+        protocol: Protocol,
+        cache_dir: Path,
+        batch_size: int,
+        num_workers: int = 0,
+        place: Place = "auto",
+        seed: int = 0,
+        progress: Callable[[str], Progress] | None = None,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1 or num_workers < 0:
+            raise ConfigError(
+                f"loader.batch_size={batch_size} must be at least 1 and "
+                f"loader.num_workers={num_workers} at least 0."
+            )
+        self.dataset = dataset
+        self.standardiser = standardiser
+        self.protocol = protocol
+        self.cache_dir = cache_dir
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.place: Place = place
+        self.seed = seed
+        self.progress = progress
+        self.device = torch.device("cpu")
+        self.asked: tuple[str, ...] = (VAL, TEST)
+
+    # --- files to tables -------------------------------------------------------------------------
+
+    def prepare_data(self) -> None:
+        """Build what is missing of index and cache; called once a machine."""
+        if not hasattr(self, "cache"):
+            self._open()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open index and cache, and divide the clips."""
+        self.prepare_data()
+        if not hasattr(self, "split"):
+            self.divide(self.protocol.assign(self.index.table))
+
+    def _open(self) -> None:
+        self.index: Index
+        self.cache: Cache
+        self.index, self.cache = open_clips(
+            self.dataset,
+            self.standardiser,
+            cache_dir=self.cache_dir,
+            progress=self.progress("decoding") if self.progress else None,
+        )
+        columns = {
+            name: self.cache.index[name].to_numpy() for name in ("offset", "length", "scale")
+        }
+        self.waves = ClipStore(
+            file=self.cache.samples_file,
+            dtype=torch.int16 if self.cache.dtype == "int16" else torch.float32,
+            offset=torch.from_numpy(columns["offset"].copy()),
+            length=torch.from_numpy(columns["length"].copy()),
+            scale=torch.from_numpy(columns["scale"].astype("float32")),
+            shift=torch.zeros(len(self.cache.index)),
+        )
+        self.store = self.waves
+        ids = {label: place for place, label in enumerate(self.index.labels)}
+        self.targets = torch.tensor([ids[name] for name in self.index.table["emotion"]])
+
+    def divide(self, split: Split) -> None:
+        """Take a split of the index' table."""
+        self.split = split
+        self.rows = {
+            part: torch.from_numpy(np.flatnonzero((split.subset == part).to_numpy()))
+            for part in SUBSETS
+        }
+
+    # --- what is known of the training clips -----------------------------------------------------
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, by id."""
+        return self.index.labels
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The index' table with each clip's subset."""
+        return self.index.table.assign(subset=self.split.subset)
+
+    def class_counts(self) -> Tensor:
+        """Return the training clips of each class, (C,)."""
+        return torch.bincount(self.targets[self.rows[TRAIN]], minlength=len(self.labels))
+
+    def known_classes(self) -> Tensor:
+        """Return which classes the training clips of each row's corpus have, (rows, C) bool."""
+        corpus = torch.from_numpy(pd.factorize(self.index.table["corpus"])[0])
+        rows = self.rows[TRAIN]
+        known = torch.zeros(int(corpus.max()) + 1, len(self.labels), dtype=torch.bool)
+        known[corpus[rows], self.targets[rows]] = True
+        return known[corpus]
+
+    @torch.no_grad()
+    def feature_statistics(self, features: Features) -> tuple[float, float]:
+        """Return mean and deviation of the training clips' spectrograms, dB."""
+        rows = self.rows[TRAIN]
+        if len(rows) > STATISTICS_CLIPS:
+            rows = rows[torch.linspace(0, len(rows) - 1, STATISTICS_CLIPS).long()]
+        features = copy.deepcopy(features).to(self.device)
+        count, total, squares = 0, 0.0, 0.0
+        for some in torch.split(rows, 64):
+            image = self._values(self.store.gather(self._store_rows(some)))
+            if image.ndim == 2:
+                image = features(image.to(self.device))
+            image = image.cpu().double()  # not every accelerator has doubles
+            count += image.numel()
+            total += float(image.sum())
+            squares += float(image.square().sum())
+        mean = total / count
+        return mean, max(0.0, squares / count - mean**2) ** 0.5
+
+    # --- tables to batches -----------------------------------------------------------------------
+
+    def place_on(self, device: torch.device, features: Features | None = None) -> None:
+        """Choose where tensors are kept and, given `features`, feed spectrograms, not waves."""
+        self.device = device
+        if features is not None:
+            self.store = open_feature_cache(
+                self.waves,
+                features,
+                key=self.cache.key,
+                folder=self.cache_dir / "features",
+                progress=self.progress("spectrograms") if self.progress else None,
+            )
+        self.store = self.store.put(self.place if self.num_workers == 0 else "disk", device)
+
+    def loader(
+        self, rows: Tensor, *, shuffle: bool = False, waves: bool = False
+    ) -> "ResumableLoader":
+        """Return batches of the clips at the given rows of the table.
+
+        Args:
+            rows: of the table.
+            shuffle: in a new order every epoch.
+            waves: feed waves, also where spectrograms are cached.
+        """
+        store = self.waves if waves else self.store
+        clips = _Clips(store, self._store_rows(rows), self.targets[rows], rows)
+        order = EpochSampler(len(clips), self.seed) if shuffle else SequentialSampler(clips)
+        if self.processes > 1:
+            share = Shares(order, self.batch_size, False, rank=self.rank, processes=self.processes)
+            batches: dict[str, Any] = {"batch_sampler": share}
+        else:
+            batches = {"batch_size": self.batch_size, "sampler": order}
+        return ResumableLoader(
+            clips,
+            **batches,
+            collate_fn=_as_gathered,  # type: ignore[arg-type] # __getitems__ gave a whole batch
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=self.device.type == "cuda" and store.place != "device",
+        )
+
+    def train_dataloader(self) -> DataLoader[RawBatch]:
+        return self.loader(self.rows[TRAIN], shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[RawBatch]:
+        return self.loader(self.rows[VAL])
+
+    def test_dataloader(self) -> DataLoader[RawBatch]:
+        return self.loader(self.rows[TEST])
+
+    def predict_dataloader(self) -> list[DataLoader[RawBatch]]:
+        """Return the clips of each subset that is asked for, where there are some, as waves."""
+        parts = [self.rows[part] for part in self.asked]
+        return [self.loader(rows, waves=True) for rows in parts if len(rows)]
+
+    def on_after_batch_transfer(self, batch: RawBatch, dataloader_idx: int) -> Batch:
+        """Turn stored samples into values, on the device."""
+        return Batch(self._values(batch.stored), batch.stored.length, batch.target, batch.row)
+
+    @property
+    def processes(self) -> int:
+        """How many processes the clips are shared out to."""
+        return self.trainer.world_size if self.trainer is not None else 1
+
+    @property
+    def rank(self) -> int:
+        """Which of them this is."""
+        return self.trainer.global_rank if self.trainer is not None else 0
+
+    def _values(self, stored: Stored) -> Tensor:
+        values = stored.values()
+        fixed = values.ndim > 2 or self.standardiser.length is not None
+        return values if fixed else mask_padding(values, stored.length)
+
+    def _store_rows(self, rows: Tensor) -> Tensor:
+        """Return the cache's rows of the table's rows."""
+        return torch.from_numpy(self.index.table["row"].to_numpy()[rows.numpy()].copy())
+
+
+def build_datamodule(config: Config, **changes: Any) -> EmotionDataModule:
+    """Return the datamodule that a composition describes; `changes` replace its parts."""
+    parts: dict[str, Any] = {
+        "dataset": lambda: config.build("dataset"),
+        "standardiser": lambda: config.build("preprocessing"),
+        "protocol": lambda: config.build("split"),
+    }
+    return EmotionDataModule(
+        **{name: changes[name] if name in changes else make() for name, make in parts.items()},
+        cache_dir=Path(config["cache_dir"]),
+        batch_size=config["loader.batch_size"],
+        num_workers=config["loader.num_workers"],
+        place=config["loader.place"],
+        seed=config["seed"],
+        progress=bars,
+    )
+
+
+class _Clips(Dataset[RawBatch]):
+    """Clips of a store by their place in a subset; a whole batch is asked for at once."""
+
+    def __init__(self, store: ClipStore, store_rows: Tensor, targets: Tensor, rows: Tensor) -> None:
+        self.store = store
+        self.store_rows = store_rows
+        self.targets = targets
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitems__(self, places: list[int]) -> RawBatch:
+        chosen = torch.tensor(places)
+        stored = self.store.gather(self.store_rows[chosen])
+        return RawBatch(stored, self.targets[chosen], self.rows[chosen])
+
+
+def _as_gathered(batch: RawBatch) -> RawBatch:
+    return batch

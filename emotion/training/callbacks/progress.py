@@ -1,0 +1,90 @@
+"""Progress bar and one log line per epoch."""
+
+import logging
+import statistics
+import time
+from typing import Any
+
+import lightning as L  # noqa: N812 - Lightning's own abbreviation
+from lightning.pytorch.callbacks import Callback
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from emotion.utils.progress import watched
+
+log = logging.getLogger(__name__)
+
+
+class EpochLines(Callback):
+    """Says how each epoch went: a bar over its batches where someone watches, then one line."""
+
+    def __init__(self, clips: int) -> None:
+        self.clips = clips
+        self.seconds: list[float] = []
+        self.started: float | None = None
+        self.bar: Progress | None = None
+
+    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.started = time.perf_counter()
+        if watched():
+            self.bar = Progress(
+                TextColumn(f"epoch {trainer.current_epoch + 1}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                transient=True,
+            )
+            self.bar.add_task("", total=trainer.num_training_batches)
+            self.bar.start()
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        if self.bar is not None:
+            self.bar.advance(self.bar.task_ids[0])
+
+    def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if (seconds := self._seconds()) is not None:
+            rates = {"epoch/train_seconds": seconds, "epoch/clips_per_second": self.clips / seconds}
+            self._tell(trainer, rates)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._stop_bar()
+        seconds = self._seconds()
+        if seconds is not None:
+            self.seconds.append(seconds)
+            self._tell(trainer, {"epoch/seconds": seconds})
+        figures = trainer.callback_metrics
+        shown = [
+            f"{name} {float(figures[name]):.3f}"
+            for name in ("train/loss", "train/uar", "val/loss", "val/uar", "val/wa")
+            if name in figures
+        ]
+        log.info(
+            "epoch %d/%s  %s  %s",
+            trainer.current_epoch + 1,
+            trainer.max_epochs,
+            "  ".join(shown),
+            "its rest" if seconds is None else f"{seconds:.1f} s",
+        )
+
+    def on_exception(self, *_: Any) -> None:
+        self._stop_bar()
+
+    def rates(self) -> dict[str, float]:
+        """Return the median epoch's seconds and training clips a second, once there is one."""
+        if not self.seconds:
+            return {}
+        seconds = statistics.median(self.seconds)
+        return {"epoch_seconds": seconds, "clips_per_second": self.clips / seconds}
+
+    def _seconds(self) -> float | None:
+        """Return how long the epoch takes so far; None where the run came into it half-way."""
+        return None if self.started is None else time.perf_counter() - self.started
+
+    @staticmethod
+    def _tell(trainer: L.Trainer, figures: dict[str, float]) -> None:
+        for logger in trainer.loggers:
+            logger.log_metrics(figures, step=trainer.global_step - 1)  # as Lightning counts
+
+    def _stop_bar(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None

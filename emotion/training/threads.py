@@ -1,0 +1,25 @@
+"""Number of CPU threads of a resumed run."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+import torch
+
+from emotion.runs.run import Run
+
+log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def same_threads(run: Run) -> Iterator[None]:
+    """Compute with the threads that a run began with: sums of another number differ in a bit."""
+    before = torch.get_num_threads()
+    threads = run.environment.get("threads", before)
+    if threads != before:
+        log.info("%d threads, as at the run's beginning, not %d", threads, before)
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,179 @@
+"""Two runs against each other, another tool's answers, and what noise does."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+
+from emotion.audio.decode import decode
+from emotion.audio.standardise import frame_levels_db
+from emotion.cli.main import run
+from emotion.errors import RunError
+from emotion.evaluation.compare import compare
+from emotion.evaluation.external_predictions import read_predictions
+from emotion.runs.run import Run
+from emotion.utils.tables import write_table
+
+TINY = ["dataset.generate.speakers=10", "dataset.generate.sentences=2", "loader.batch_size=16"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("outputs")
+
+
+@pytest.fixture(scope="module")
+def runs(root: Path) -> list[Run]:
+    """Two runs on one split, of three and of one epoch."""
+    made = []
+    for name, epochs in (("longer", 3), ("shorter", 1)):
+        words = [*TINY, f"output_root={root}", f"hydra.run.dir={root}/{name}"]
+        assert (
+            run(["train", *words, "split.test_fraction=0.4", f"trainer.max_epochs={epochs}"]) == 0
+        )
+        made.append(Run(root / name))
+    return made
+
+
+def table(rights: np.ndarray) -> pd.DataFrame:
+    """Return predictions of six speakers, each right where `rights`, (6, 20), is."""
+    rows = [
+        (
+            f"{speaker}-{clip}",
+            "x",
+            f"s{speaker}",
+            "ab"[clip % 2],
+            "ab"[clip % 2 if right else 1 - clip % 2],
+        )
+        for speaker, of in enumerate(rights)
+        for clip, right in enumerate(of)
+    ]
+    return pd.DataFrame(rows, columns=["path", "corpus", "speaker", "target", "predicted"])
+
+
+def test_a_plain_difference_is_found_and_a_tie_is_not() -> None:
+    rng = np.random.default_rng(0)
+    good, other, bad = (
+        rng.random((8, 20)) < 0.9,
+        rng.random((8, 20)) < 0.9,
+        rng.random((8, 20)) < 0.5,
+    )
+    found = compare(table(good), table(bad), names=("good", "bad"))
+    assert found.verdict == "good is better"
+    assert found.p < 0.05
+    assert found.difference == pytest.approx(good.mean() - bad.mean())
+    assert (
+        compare(table(good), table(other), names=("one", "other")).verdict == "not distinguishable"
+    )
+
+
+def test_only_shared_clips_are_compared_and_other_targets_refused() -> None:
+    rights = np.ones((6, 20), dtype=bool)
+    first, second = table(rights), table(rights)
+    assert compare(first, second[second.speaker != "s0"], names=("a", "b")).n == 100
+    with pytest.raises(RunError, match="share no test clip"):
+        compare(first, second.assign(path="z" + second.path), names=("a", "b"))
+    second.loc[0, "target"] = "b"
+    with pytest.raises(RunError, match="0-0 is a for A and b for B"):
+        compare(first, second, names=("A", "B"))
+
+
+def test_two_runs_are_compared(
+    runs: list[Run], root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["evaluate", f"run=[{runs[0].folder},{runs[1].folder}]", f"output_root={root}"]) == 0
+    assert "sign flip over 4 speakers" in capfd.readouterr().out
+    said = json.loads((runs[0].folder / "evaluate/against_shorter/comparison.json").read_text())
+    assert said["n"] == runs[0].metrics["test"]["n"]
+    mine, theirs = (each.metrics["test"]["uar"] for each in runs)
+    assert said["difference"] == pytest.approx(mine - theirs)
+
+
+def test_scikit_learn_goes_through_the_referee(
+    runs: list[Run], root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    split = runs[0].split
+    clips = Path(runs[0].config["dataset.root"])
+
+    def features(path: str) -> list[float]:
+        wave, rate = decode(clips / path)
+        levels = frame_levels_db(wave, rate)
+        crossings = np.mean(np.diff(np.signbit(wave)))
+        return [len(wave) / rate, float(levels.std()), float(levels.max()), float(crossings)]
+
+    seen = np.array([features(path) for path in split["path"]])
+    test = (split["subset"] == "test").to_numpy()
+    model = LogisticRegression(max_iter=2000).fit(seen[~test], split["emotion"][~test])
+    chances = pd.DataFrame(
+        model.predict_proba(seen[test]), columns=[f"p_{c}" for c in model.classes_]
+    )
+    chances.insert(0, "path", split["path"][test].to_numpy())
+    file = tmp_path / "sklearn.csv"
+    write_table(file, chances)
+    split_file = runs[0].folder / "split.csv"
+    words = [f"split.path={split_file}", f"output_root={root}"]
+    assert run(["evaluate", f"predictions={file}", *words]) == 0
+    assert "looked at by 3" in capfd.readouterr().out
+    judged = json.loads((root / "evaluate" / "sklearn" / "metrics.json").read_text())["test"]
+    expected = balanced_accuracy_score(split["emotion"][test], model.predict(seen[test]))
+    assert judged["uar"] == pytest.approx(expected)
+    assert judged["interval"]["speakers"] == 4
+    assert "Confusions" in (root / "evaluate" / "sklearn" / "report.html").read_text()
+    ours = runs[0].folder / "predictions.csv"
+    assert run(["evaluate", f"predictions=[{file},{ours}]", *words]) == 0
+    assert "sklearn - predictions: UAR" in capfd.readouterr().out
+    against = f"run=[{runs[0].folder},{root / 'evaluate' / 'sklearn'}]"
+    assert run(["evaluate", against, f"output_root={root}"]) == 0
+
+
+def test_referee_refuses_what_would_not_be_the_whole_test(runs: list[Run], tmp_path: Path) -> None:
+    file, split = tmp_path / "some.csv", runs[0].split
+    test = split[split["subset"] == "test"]
+    told = test[["path"]].assign(predicted=test["emotion"])
+    write_table(file, told.iloc[1:])
+    with pytest.raises(RunError, match="no single prediction for 1 of"):
+        read_predictions(file, split)
+    write_table(file, told.assign(target="sad"))
+    with pytest.raises(RunError, match="the split"):
+        read_predictions(file, split)
+    write_table(file, told)
+    assert read_predictions(file, split).figures(1.0)["uar"] == 1.0
+
+
+def test_a_corpus_that_the_run_learned_from_is_marked(
+    runs: list[Run], root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", f"run={runs[1].folder}", f"output_root={root}"]
+    assert run([*words, "dataset=synthetic", *TINY[:2]]) == 0
+    assert "LEAKS: speakers synthetic" in capfd.readouterr().out
+    judged = runs[1].folder / "evaluate" / "synthetic"
+    assert json.loads((judged / "metrics.json").read_text())["leaks"] is True
+    assert "synthetic LEAKS" in (runs[1].folder / "report.html").read_text(encoding="utf-8")
+    assert not runs[1].leaks, "its own test is clean"
+
+
+def test_a_corpus_of_any_name_is_judged_inside_the_run(
+    runs: list[Run], root: Path, tmp_path: Path
+) -> None:
+    clips = sorted(root.glob("cache/synthetic/*/*.wav"))[:24]
+    rows = [[str(path), path.stem.rpartition("_")[2], "../../../escaped"] for path in clips]
+    write_table(tmp_path / "t.csv", pd.DataFrame(rows, columns=["path", "emotion", "corpus"]))
+    before = {path for path in root.rglob("*") if path.is_dir()}
+    words = ["dataset=csv", f"dataset.path={tmp_path}/t.csv", f"output_root={root}"]
+    assert run(["evaluate", f"run={runs[0].folder}", *words]) == 0
+    new = {path for path in root.rglob("predictions.csv") if path.parent not in before}
+    assert [path.parent.parent for path in new] == [runs[0].folder / "evaluate"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv"]
+
+
+def test_noise_makes_a_curve(runs: list[Run], root: Path) -> None:
+    words = ["perturb=[white_noise,gain]", f"output_root={root}"]
+    assert run(["evaluate", f"run={runs[0].folder}", *words]) == 0
+    curves = runs[0].robustness["curves"]
+    assert [point["strength"] for point in curves["white_noise"]] == [20, 10, 5, 0]
+    assert len(curves["gain"]) == 3
+    assert all(0 <= point["uar"] <= 1 for curve in curves.values() for point in curve)

@@ -1,0 +1,121 @@
+"""The command `inspect`: the shape that arrives, and a picture of it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+
+from emotion.cli.inspect import draw, draw_clips, inspect_model, look, reaching_network
+from emotion.config.composition import composed
+from emotion.errors import ConfigError
+from emotion.features.log_mel import LogMel
+from emotion.models.any_module import ModuleClassifier
+from emotion.models.build import build_model
+from tests.support.archive import voice
+
+
+def inspect(archive: Path, folder: Path, *overrides: str) -> str:
+    given = ["dataset=cs334", f"data_root={archive}", f"cache_dir={folder}/cache", *overrides]
+    with composed("inspect", given) as config:
+        return inspect_model(config, folder)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        ("cnn", (1, 128, 128)),
+        ("mobilenet_v3", (3, 224, 224)),
+        ("efficientnet_v2_b0", (3, 192, 192)),
+        ("efficientnet_v2_b1", (3, 192, 192)),
+        ("inception_v3", (3, 299, 299)),
+    ],
+)
+def test_shape_is_the_one_that_arrives(model: str, shape: tuple[int, ...]) -> None:
+    with composed("train", [f"model={model}"]) as config:
+        built = build_model(config).eval()
+    image = torch.zeros(1, 1, *shape[1:])
+    with torch.no_grad():
+        assert reaching_network(built, image).shape[1:] == shape
+
+
+def test_the_first_of_several_parts_is_where_it_arrives() -> None:
+    with composed("train", ["model=crnn"]) as config:
+        built = build_model(config).eval()
+    with torch.no_grad():
+        assert reaching_network(built, torch.ones(2, 1, 64, 251)).shape == (2, 1, 64, 251)
+
+
+def test_shape_resolution_and_size_are_printed(archive: Path, tmp_path: Path) -> None:
+    text = inspect(archive, tmp_path)
+    for words in (
+        "reaches the model as (1, 128, 128)",
+        "63,916 samples at 24,414 Hz, 2,618 ms",
+        "hop: 503 samples, 20.60 ms per frame",
+        "parameters: 25,",
+    ):
+        assert words in text
+    assert (tmp_path / "inspect.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_clips_of_their_own_length_are_said_to_be_fitted(archive: Path, tmp_path: Path) -> None:
+    text = inspect(archive, tmp_path, "preprocessing=speech_16k", "clips=2")
+    assert "each its own length; cut, or padded with silence, to 2,618 ms" in text
+
+
+def test_model_without_augmentation_is_drawn_too(archive: Path, tmp_path: Path) -> None:
+    assert "inspect.png" in inspect(archive, tmp_path, "model.augment=null", "clips=1")
+
+
+def test_no_clips_is_an_error(archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="clips=0 must be at least 1"):
+        inspect(archive, tmp_path, "clips=0")
+
+
+def test_augmentation_is_drawn_anew_each_time_and_never_in_the_plain_view() -> None:
+    with composed("train", []) as config:
+        model = build_model(config)
+    wave = voice(2.618, 24_414)
+    views = look(model, [wave, wave], names=["a", "b"])
+    first, second = views.augmented
+    torch.testing.assert_close(views.plain[0], views.plain[1])
+    assert not torch.equal(first, second)
+    assert not torch.equal(first, views.plain)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            views.plain, model.eval().image(torch.from_numpy(np.stack([wave] * 2)))
+        )
+
+
+def test_wave_and_spectrogram_end_at_the_same_second() -> None:
+    with composed("train", ["model=crnn", "preprocessing=speech_16k"]) as config:
+        model = build_model(config)
+    wave = voice(2.0, 16_000)
+    figure = draw(look(model, [wave], names=["a"]), model.features)
+    ends = [image.get_extent()[1] for axes in figure.axes[1:] for image in axes.images]
+    assert ends == pytest.approx([2.0, 2.0, 2.0], abs=0.05)
+
+
+def test_channels_of_any_network_are_caught() -> None:
+    class Network(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            return image.mean(dim=(1, 3))[:, :2]
+
+    features = LogMel(16_000, 1000, n_mels=32, frames=32, n_fft=512)
+    model = ModuleClassifier(network=Network(), channels=2, labels=["a", "b"], features=features)
+    assert reaching_network(model, torch.zeros(1, 1, 32, 32)).shape == (1, 2, 32, 32)
+
+
+def test_drawn_clips_differ_in_emotion_and_corpus_and_are_those_of_the_seed() -> None:
+    pairs = [
+        (corpus, emotion) for corpus in "abcd" for emotion in ("sad", "angry", "fear", "happy")
+    ]
+    table = pd.DataFrame(pairs * 5, columns=["corpus", "emotion"])
+    drawn = draw_clips(table, 4, seed=0)
+    assert drawn["corpus"].is_unique
+    assert drawn["emotion"].is_unique
+    assert list(draw_clips(table, 4, seed=0).index) == list(drawn.index)
+    assert list(draw_clips(table, 4, seed=1).index) != list(drawn.index)
+    assert len(draw_clips(table, 1000, seed=0)) == len(table)

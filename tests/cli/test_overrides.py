@@ -1,0 +1,64 @@
+"""Whatever stands on the command line, it composes or is refused in one line."""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from emotion.cli.main import run
+
+KEYS = st.sampled_from(
+    [
+        "seed", "model", "trainer", "split", "dataset", "logger", "recipe", "experiment", "loader",
+        "trainer.max_epochs", "trainer.optimizer", "model._target_", "dataset.labels",
+        "loader.batch_size", "model.augment.time_mask", "data_root", "hydra.run.dir", "hydra.job",
+        "hydra/launcher", "trainer@model", "nothing", "dataset.root", "split.path",
+    ]
+)  # fmt: skip
+VALUES = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12),
+    st.sampled_from(
+        [
+            "cnn", "null", "[]", "{}", "[cnn,crnn]", "{a: 1}", "${seed}", "${oc.env:NOPE}", "'",
+            "1e400", "-1", "nan", "???", "glob(*)", "choice(1,2)", "range(1,9)", "../../x", "a,b",
+            "{a: [1, {b: 2}]}", "int(3.7)", "shuffle(1)", "${nope:}", "\\", "${", "[[[[", '"',
+        ]
+    ),
+)  # fmt: skip
+WORDS = st.one_of(
+    st.builds("{}{}={}".format, st.sampled_from(["", "+", "++", "~"]), KEYS, VALUES),
+    st.builds("~{}".format, KEYS),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12).filter(
+        lambda word: not word.startswith("-")
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@settings(max_examples=120)
+@given(st.lists(WORDS, min_size=1, max_size=4))
+@example(["model=null"])
+@example(["seed=\x1b[31m"])
+def test_any_words_compose_or_are_refused_in_one_line(words: list[str]) -> None:
+    printed, told = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(told):
+        code = run(["train", "--cfg", "job", *words])
+    if code == 0:
+        assert "trainer" in printed.getvalue()
+        return
+    assert code in (1, 2)
+    lines = [line for line in told.getvalue().split("\n") if line]
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    assert lines[0].isprintable()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,188 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emotion.data.corpora.dataset import corpora_dataset, folder_dataset, table_dataset
+from emotion.data.corpora.index import Index, build_index
+from emotion.errors import ConfigError, CorpusError
+from tests.conftest import build_dataset
+from tests.support.archive import write_clip
+
+LINES = """\
+path,emotion,speaker,mood,sample_rate,row,error,size
+a.wav,angry,01,tense,44.1k,17,none,small
+b.wav,sad,NA,,,,,
+sub/c.wav,angry,,calm,,,,
+d.wav,,01,,,,,
+e.wav,sad,01,,,,,
+a.wav,sad,02,,,,,
+"""
+
+
+def by_path(index: Index) -> dict[str, dict[str, Any]]:
+    return {str(row["path"]): row for row in index.table.to_dict("records")}
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    """A user's own table and its clips, in a folder of their own."""
+    root = tmp_path / "mine"
+    for seed, name in enumerate(("a.wav", "b.wav", "sub/c.wav", "d.wav")):
+        write_clip(root / name, seed=seed)
+    (root / "clips.csv").write_text(LINES)
+    return root
+
+
+def open_table(path: Path, tmp_path: Path, **more: Any) -> Index:
+    return build_index(
+        table_dataset(path=str(path), root=None, labels=None, **more), tmp_path / "index"
+    )
+
+
+def test_a_table_gives_its_clips_with_text_as_it_is_written(
+    recordings: Path, tmp_path: Path
+) -> None:
+    index = open_table(recordings / "clips.csv", tmp_path)
+    rows = by_path(index)
+    assert {path: row["speaker"] for path, row in rows.items()} == {
+        "a.wav": "01", "b.wav": "NA", "sub/c.wav": "unknown"
+    }  # fmt: skip
+    assert index.labels == ("sad", "angry")
+    assert {row["corpus"] for row in rows.values()} == {"csv"}
+
+
+def test_a_tables_other_columns_are_kept_beside_what_is_measured(
+    recordings: Path, tmp_path: Path
+) -> None:
+    row = by_path(open_table(recordings / "clips.csv", tmp_path))["a.wav"]
+    assert (row["mood"], row["row"]) == ("tense", "17")
+    assert (row["sample_rate"], row["sample_rate_given"]) == (16_000, "44.1k")
+    assert (row["size"], row["frames"]) == ((recordings / "a.wav").stat().st_size, 4_000)
+
+
+def test_lines_that_are_no_clips_are_named(recordings: Path, tmp_path: Path) -> None:
+    index = open_table(recordings / "clips.csv", tmp_path)
+    assert dict(index.skipped.itertuples(index=False)) == {
+        "d.wav": "has no emotion in the table",
+        "e.wav": "is not there",
+        "a.wav": "stands in the table more than once; the first counts",
+    }
+
+
+def test_a_tables_paths_may_be_relative_to_another_root(recordings: Path, tmp_path: Path) -> None:
+    (tmp_path / "apart.csv").write_text((recordings / "clips.csv").read_text())
+    dataset = build_dataset(
+        "dataset=csv", f"dataset.path={tmp_path}/apart.csv", f"dataset.root={recordings}"
+    )
+    assert "sub/c.wav" in by_path(build_index(dataset, tmp_path / "index"))
+
+
+def test_a_table_written_by_a_spreadsheet_is_read(recordings: Path, tmp_path: Path) -> None:
+    lines = "path,emotion,speaker\na.wav,froh,007\nb.wav,froh,010\n"
+    (recordings / "clips.csv").write_text(lines, encoding="utf-8-sig")
+    index = open_table(recordings / "clips.csv", tmp_path)
+    assert index.labels == ("froh",)
+    assert list(index.table["speaker"]) == ["007", "010"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("file,emotion\na.wav,sad\n", "has no column 'path', only file, emotion"),
+        ("path;emotion\na.wav;sad\n", "has no column 'path', only path;emotion"),
+        ("path,label\na.wav,sad\n", "has no column 'emotion'"),
+        ("path,emotion\nz.wav,sad\n", r"none of the 1 lines .*\(z\.wav is not there\)"),
+        ("", "is not a CSV table"),
+        ('path,emotion\n"a.wav,sad\n', "is not a CSV table"),
+        (b"\x00\xff\xfe", "has no column 'path'"),
+    ],
+)  # fmt: skip
+def test_a_table_that_cannot_be_used_says_why(
+    recordings: Path, tmp_path: Path, content: str | bytes, words: str
+) -> None:
+    data = content.encode() if isinstance(content, str) else content
+    (recordings / "clips.csv").write_bytes(data)
+    with pytest.raises(CorpusError, match=words):
+        open_table(recordings / "clips.csv", tmp_path)
+
+
+def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"no table '.*none\.csv'.*dataset\.path="):
+        open_table(tmp_path / "none.csv", tmp_path)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    root = tmp_path / "own"
+    names = (
+        "Happy/spk01_x.wav",
+        "Happy/deep/SPK02.flac",
+        "sad/spk01_y.ogg",
+        "sad/z.wav",
+        "loose.wav",
+    )
+    for seed, name in enumerate(names):
+        write_clip(root / name, seed=seed)
+    return root
+
+
+def test_a_folder_a_class_with_the_speaker_in_the_name(folders: Path, tmp_path: Path) -> None:
+    dataset = build_dataset(
+        "dataset=folder", f"dataset.root={folders}", r"dataset.speaker='spk\d+'"
+    )
+    index = build_index(dataset, tmp_path / "index")
+    assert {path: (row["emotion"], row["speaker"]) for path, row in by_path(index).items()} == {
+        "Happy/deep/SPK02.flac": ("happy", "SPK02"),
+        "Happy/spk01_x.wav": ("happy", "spk01"),
+        "sad/spk01_y.ogg": ("sad", "spk01"),
+        "sad/z.wav": ("sad", "unknown"),
+    }
+    assert index.labels == ("sad", "happy")
+    assert list(index.skipped["path"]) == ["loose.wav"]
+
+
+def test_a_speaker_may_be_a_named_part_of_the_expression(folders: Path, tmp_path: Path) -> None:
+    dataset = folder_dataset(root=str(folders), speaker=r"spk(?P<speaker>\d+)", labels=None)
+    rows = by_path(build_index(dataset, tmp_path / "index"))
+    assert [row["speaker"] for row in rows.values()] == ["02", "01", "01", "unknown"]
+
+
+def test_a_folder_without_a_speaker_rule_is_of_one_speaker(folders: Path, tmp_path: Path) -> None:
+    dataset = folder_dataset(root=str(folders), speaker=None, labels=None)
+    assert set(build_index(dataset, tmp_path / "index").table["speaker"]) == {"unknown"}
+
+
+def test_the_case_of_class_names_does_not_matter(folders: Path, tmp_path: Path) -> None:
+    dataset = folder_dataset(root=str(folders), speaker=None, labels=["Sad", "HAPPY"])
+    index = build_index(dataset, tmp_path / "index")
+    assert index.labels == ("sad", "happy")
+    assert set(index.table["emotion"]) == {"sad", "happy"}
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: folder_dataset(root=None, speaker=None, labels=None), r"dataset\.root=…"),
+        (lambda: folder_dataset(root="x", speaker="spk(", labels=None), "is no expression"),
+        (lambda: table_dataset(path=None, root=None, labels=None), r"dataset\.path=FILE"),
+        (lambda: corpora_dataset(root="x", readers={}, labels=None), r"dataset\.corpora is empty"),
+        (lambda: build_dataset("dataset=cs334", "dataset.corpora=[tes]"), "Did you mean tess"),
+        (lambda: build_dataset("dataset=cs334", "dataset.labels=[sad]"), "fewer than two classes"),
+        (
+            lambda: build_dataset("dataset=cs334", "dataset.labels=[sad,fear,sad]"),
+            "sad more than once",
+        ),
+    ],
+)
+def test_a_dataset_that_cannot_be_says_what_to_set(call: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        call()
+
+
+def test_some_of_the_four_corpora_can_be_taken(archive: Path, tmp_path: Path) -> None:
+    dataset = build_dataset("dataset=cs334", f"data_root={archive}", "dataset.corpora=[tess,savee]")
+    assert set(dataset.licences) == {"tess", "savee"}
+    table = build_index(dataset, tmp_path / "index").table
+    assert set(table["corpus"]) == {"savee", "tess"}
+    assert list(table["path"]) == sorted(table["path"])

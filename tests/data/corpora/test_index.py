@@ -1,0 +1,254 @@
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from emotion.audio import decode as decoding
+from emotion.audio.decode import Header, read_header
+from emotion.audio.standardise import Standardiser
+from emotion.data.corpora.dataset import Dataset
+from emotion.data.corpora.index import (
+    Index,
+    build_index,
+    found_labels,
+    open_clips,
+    select_clips,
+    summarise_skipped,
+)
+from emotion.data.waveform_cache import Cache
+from emotion.errors import AudioError, CorpusError
+from tests.conftest import build_dataset
+from tests.support.archive import AIFF, CLIPS, CONFLICT, SILENT, SKIPPED, STEREO, write_clip
+
+SHORT = Standardiser(8_000, duration_ms=100)
+COMMON = "sad,angry,disgust,fear,happy,neutral"
+SIX = {"crema_d": 19, "ravdess": 9, "savee": 9, "tess": 7}
+"""Clips of the tiny archive in the six common classes, without silence and conflicts."""
+
+
+@pytest.fixture(scope="module")
+def opened(cs334: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Index, Index, Cache]:
+    """The tiny archive's whole index, what is left of it once it is decoded, and the cache."""
+    cache_dir = tmp_path_factory.mktemp("cache")
+    clips, cache = open_clips(cs334, SHORT, cache_dir=cache_dir)
+    return build_index(cs334, cache_dir / "index"), clips, cache
+
+
+@pytest.fixture
+def headers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files whose headers are read from here on."""
+    names: list[str] = []
+
+    def counted(path: Path) -> Header:
+        names.append(path.name)
+        return read_header(path)
+
+    monkeypatch.setattr(decoding, "read_header", counted)
+    return names
+
+
+def test_every_usable_file_is_a_row_sorted_by_path(opened: tuple[Index, Index, Cache]) -> None:
+    whole = opened[0]
+    assert Counter(whole.table["corpus"]) == CLIPS | {"crema_d": CLIPS["crema_d"] - 1}
+    assert list(whole.table["path"]) == sorted(set(whole.table["path"]))
+    assert dict(whole.skipped.itertuples(index=False)) == SKIPPED
+
+
+def test_headers_say_what_the_files_are(opened: tuple[Index, Index, Cache]) -> None:
+    table = opened[0].table.set_index("path")
+    assert Counter(table["sample_rate"]) == {
+        16_000: 22, 48_000: 17, 44_100: 12, 24_414: 8, 96_000: 1
+    }  # fmt: skip
+    assert list(table.index[table["channels"] == 2]) == [STEREO]
+    assert tuple(table.index[table["container"] == "AIFF"]) == AIFF
+    assert (table["frames"] / table["sample_rate"] - 0.25).abs().max() < 1e-4
+
+
+def test_headers_are_opened_once(cs334: Dataset, tmp_path: Path, headers: list[str]) -> None:
+    first = build_index(cs334, tmp_path)
+    assert len(headers) == len(first.table) + 1
+    headers.clear()
+    second = build_index(cs334, tmp_path)
+    assert headers == ["1007_DFA_ANG_XX.wav"], "but for files that could not be read"
+    pd.testing.assert_frame_equal(second.table, first.table, check_dtype=False)
+    pd.testing.assert_frame_equal(second.skipped, first.skipped)
+
+
+def test_only_new_and_changed_files_are_opened(
+    archive: Path, tmp_path: Path, headers: list[str]
+) -> None:
+    root = Path(shutil.copytree(archive / "Tess", tmp_path / "a" / "Tess")).parent
+    dataset = build_dataset("dataset=tess", f"data_root={root}")
+    build_index(dataset, tmp_path)
+    headers.clear()
+    write_clip(root / "Tess/OAF_Sad/OAF_new_sad.wav")
+    write_clip(root / "Tess/OAF_Sad/OAF_back_sad.wav", 0.5)
+    (root / "Tess/OAF_Fear/OAF_back_fear.wav").unlink()
+    table = build_index(dataset, tmp_path).table.set_index("path")
+    assert sorted(headers) == ["OAF_back_sad.wav", "OAF_new_sad.wav"]
+    assert table["frames"]["Tess/OAF_Sad/OAF_back_sad.wav"] == 8_000
+    assert "Tess/OAF_Fear/OAF_back_fear.wav" not in table.index
+
+
+def test_a_file_that_could_not_be_opened_is_tried_again(
+    cs334: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(path: Path) -> Header:
+        if path.name == "DC_a01.wav":
+            raise AudioError("cannot be opened (Permission denied)")
+        return read_header(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "read_header", forbidden)
+        assert "Savee/DC_a01.wav" in set(build_index(cs334, tmp_path).skipped["path"])
+    assert "Savee/DC_a01.wav" in set(build_index(cs334, tmp_path).table["path"])
+
+
+def test_a_file_that_changes_while_its_header_is_read_is_named_and_read_again(
+    cs334: Dataset, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(shutil.copytree(archive, tmp_path / "clips"))
+    dataset = replace(cs334, root=root)
+
+    def replacing(path: Path) -> Header:
+        if path.name == "DC_a01.wav":
+            write_clip(path, 0.5, seed=77)
+        return read_header(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "read_header", replacing)
+        skipped = dict(build_index(dataset, tmp_path / "i").skipped.itertuples(index=False))
+    assert skipped["Savee/DC_a01.wav"] == "changed while it was read"
+    table = build_index(dataset, tmp_path / "i").table.set_index("path")
+    assert table["frames"]["Savee/DC_a01.wav"] == 8_000
+
+
+def test_a_link_to_nowhere_is_skipped_with_its_reason(tmp_path: Path) -> None:
+    write_clip(tmp_path / "Tess/OAF_back_sad.wav")
+    (tmp_path / "Tess/OAF_bar_sad.wav").symlink_to("nowhere")
+    index = build_index(build_dataset("dataset=tess", f"data_root={tmp_path}"), tmp_path / "i")
+    assert list(index.skipped.itertuples(index=False, name=None)) == [
+        ("Tess/OAF_bar_sad.wav", "is a broken link")
+    ]
+
+
+def test_a_count_far_from_the_published_one_is_said(opened: tuple[Index, Index, Cache]) -> None:
+    assert opened[0].notes == (
+        "crema_d: 23 clips here, 7,442 were published",
+        "ravdess: 17 clips here, 1,440 were published",
+        "savee: 12 clips here, 480 were published",
+        "tess: 9 clips here, 2,800 were published",
+    )
+
+
+def test_a_count_near_the_published_one_is_not_said(cs334: Dataset, tmp_path: Path) -> None:
+    reader = replace(cs334.readers["tess"], published=9)  # type: ignore[type-var]
+    assert build_index(replace(cs334, readers={"tess": reader}), tmp_path).notes == ()
+
+
+def test_what_cannot_be_trained_on_is_left_out_with_its_reason(
+    opened: tuple[Index, Index, Cache],
+) -> None:
+    whole, clips, _ = opened
+    reasons = dict(clips.skipped.itertuples(index=False))
+    first, second = CONFLICT
+    assert reasons[first] == f"is the same recording as {second}, with another label"
+    assert reasons[second] == f"is the same recording as {first}, with another label"
+    assert reasons[SILENT] == "is silent"
+    assert (
+        reasons["Savee/DC_su01.wav"] == "is of the class surprise, which dataset.labels leaves out"
+    )
+    assert Counter(clips.table["corpus"]) == SIX
+    assert sorted([*clips.table["path"], *reasons]) == sorted([*whole.table["path"], *SKIPPED])
+
+
+def test_the_same_recording_twice_with_one_label_stays(opened: tuple[Index, Index, Cache]) -> None:
+    twins = opened[1].table.groupby("audio_hash")["path"].agg(list)
+    assert [pair for pair in twins if len(pair) > 1] == [
+        [f"Ravdess/Actor_01/03-01-05-01-01-0{take}-01.wav" for take in (1, 2)]
+    ]
+
+
+def test_rows_point_at_their_own_samples(opened: tuple[Index, Index, Cache]) -> None:
+    _, clips, cache = opened
+    assert list(cache.index["path"].iloc[clips.table["row"]]) == list(clips.table["path"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "counts"),
+    [
+        (f"{COMMON},calm,surprise", SIX | {"ravdess": 17, "savee": 12, "tess": 9}),
+        (f"{COMMON},surprise", SIX | {"ravdess": 13, "savee": 12, "tess": 9}),
+        (COMMON, SIX),
+        ("neutral,angry", {"crema_d": 10, "ravdess": 9, "savee": 6, "tess": 2}),
+    ],
+)
+def test_labels_choose_the_classes_and_their_ids(
+    archive: Path, opened: tuple[Index, Index, Cache], labels: str, counts: dict[str, int]
+) -> None:
+    dataset = build_dataset("dataset=cs334", f"data_root={archive}", f"dataset.labels=[{labels}]")
+    whole, _, cache = opened
+    clips = select_clips(replace(whole, labels=dataset.labels or ()), cache)
+    assert clips.labels == tuple(labels.split(","))
+    assert Counter(clips.table["corpus"]) == counts
+
+
+def test_the_default_classes_have_fixed_ids(opened: tuple[Index, Index, Cache]) -> None:
+    assert opened[1].labels == ("sad", "angry", "disgust", "fear", "happy", "neutral")
+
+
+def test_labels_that_no_clip_carries_name_those_that_are_there(
+    opened: tuple[Index, Index, Cache],
+) -> None:
+    whole, _, cache = opened
+    words = (
+        r"no clip is of the classes joy, rage; the corpus has sad, angry.*dataset\.labels=\[sad,"
+    )
+    with pytest.raises(CorpusError, match=words):
+        select_clips(replace(whole, labels=("joy", "rage")), cache)
+
+
+def test_found_labels_come_in_their_usual_order_then_by_name() -> None:
+    assert found_labels(["zest", "surprise", "fear", "sad", "awe"]) == (
+        "sad", "fear", "surprise", "awe", "zest"
+    )  # fmt: skip
+
+
+def test_the_fingerprint_knows_clips_and_labels_not_the_place(
+    archive: Path, opened: tuple[Index, Index, Cache], tmp_path: Path
+) -> None:
+    shutil.copytree(archive, tmp_path / "moved")
+    dataset = build_dataset("dataset=cs334", f"data_root={tmp_path}/moved")
+    whole = build_index(dataset, tmp_path)
+    assert whole.fingerprint == opened[0].fingerprint
+    table = whole.table.copy()
+    table.loc[0, "emotion"] = "calm"
+    assert replace(whole, table=table).fingerprint != whole.fingerprint
+    assert replace(whole, table=whole.table[1:]).fingerprint != whole.fingerprint
+
+
+@pytest.mark.parametrize("before", [(), ("OAF_back_sad.wav",)], ids=["fresh", "known"])
+def test_a_corpus_without_one_usable_clip_is_an_error(
+    tmp_path: Path, before: tuple[str, ...]
+) -> None:
+    dataset = build_dataset("dataset=tess", f"data_root={tmp_path}")
+    for name in before:
+        write_clip(tmp_path / "Tess" / name)
+        build_index(dataset, tmp_path / "index")
+        (tmp_path / "Tess" / name).unlink()
+    write_clip(tmp_path / "Tess/what.wav")
+    with pytest.raises(CorpusError, match=r"none of the 1 files .*Tess/what\.wav has a name"):
+        build_index(dataset, tmp_path / "index")
+
+
+def test_what_is_left_out_is_told_by_reason_with_the_files_where_they_are_few() -> None:
+    skipped = pd.DataFrame(
+        [("a", "is silent"), *((f"b{n}", "is song") for n in range(4))], columns=["path", "reason"]
+    )
+    assert summarise_skipped(skipped) == [
+        "left out: 4 files, each is song, such as b0",
+        "left out: a is silent",
+    ]

@@ -1,0 +1,128 @@
+"""Archives: every clip in its place, and nothing anywhere else."""
+
+import stat
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from emotion.data.download.archive import unpack
+from emotion.errors import CorpusError
+
+PLACES = {r"(?:.*/)?(\w+\.wav)": r"Mine/\1"}
+CLIP = b"RIFF" + bytes(2000)
+
+
+def write_zip(path: Path, members: dict[str, bytes], *, mode: int = 0) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            info = zipfile.ZipInfo("placeholder")
+            info.filename = name  # as it is: the constructor would mend it
+            info.external_attr = mode << 16
+            archive.writestr(info, content, compress_type=zipfile.ZIP_DEFLATED)
+    return path
+
+
+def unpacked(archive: Path, folder: Path, *, max_bytes: int = 1_000_000) -> list[str]:
+    unpack(archive, folder / "in", places=PLACES, max_bytes=max_bytes)
+    inside = folder / "in"
+    return sorted(path.relative_to(inside).as_posix() for path in inside.rglob("*.*"))
+
+
+def test_clips_go_to_their_place_and_others_stay_behind(tmp_path: Path) -> None:
+    members = {"deep/down/a.wav": CLIP, "b.WAV": CLIP, "README": b"hello", "b/": b""}
+    archive = write_zip(tmp_path / "x.zip", members)
+    assert unpacked(archive, tmp_path) == ["Mine/a.wav", "Mine/b.WAV"]
+    assert (tmp_path / "in/Mine/a.wav").read_bytes() == CLIP
+
+
+def test_a_folder_is_taken_like_an_archive(tmp_path: Path) -> None:
+    (tmp_path / "got/deep").mkdir(parents=True)
+    (tmp_path / "got/deep/a.wav").write_bytes(CLIP)
+    (tmp_path / "got/link.wav").symlink_to("/etc/hostname")
+    assert unpacked(tmp_path / "got", tmp_path) == ["Mine/a.wav"]
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "said"),
+    [
+        ("../a.wav", 0, "climbs out"),
+        ("deep/../../a.wav", 0, "climbs out"),
+        ("..\\a.wav", 0, "climbs out"),
+        ("/tmp/a.wav", 0, "absolute"),
+        ("C:\\a.wav", 0, "absolute"),
+        ("\\\\host\\a.wav", 0, "absolute"),
+        ("a.wav", stat.S_IFLNK | 0o777, "is a link"),
+        ("a.wav", stat.S_IFIFO | 0o644, "no plain file"),
+        ("../README", 0, "climbs out"),
+    ],
+)
+def test_a_member_that_would_escape_refuses_the_whole_archive(
+    name: str, mode: int, said: str, tmp_path: Path
+) -> None:
+    archive = write_zip(tmp_path / "x.zip", {name: b"/etc/passwd"}, mode=mode)
+    with zipfile.ZipFile(archive, "a") as opened:
+        opened.writestr("good.wav", CLIP)
+    with pytest.raises(CorpusError, match=said):
+        unpacked(archive, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.zip"]
+
+
+def test_a_place_that_would_escape_is_refused_too(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "x.zip", {"a.wav": CLIP})
+    with pytest.raises(CorpusError, match="climbs out"):
+        unpack(archive, tmp_path / "in", places={r"(.*)": r"../\1"}, max_bytes=10_000)
+    assert not (tmp_path / "in").exists()
+
+
+def test_a_bomb_is_refused_before_a_byte_is_written(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "x.zip", {f"a{n}.wav": bytes(1_000_000) for n in range(5)})
+    assert archive.stat().st_size < 10_000
+    with pytest.raises(CorpusError, match="5,000,000 bytes"):
+        unpacked(archive, tmp_path)
+    assert not (tmp_path / "in").exists()
+
+
+def test_a_member_that_says_less_than_it_has_is_damage(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "x.zip", {"a.wav": bytes(5_000_000)})
+    content = bytearray(archive.read_bytes())
+    entry = content.index(b"PK\1\2")
+    content[entry + 24 : entry + 28] = struct.pack("<I", 1000)
+    archive.write_bytes(bytes(content))
+    with pytest.raises(CorpusError, match="damaged"):
+        unpacked(archive, tmp_path)
+    written = [path.stat().st_size for path in tmp_path.rglob("a.wav")]
+    assert all(size <= 1000 for size in written)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "text", "none"])
+def test_a_damaged_archive_is_named(damage: str, tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "x.zip", {"a.wav": bytes(range(256)) * 40})
+    content = bytearray(archive.read_bytes())
+    if damage == "flip":
+        content[60] ^= 0xFF
+    elif damage == "cut":
+        del content[-40:]
+    elif damage == "text":
+        content[:] = b"<html>Please log in</html>"
+    else:
+        archive.unlink()
+    if damage != "none":
+        archive.write_bytes(bytes(content))
+    with pytest.raises(CorpusError, match=r"damaged one|there is no archive"):
+        unpacked(archive, tmp_path)
+
+
+def test_a_second_copy_counts_once_and_a_rival_is_refused(tmp_path: Path) -> None:
+    same = write_zip(tmp_path / "x.zip", {"a.wav": CLIP, "copy/a.wav": CLIP})
+    assert unpacked(same, tmp_path) == ["Mine/a.wav"]
+    other = write_zip(tmp_path / "y.zip", {"a.wav": CLIP, "copy/a.wav": CLIP[::-1]})
+    with pytest.raises(CorpusError, match=r"both would be Mine/a\.wav"):
+        unpacked(other, tmp_path)
+
+
+def test_another_archive_is_no_corpus(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "x.zip", {"README": b"hello"})
+    with pytest.raises(CorpusError, match="no clip of this corpus"):
+        unpacked(archive, tmp_path)

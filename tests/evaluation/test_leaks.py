@@ -1,0 +1,174 @@
+"""A leak is refused with its name, or marked; shortcuts are found where they are."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile as sf
+
+from emotion.cli.main import run
+from emotion.errors import LeakError
+from emotion.evaluation.leaks import audit_split
+from emotion.evaluation.shortcuts import probe_shortcuts
+from emotion.runs.run import Run
+from emotion.runs.test_access_log import fingerprint_clips, lookers, record_look
+from emotion.utils.tables import read_table, write_table
+
+EMOTIONS = ("sad", "angry")
+
+
+def clips(count: int = 60) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    speaker = [f"s{place % 6}" for place in range(count)]
+    subset = {"s0": "test", "s1": "val"}
+    table = pd.DataFrame(
+        {
+            "path": [f"{place}.wav" for place in range(count)],
+            "corpus": "x",
+            "speaker": speaker,
+            "emotion": [EMOTIONS[place % 4 // 2] for place in range(count)],
+            "text": [f"t{place % 5}" for place in range(count)],
+            "audio_hash": [str(place) for place in range(count)],
+            "subset": [subset.get(name, "train") for name in speaker],
+        }
+    )
+    for cue in ("level_db", "loudest_db", "lead_ms", "tail_ms", "dc", "clipped"):
+        table[cue] = rng.normal(size=count) if cue != "clipped" else 0
+    return table
+
+
+def test_clean_split_passes_and_shared_sentences_are_a_remark() -> None:
+    audit = audit_split(clips(), allow_leak=False)
+    assert not audit.leaks
+    assert "5 of the 5 sentences" in audit.remarks[0]
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+@pytest.mark.parametrize("kind", ["speaker", "recording"])
+def test_each_kind_of_leak_is_named_with_both_subsets(part: str, kind: str) -> None:
+    table = clips()
+    test, other = table.index[table.subset == "test"][0], table.index[table.subset == part][0]
+    if kind == "speaker":
+        table.loc[other, "speaker"] = "s0"
+        named = "speaker x s0"
+    else:
+        table.loc[other, "audio_hash"] = table.loc[test, "audio_hash"]
+        named = f"recording {table.path[test]} = {table.path[other]}"
+    with pytest.raises(LeakError, match=f"{named} in test and in {part}"):
+        audit_split(table, allow_leak=False)
+    assert audit_split(table, allow_leak=True).leaks
+
+
+def test_same_name_in_two_corpora_is_no_leak() -> None:
+    table = clips()
+    table.loc[table.subset == "train", ["corpus", "speaker"]] = ["y", "s0"]
+    assert not audit_split(table, allow_leak=False).leaks
+
+
+def test_a_speaker_whom_the_weights_have_heard_is_a_leak() -> None:
+    heard = pd.DataFrame({"corpus": "x", "speaker": ["s7", "s0"]})
+    with pytest.raises(
+        LeakError, match=r"speaker x s0 in test and in what the weights learned.*other weights"
+    ):
+        audit_split(clips(), allow_leak=False, heard=heard)
+    assert audit_split(clips(), allow_leak=True, heard=heard).leaks
+    assert not audit_split(clips(), allow_leak=False, heard=heard.assign(corpus="y")).leaks
+    assert not audit_split(clips(), allow_leak=False, heard=heard[:1]).leaks
+
+
+def test_two_clips_of_nobody_known_are_not_one_voice() -> None:
+    table = clips()
+    table.loc[table.subset == "test", "speaker"] = "unknown"
+    heard = pd.DataFrame({"corpus": "x", "speaker": ["unknown"]})
+    assert not audit_split(table, allow_leak=False, heard=heard).leaks
+
+
+def test_probe_finds_a_level_that_betrays_the_emotion_and_nothing_where_there_is_none() -> None:
+    table = clips(600)
+    innocent = probe_shortcuts(table)
+    table["level_db"] += 8 * (table["emotion"] == "angry")
+    betrayed = probe_shortcuts(table)
+    assert innocent is not None
+    assert betrayed is not None
+    assert innocent.emotion < 0.65
+    assert betrayed.emotion > 0.9
+
+
+def test_every_opening_of_a_test_subset_is_counted_once(tmp_path: Path) -> None:
+    first, second = fingerprint_clips(["a", "b"]), fingerprint_clips(["b", "c"])
+    assert first == fingerprint_clips(["b", "a"])
+    for by in ("run1", "run2", "run1"):
+        record_look(tmp_path, first, by=by)
+    assert (len(lookers(tmp_path, first)), len(lookers(tmp_path, second))) == (2, 0)
+
+
+TINY = ["trainer.max_epochs=1", "dataset.generate.speakers=6", "dataset.generate.sentences=2"]
+
+
+@pytest.fixture(scope="module")
+def split_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
+    """Settings of small runs, and a clean split file for them."""
+    root = tmp_path_factory.mktemp("outputs")
+    words = ["train", *TINY, f"output_root={root}"]
+    assert run([*words, f"hydra.run.dir={root}/first"]) == 0
+    return words, root / "first" / "split.csv"
+
+
+@pytest.mark.parametrize("kind", ["speaker", "re-encoded duplicate"])
+def test_planted_leak_stops_the_run_unless_it_is_allowed_and_marked(
+    kind: str,
+    split_file: tuple[list[str], Path],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    words, clean = split_file
+    table = read_table(clean)
+    root = Path(Run(clean.parent).config["dataset.root"])
+    test = table.index[table.subset == "test"][0]
+    if kind == "speaker":
+        table.loc[test, "subset"] = "train"
+        named = f"speaker synthetic {table.speaker[test]} in test and in train"
+        copy = None
+    else:
+        samples, rate = sf.read(root / table.path[test], dtype="int16")
+        copy = root / "S01_f_99_happy.wav"
+        with sf.SoundFile(copy, "w", rate, 1, subtype="PCM_24", format="WAV") as file:
+            file.write(samples)
+        emotion = table.emotion[test]
+        copy = copy.rename(
+            root / f"{table.speaker[table.subset == 'train'].iloc[0]}_f_99_{emotion}.wav"
+        )
+        row = {"path": copy.name, "corpus": "synthetic", "speaker": "", "emotion": emotion}
+        table = pd.concat([table, pd.DataFrame([row | {"subset": "train"}])])
+        named = f"recording {table.path.iloc[test]} = {copy.name} in test and in train"
+    file_split = tmp_path / "split.csv"
+    write_table(file_split, table)
+    leaky = [*words, "split=file", f"split.path={file_split}", f"hydra.run.dir={tmp_path}/run"]
+    try:
+        assert run(leaky) == 1
+        assert named in capfd.readouterr().err
+        assert not (tmp_path / "run").exists()
+        assert run([*leaky, "split.allow_leak=true"]) == 0
+    finally:
+        if copy is not None:
+            copy.unlink()
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["leaks"] is True
+    assert "LEAKS" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_same_split_file_without_the_leak_trains(
+    split_file: tuple[list[str], Path], tmp_path: Path
+) -> None:
+    words, clean = split_file
+    folder = tmp_path / "run"
+    assert run([*words, "split=file", f"split.path={clean}", f"hydra.run.dir={folder}"]) == 0
+    assert Run(folder).metrics["leaks"] is False
+
+
+def test_random_split_is_marked(split_file: tuple[list[str], Path], tmp_path: Path) -> None:
+    words, _ = split_file
+    assert run([*words, "split=random", f"hydra.run.dir={tmp_path}/run"]) == 0
+    assert Run(tmp_path / "run").metrics["leaks"] is True

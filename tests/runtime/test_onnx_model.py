@@ -1,0 +1,120 @@
+"""An export folder as a recogniser: equal to PyTorch, without it, and never a damaged one."""
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion import load
+from emotion.errors import ConfigError, RunError
+from emotion.inference.load_models import open_recogniser
+from emotion.inference.torch_model import Ensemble, Predictor
+from emotion.runs.run import Run
+from emotion.runtime.onnx_model import OnnxRecogniser
+from tests.support.archive import write_clip
+from tests.support.runs import clips
+
+
+def test_answers_are_those_of_pytorch_at_every_native_rate(run: Run, folder: Path) -> None:
+    ours, theirs = OnnxRecogniser(folder), Predictor(run)
+    waves = [ours.standardise(*clip) for clip in clips()]
+    for (wave,), clip in zip(waves, clips(), strict=True):
+        assert np.array_equal(wave, theirs.standardise(*clip))
+    found, expected = ours.answer(waves), theirs.answer([wave for (wave,) in waves])
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(found.logits, expected.logits, atol=1e-4)
+    np.testing.assert_allclose(found.embedding, expected.embedding, atol=1e-4)
+    assert math.isclose(ours.window, theirs.window)
+    assert ours.labels == theirs.labels
+
+
+def test_load_knows_an_export_from_a_run(run: Run, folder: Path) -> None:
+    assert isinstance(load(folder), OnnxRecogniser)
+    assert isinstance(load(str(folder / "model.int8.onnx")), OnnxRecogniser)
+    assert isinstance(load(run.folder), Ensemble)
+    with pytest.raises(RunError, match="no run folder"):
+        load("/nowhere")
+
+
+def test_an_export_folder_answers_alone(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="answers alone"):
+        open_recogniser([str(folder), "latest"], Path("outputs"))
+    with pytest.raises(ConfigError, match=r"run=\[\] names no run"):
+        open_recogniser([], Path("outputs"))
+
+
+LIGHT = """
+import sys
+from emotion import load
+assert not {"numpy", "onnxruntime"} & set(sys.modules), "importing the package imports more"
+load(sys.argv[1])
+heavy = {"torch", "pandas", "hydra", "scipy", "sklearn", "matplotlib", "rich"} & set(sys.modules)
+sys.exit(str(heavy) if heavy else 0)
+"""
+
+PREDICT = """
+import sys
+from emotion.cli.main import run
+code = run(["predict", f"run={sys.argv[1]}", sys.argv[2]])
+heavy = {"torch", "pandas", "scipy", "sklearn", "matplotlib", "rich.progress"} & set(sys.modules)
+sys.exit(str(heavy) if heavy else code)
+"""
+
+
+def test_loading_an_export_imports_four_packages(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIGHT, folder], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_predict_on_an_export_imports_no_torch(folder: Path, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.wav", 1.0)
+    done = subprocess.run(
+        [sys.executable, "-c", PREDICT, folder, clip], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["path"] == str(clip)
+
+
+def copied(folder: Path, target: Path) -> Path:
+    return Path(shutil.copytree(folder, target / "export"))
+
+
+def test_damaged_network_is_refused(folder: Path, tmp_path: Path) -> None:
+    place = copied(folder, tmp_path) / "model.onnx"
+    content = bytearray(place.read_bytes())
+    content[len(content) // 2] ^= 1
+    place.write_bytes(content)
+    with pytest.raises(RunError, match=r"model\.onnx is damaged: its checksum"):
+        load(place.parent)
+
+
+def test_missing_network_is_named(folder: Path, tmp_path: Path) -> None:
+    place = copied(folder, tmp_path)
+    with pytest.raises(RunError, match=r"has no model\.other\.onnx; .* model\.int8\.onnx, model"):
+        OnnxRecogniser(place, network="model.other.onnx")
+    (place / "model.onnx").unlink()
+    with pytest.raises(RunError, match=r"has no model\.onnx"):
+        OnnxRecogniser(place)
+
+
+@pytest.mark.parametrize("said", ["{", "[]", "{}", '{"name": "x"}', '{"format": 1}'])
+def test_foreign_folder_is_refused_in_one_sentence(said: str, tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(said)
+    with pytest.raises(RunError, match="is damaged"):
+        load(tmp_path)
+
+
+def test_folder_of_another_format_asks_for_a_new_export(folder: Path, tmp_path: Path) -> None:
+    place = copied(folder, tmp_path) / "model.json"
+    about = json.loads(place.read_text())
+    place.write_text(json.dumps(about | {"format": 99}))
+    with pytest.raises(RunError, match=r"has format 99; this version reads 1\. Export again"):
+        load(place.parent)
