@@ -26,11 +26,11 @@ from emotion.config.composition import composed
 from emotion.data.datamodule import EmotionDataModule, build_datamodule
 from emotion.data.splits.base import OUT, TEST, Split
 from emotion.evaluation.compare import compare
-from emotion.evaluation.scored_predictions import Outcome
+from emotion.evaluation.scored_predictions import ScoredPredictions
 from emotion.metrics.significance import holm
 from emotion.runs.load_model import open_model
 from emotion.runs.run import Run
-from emotion.training.init_from import inherit
+from emotion.training.init_from import apply_init_from
 from emotion.training.train import train
 from emotion.utils.tables import write_table
 
@@ -54,8 +54,8 @@ class Trial:
 
     shots: int
     given: int
-    before: Outcome
-    after: Outcome
+    before: ScoredPredictions
+    after: ScoredPredictions
     seconds: float
 
 
@@ -92,15 +92,17 @@ def adapt(run: Run, clips: pd.DataFrame, folder: Path, *settings: str) -> Run:
         *settings,
     ]
     with composed("train", words) as config:
-        return train(inherit(config, words), folder / "run")
+        return train(apply_init_from(config, words), folder / "run")
 
 
-def judge(run: Run, data: EmotionDataModule, clips: pd.DataFrame) -> Outcome:
+def judge(run: Run, data: EmotionDataModule, clips: pd.DataFrame) -> ScoredPredictions:
     """Return what a run says of some clips of a datamodule, its logits calibrated."""
     there = data.index.table["path"].isin(clips["path"])
     data.divide(Split(pd.Series(np.where(there, TEST, OUT), index=data.index.table.index)))
     said = ask(run, run.config, data)
-    return Outcome(said.table, said.logits / float(open_model(run).temperature), said.labels)
+    return ScoredPredictions(
+        said.table, said.logits / float(open_model(run).temperature), said.labels
+    )
 
 
 def try_run(
@@ -124,10 +126,12 @@ def try_run(
             yield Trial(count, len(clips), before, after, seconds)
 
 
-def together(outcomes: Sequence[Outcome]) -> Outcome:
+def together(outcomes: Sequence[ScoredPredictions]) -> ScoredPredictions:
     """Return the answers to all speakers as one."""
     table = pd.concat([each.table for each in outcomes], ignore_index=True)
-    return Outcome(table, np.concatenate([each.logits for each in outcomes]), outcomes[0].labels)
+    return ScoredPredictions(
+        table, np.concatenate([each.logits for each in outcomes]), outcomes[0].labels
+    )
 
 
 def described(run: Run) -> str:

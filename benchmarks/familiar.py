@@ -16,7 +16,7 @@ from emotion.data.splits.base import TEST
 from emotion.inference.load_models import open_runs
 from emotion.inference.training_profile import open_profile
 from emotion.runs.run import Run
-from emotion.runtime.predictor import Listener
+from emotion.runtime.predictor import Predictor
 
 TRAINED_ON = "crema_d"
 WAYS = ("rate", "length", "level", "sound")
@@ -24,7 +24,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True)
-class Judged:
+class TestClips:
     """A clip: whether the model was right, and in which ways it is unlike the training clips."""
 
     right: bool
@@ -60,26 +60,26 @@ def other_clips(data_root: str, run: Run, count: int) -> dict[str, pd.DataFrame]
     return found
 
 
-def judge(listener: Listener, table: pd.DataFrame, root: Path) -> list[Judged]:
+def judge(predictor: Predictor, table: pd.DataFrame, root: Path) -> list[TestClips]:
     """Return what is made of each clip."""
     found = []
     for start in range(0, len(table), BATCH):
         rows = table.iloc[start : start + BATCH]
-        heard = [listener.prepare(*decode(root / path)) for path in rows["path"]]
-        for opinion, emotion in zip(listener.judge(heard), rows["emotion"], strict=True):
+        heard = [predictor.prepare(*decode(root / path)) for path in rows["path"]]
+        for opinion, emotion in zip(predictor.judge(heard), rows["emotion"], strict=True):
             ways = frozenset(
                 way for way in WAYS if any(f"its {way}" in said for said in opinion.unlike)
             )
-            found.append(Judged(opinion.predicted == emotion, ways))
+            found.append(TestClips(opinion.predicted == emotion, ways))
     return found
 
 
-def accuracy(clips: Sequence[Judged]) -> str:
+def accuracy(clips: Sequence[TestClips]) -> str:
     """Return the share of right answers and of how many, in words."""
     return f"{np.mean([clip.right for clip in clips]):.1%} of {len(clips)}" if clips else "none"
 
 
-def line(name: str, clips: Sequence[Judged]) -> list[str]:
+def line(name: str, clips: Sequence[TestClips]) -> list[str]:
     """Return a line of the page's table."""
 
     def shared(way: str) -> str:
@@ -107,9 +107,9 @@ def main() -> None:
     profile = open_profile(run, partial(open_runs, [run], "cpu"))
     if profile is None:
         raise SystemExit(f"the clips of {run.folder} are not there any more.")
-    listener = Listener(network, profiles=[profile])
+    predictor = Predictor(network, profiles=[profile])
     judged = {
-        name: judge(listener, table, Path(chosen.data_root))
+        name: judge(predictor, table, Path(chosen.data_root))
         for name, table in other_clips(chosen.data_root, run, chosen.clips).items()
     }
     own, *others = judged.values()

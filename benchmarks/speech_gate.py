@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.common import RESULTS, SCRATCH, grid, options, seconds_of
 from benchmarks.sounds import KINDS, RATE, make_sounds
 from emotion.audio.decode import Wave, decode
-from emotion.audio.speech_detector import THRESHOLD, SpeechGate
+from emotion.audio.speech_detector import THRESHOLD, SpeechDetector
 from emotion.config.composition import composed
 from emotion.data.corpora.index import build_index
 
@@ -32,19 +32,19 @@ def draw_clips(data_root: str, count: int) -> tuple[dict[str, list[Path]], dict[
     return tuning, reported
 
 
-def share(gate: SpeechGate, wave: Wave, rate: int) -> float:
+def share(gate: SpeechDetector, wave: Wave, rate: int) -> float:
     """Return the share of speech in what a model hears of a clip."""
     return gate.speech_share(wave[: int(HEARD_S * rate)], rate)
 
 
-def clip_shares(gate: SpeechGate, clips: dict[str, list[Path]]) -> dict[str, list[float]]:
+def clip_shares(gate: SpeechDetector, clips: dict[str, list[Path]]) -> dict[str, list[float]]:
     """Return the shares of speech in clips, by corpus."""
     return {
         corpus: [share(gate, *decode(path)) for path in paths] for corpus, paths in clips.items()
     }
 
 
-def sound_shares(gate: SpeechGate, seed: int, count: int) -> dict[str, list[float]]:
+def sound_shares(gate: SpeechDetector, seed: int, count: int) -> dict[str, list[float]]:
     """Return the shares of speech in sounds, by kind."""
     found: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for kind, wave in make_sounds(seed, count):
@@ -86,7 +86,7 @@ def main() -> None:
     chosen = options(clips=500)
     if not chosen.data_root:
         raise SystemExit("this benchmark needs the real corpora: data_root=FOLDER.")
-    gate = SpeechGate()
+    gate = SpeechDetector()
     tuning, reported = draw_clips(chosen.data_root, chosen.clips // 4)
     voices = [value for values in clip_shares(gate, tuning).values() for value in values]
     others = [value for values in sound_shares(gate, 1, TUNING_SOUNDS).values() for value in values]

@@ -46,7 +46,7 @@ def save_network(model: str, folder: Path) -> Subject:
     body = built.backbone if transfer else built.blocks
     file = folder / f"{model}.pt"
     torch.save(nn.Sequential(body, built.head), file)  # type: ignore[arg-type]
-    shape = f"{3 if transfer else 1}x{features.n_mels}x{features.frames}"
+    shape = f"{3 if transfer else 1}x{features.rows}x{features.columns}"
     return Subject(model, file, shape, batch)
 
 

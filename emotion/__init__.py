@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from emotion.runtime.base import Recogniser
+    from emotion.runtime.base import EmotionModel
 
 
-def load(folder: Path | str) -> "Recogniser":
+def load(folder: Path | str) -> "EmotionModel":
     """Return what hears emotions as the model in a folder does.
 
     An export folder needs no PyTorch, and none is imported; a run folder does.
@@ -15,6 +15,6 @@ def load(folder: Path | str) -> "Recogniser":
     Raises:
         RunError: the folder is neither, or damaged.
     """
-    from emotion.inference.load_models import open_recogniser
+    from emotion.inference.load_models import open_models
 
-    return open_recogniser([str(folder)], Path("outputs"))
+    return open_models([str(folder)], Path("outputs"))

@@ -16,7 +16,7 @@ CLIPPED = 0.999
 
 
 @dataclass(frozen=True)
-class Facts:
+class ClipStatistics:
     """One decoded clip, mono, at its own rate.
 
     `audio_hash` identifies the samples, whatever file holds them; `level_db` is that of the active
@@ -34,7 +34,7 @@ class Facts:
     tail_ms: float
 
 
-def measure(wave: Wave, sample_rate: int) -> Facts:
+def measure(wave: Wave, sample_rate: int) -> ClipStatistics:
     """Return the facts of a decoded clip, (T,) float32."""
     levels = frame_levels_db(wave, sample_rate)
     start, stop = loud_span(levels, len(wave), sample_rate)
@@ -42,7 +42,7 @@ def measure(wave: Wave, sample_rate: int) -> Facts:
     active = wave[start:stop] - np.float32(mean)
     power = float(np.dot(active, active)) / len(active)
     peak = max(float(wave.max()), -float(wave.min()))
-    return Facts(
+    return ClipStatistics(
         audio_hash=hashlib.sha256(wave.data).hexdigest()[:32],
         peak=peak,
         level_db=round(10 * float(np.log10(max(power, 1e-12))), 3),

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
-from emotion.audio.unreadable import why_no_file, why_unreadable
+from emotion.audio.unreadable import decoding_problem, file_problem
 from emotion.errors import AudioError
 
 Wave = npt.NDArray[np.float32]
@@ -120,7 +120,7 @@ def _opened(path: Path) -> Iterator[_Forward]:
 
     Only a file is opened: a pipe may never come to an end, nor even to a beginning.
     """
-    problem = why_no_file(path)
+    problem = file_problem(path)
     if problem:
         raise AudioError(problem)
     try:
@@ -128,7 +128,7 @@ def _opened(path: Path) -> Iterator[_Forward]:
             _check(_header(file), says_frames=_says_frames(file))
             yield file
     except UNREADABLE as err:
-        raise AudioError(why_unreadable(path, err)) from err
+        raise AudioError(decoding_problem(path, err)) from err
     except MemoryError as err:
         raise AudioError("is too long for the memory that is free") from err
 

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 Samples = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
-FAINT = 1e-30
+MIN_PEAK = 1e-30
 """Under this peak all samples are stored as 0: their scale would be no float32."""
 
 
@@ -14,7 +14,7 @@ def quantise(wave: npt.NDArray[np.float32], dtype: str) -> tuple[Samples, float]
     if dtype == "float32":
         return wave, 1.0
     peak = float(np.abs(wave).max(initial=0.0))
-    scale = peak / 32767 if peak > FAINT else 1.0
+    scale = peak / 32767 if peak > MIN_PEAK else 1.0
     return np.round(wave / np.float32(scale)).astype(np.int16), scale
 
 

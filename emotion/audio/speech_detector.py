@@ -28,7 +28,7 @@ THRESHOLD = 0.16
 """The share of such frames that makes a clip speech; benchmarks/speech_gate.py chose it."""
 
 
-class SpeechGate:
+class SpeechDetector:
     """Says whether a clip holds speech.
 
     Args:

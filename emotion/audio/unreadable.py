@@ -17,7 +17,7 @@ FOREIGN = {
 """What phones and browsers record and libsndfile does not read: where its mark lies in a file."""
 
 
-def why_no_file(path: Path) -> str:
+def file_problem(path: Path) -> str:
     """Return what a path leads to where that is no file; nothing where it is one."""
     try:
         status = path.stat()
@@ -40,7 +40,7 @@ def why_no_file(path: Path) -> str:
     return "is a folder, not a file"
 
 
-def why_unreadable(path: Path, error: Exception) -> str:
+def decoding_problem(path: Path, error: Exception) -> str:
     """Return why a file could not be read, found by looking at it; `error` is what was raised."""
     try:
         with path.open("rb") as file:

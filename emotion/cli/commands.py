@@ -43,7 +43,8 @@ COMMANDS = {
     "study": Command("models × folds × seeds as one table with intervals and paired tests"),
     "download": Command("fetch a corpus: ravdess, crema_d, savee, tess, or cs334, all four"),
     "list": Command(
-        "what can be picked: datasets, models, splits, trainers, experiments, sweeps", hydra=False
+        "choices: datasets, models, splits, trainers, experiments, sweeps",
+        hydra=False,
     ),
     "doctor": Command("what this machine has and lacks", hydra=False),
     "prune": Command("drop caches and runs that nothing cites, by age or size"),

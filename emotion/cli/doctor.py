@@ -51,7 +51,7 @@ def run(words: Sequence[str]) -> int:
 
 
 @dataclass(frozen=True)
-class Line:
+class Check:
     """One thing that was looked at. Only BAD is in the way of training and predicting."""
 
     state: State
@@ -61,7 +61,7 @@ class Line:
 
 def examine() -> tuple[str, bool]:
     """Return what was found, and whether nothing is missing that training and predicting need."""
-    lines: list[Line] = []
+    lines: list[Check] = []
     for look in (python, packages, extras, device, machine, audio, corpora):
         lines += _looked(look)
     bad = sum(line.state == "BAD" for line in lines)
@@ -82,41 +82,41 @@ def examine() -> tuple[str, bool]:
     return "\n".join([*shown, "", end]), not bad
 
 
-def _looked(look: Callable[[], Iterator[Line]]) -> list[Line]:
+def _looked(look: Callable[[], Iterator[Check]]) -> list[Check]:
     """Return a look's lines; a broken package is a line, not the doctor's end."""
-    lines: list[Line] = []
+    lines: list[Check] = []
     try:
         lines.extend(look())
     except Exception as err:  # whatever a broken installation raises
-        lines.append(Line("BAD", look.__name__, f"{type(err).__name__}: {err}"))
+        lines.append(Check("BAD", look.__name__, f"{type(err).__name__}: {err}"))
     return lines
 
 
-def python() -> Iterator[Line]:
+def python() -> Iterator[Check]:
     """Yield the interpreter."""
     from packaging.specifiers import SpecifierSet
 
     found, needed = platform.python_version(), metadata(PACKAGE)["Requires-Python"]
     said = f"{found} on {platform.platform(terse=True)}, {sys.prefix}"
     if SpecifierSet(needed).contains(found, prereleases=True):
-        yield Line("ok", "python", said)
+        yield Check("ok", "python", said)
     else:
-        yield Line("BAD", "python", f"{said}: {needed} is needed")
+        yield Check("BAD", "python", f"{said}: {needed} is needed")
 
 
-def packages() -> Iterator[Line]:
+def packages() -> Iterator[Check]:
     """Yield what is declared as needed: the versions here, and what is missing or does not fit."""
     fitting = [f"{PACKAGE} {version(PACKAGE)}"]
     for requirement in _requirements():
         problem = problem_of(requirement)
         if problem:
-            yield Line("BAD", requirement.name, f"{problem}: pip install '{requirement}'")
+            yield Check("BAD", requirement.name, f"{problem}: pip install '{requirement}'")
         else:
             fitting.append(f"{requirement.name} {version(requirement.name)}")
-    yield Line("ok", "packages", ", ".join(fitting))
+    yield Check("ok", "packages", ", ".join(fitting))
 
 
-def extras() -> Iterator[Line]:
+def extras() -> Iterator[Check]:
     """Yield what is optional: what each extra gives, and how to have it."""
     for extra in sorted(metadata(PACKAGE).get_all("Provides-Extra") or []):
         wanted = _requirements(extra)
@@ -124,9 +124,9 @@ def extras() -> Iterator[Line]:
         problems = [f"{each.name} {problem}" for each in wanted if (problem := problem_of(each))]
         if problems:
             install = f"pip install '{PACKAGE}[{extra}]'"
-            yield Line("note", extra, f"{install} for {gives} ({', '.join(problems)})")
+            yield Check("note", extra, f"{install} for {gives} ({', '.join(problems)})")
         else:
-            yield Line("ok", extra, gives)
+            yield Check("ok", extra, gives)
 
 
 def problem_of(requirement: "Requirement") -> str:
@@ -154,7 +154,7 @@ def _requirements(extra: str = "") -> "list[Requirement]":
     return found
 
 
-def device() -> Iterator[Line]:
+def device() -> Iterator[Check]:
     """Yield what networks run on; `device` is chosen for the user where nothing is said."""
     import torch
 
@@ -163,32 +163,32 @@ def device() -> Iterator[Line]:
             import_module(name)
         except (ImportError, OSError, RuntimeError) as err:
             hint = "install both from PyPI; a torch for CPUs only lacks what it loads"
-            yield Line(
+            yield Check(
                 "BAD", name, f"does not load beside torch {torch.__version__} ({err}): {hint}"
             )
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
             found = torch.cuda.get_device_properties(number)
-            yield Line("ok", "device", f"CUDA: {found.name}, {found.total_memory / 2**30:.0f} GB")
+            yield Check("ok", "device", f"CUDA: {found.name}, {found.total_memory / 2**30:.0f} GB")
     elif torch.backends.mps.is_available():
-        yield Line("ok", "device", "Apple MPS")
+        yield Check("ok", "device", "Apple MPS")
     elif shutil.which("nvidia-smi"):
         said = f"CPU: torch for CUDA {torch.version.cuda} finds no GPU; is the driver older?"
-        yield Line("note", "device", said)
+        yield Check("note", "device", said)
     else:
-        yield Line("ok", "device", "CPU; no GPU is found")
+        yield Check("ok", "device", "CPU; no GPU is found")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     limit = os.environ.get("OMP_NUM_THREADS")
     said = f"{torch.get_num_threads()} of {cores} cores"
-    yield Line("ok", "threads", f"{said}, since OMP_NUM_THREADS={limit}" if limit else said)
+    yield Check("ok", "threads", f"{said}, since OMP_NUM_THREADS={limit}" if limit else said)
 
 
-def machine() -> Iterator[Line]:
+def machine() -> Iterator[Check]:
     """Yield memory, and room on the disk where runs are written."""
     import psutil
 
     memory = psutil.virtual_memory()
-    yield Line(
+    yield Check(
         "ok", "memory", f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GB free"
     )
     folder = Path("outputs").resolve()
@@ -196,33 +196,33 @@ def machine() -> Iterator[Line]:
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 2**30
     if not os.access(folder, os.W_OK):
-        yield Line("BAD", "disk", f"{folder} cannot be written to: set output_root=… elsewhere")
+        yield Check("BAD", "disk", f"{folder} cannot be written to: set output_root=… elsewhere")
     elif free < ROOMY_GB:
         hint = (
             f"under {ROOMY_GB} GB are tight for large corpora: set output_root=… to a larger disk"
         )
-        yield Line("note", "disk", f"{free:.1f} GB free at {folder}; {hint}")
+        yield Check("note", "disk", f"{free:.1f} GB free at {folder}; {hint}")
     else:
-        yield Line("ok", "disk", f"{free:.1f} GB free at {folder}")
+        yield Check("ok", "disk", f"{free:.1f} GB free at {folder}")
 
 
-def audio() -> Iterator[Line]:
+def audio() -> Iterator[Check]:
     """Yield what libsndfile reads, and what it does not."""
     import soundfile
 
     known = soundfile.available_formats()
     read = [said for name, said in FORMATS.items() if name in known]
-    yield Line(
+    yield Check(
         "ok", "audio", f"libsndfile {soundfile.__libsndfile_version__} reads {', '.join(read)}"
     )
     lacking = [said for name, said in FORMATS.items() if name not in known]
     if lacking:
         hint = "pip install --upgrade soundfile, whose wheel brings a newer libsndfile"
-        yield Line("note", "audio", f"it does not read {', '.join(lacking)}: {hint}")
-    yield Line("note", "audio", "no M4A, AAC or MP4: convert them first, ffmpeg -i in.m4a out.wav")
+        yield Check("note", "audio", f"it does not read {', '.join(lacking)}: {hint}")
+    yield Check("note", "audio", "no M4A, AAC or MP4: convert them first, ffmpeg -i in.m4a out.wav")
 
 
-def corpora() -> Iterator[Line]:
+def corpora() -> Iterator[Check]:
     """Yield the four corpora that lie under data_root."""
     from emotion.config.composition import composed
     from emotion.data.corpora.readers import PatternReader
@@ -239,9 +239,9 @@ def corpora() -> Iterator[Line]:
             missing.append(f"{reader.corpus} ({root / below})")
             continue
         of = f" of the {reader.published:,} published" if reader.published else ""
-        yield Line("ok", reader.corpus, f"{found:,}{of} clips under {root}")
+        yield Check("ok", reader.corpus, f"{found:,}{of} clips under {root}")
     if missing:
         hint = (
             "Set EMOTION_DATA_ROOT (or data_root=…) to where they lie; dataset=synthetic needs none"
         )
-        yield Line("note", "corpora", f"not here: {', '.join(missing)}. {hint}")
+        yield Check("note", "corpora", f"not here: {', '.join(missing)}. {hint}")

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from emotion.errors import ConfigError
-from emotion.inference.file_batches import Hearing, Part
+from emotion.inference.file_batches import AudioPart, FileBatches
 from emotion.inference.inputs import opened_inputs
 from emotion.inference.output import Row, check_output, show
 
@@ -27,18 +27,18 @@ def run(config: "Config") -> int:
         raise ConfigError("output= is not set. Give the table's name: output=FILE.csv or .jsonl.")
     with opened_inputs(config["inputs"]) as sources:
         recogniser = open_named(config)
-        hearing = Hearing(
-            [Part(source) for source in sources],
+        batches = FileBatches(
+            [AudioPart(source) for source in sources],
             recogniser.standardise,
             batch_size=config["batch_size"],
             window=recogniser.window,
         )
         rows: list[Row] = []
-        for batch in hearing.batches():
+        for batch in batches.batches():
             embeddings = recogniser.answer([clip for _, clip in batch]).embedding.tolist()
             for (part, _), values in zip(batch, embeddings, strict=True):
                 named = {f"e_{place}": value for place, value in enumerate(values)}
                 rows.append({**part.place, **named})
-        code = hearing.check(rows)
+        code = batches.check(rows)
         show(rows, output)
     return code

@@ -16,14 +16,14 @@ from emotion.errors import ConfigError, RunError
 from emotion.evaluation.compare import compare
 from emotion.evaluation.external_predictions import read_predictions
 from emotion.evaluation.leaks import Audit, audit_split
-from emotion.evaluation.scored_predictions import Outcome
+from emotion.evaluation.scored_predictions import ScoredPredictions
 from emotion.runs.checkpoints import read_checkpoint
 from emotion.runs.load_model import open_model
 from emotion.runs.report import write_report
-from emotion.runs.run import Run, find_run, heard_clips
-from emotion.runs.test_access_log import fingerprint_clips, lookers, record_look
+from emotion.runs.run import Run, find_run, training_clips
+from emotion.runs.test_access_log import fingerprint_clips, record_test_access, test_accesses
 from emotion.training.collect_predictions import predict_subsets
-from emotion.training.lightning_trainer import build_judge, quiet_lightning
+from emotion.training.lightning_trainer import build_predicting_trainer, quiet_lightning
 from emotion.utils.files import folder_name, write_json, write_text
 from emotion.utils.tables import read_table, write_table
 
@@ -42,17 +42,17 @@ def evaluate(config: Config) -> str:
     """Judge what the settings name; return what a person wants to know of it."""
     output_root = Path(config["output_root"])
     if config["predictions"]:
-        return judge_predictions(config)
+        return evaluate_predictions(config)
     names = config["run"]
     if isinstance(names, list):
         return compare_runs([find_run(name, output_root) for name in names])
     run = find_run(names, output_root)
     if config["perturb"]:
-        return judge_perturbed(run, config)
-    return judge_run(run, config)
+        return evaluate_perturbed(run, config)
+    return evaluate_run(run, config)
 
 
-def judge_run(run: Run, config: Config) -> str:
+def evaluate_run(run: Run, config: Config) -> str:
     """Judge a run on its own test clips or another dataset's; write RUN/evaluate/<name>/.
 
     Raises:
@@ -69,7 +69,7 @@ def judge_run(run: Run, config: Config) -> str:
         data = build_datamodule(settings.replaced(labels))
         data.prepare_data()
         data.divide(Split(pd.Series(TEST, index=data.index.table.index)))
-        audit = audit_split(data.table, allow_leak=True, heard=heard_clips(run))
+        audit = audit_split(data.table, allow_leak=True, heard=training_clips(run))
         name = folder_name("-".join(sorted(set(data.index.table["corpus"]))))
     else:
         _check_tested(run)
@@ -78,7 +78,9 @@ def judge_run(run: Run, config: Config) -> str:
         data.setup()
         audit = Audit(tuple(run.metrics.get("audit", {}).get("leaks", ())))
         name = OWN
-    looks = _look(data.table, Path(config["output_root"]), by=str(run.folder.resolve()))
+    test_accesses = _record_test_access(
+        data.table, Path(config["output_root"]), by=str(run.folder.resolve())
+    )
     outcome = ask(run, settings, data)
     temperature = _temperature(run)
     folder = run.folder / "evaluate" / name
@@ -87,14 +89,14 @@ def judge_run(run: Run, config: Config) -> str:
     write_json(folder / "metrics.json", {TEST: figures, "leaks": bool(audit.leaks)})
     if run.finished:
         write_report(run)
-    lines = [_headline(name, figures, looks, leaks=bool(audit.leaks)), f"in {folder}"]
+    lines = [_headline(name, figures, test_accesses, leaks=bool(audit.leaks)), f"in {folder}"]
     return "\n".join([*lines, *(f"LEAKS: {leak}" for leak in audit.leaks)])
 
 
-def ask(run: Run, settings: Config, data: EmotionDataModule) -> Outcome:
+def ask(run: Run, settings: Config, data: EmotionDataModule) -> ScoredPredictions:
     """Return what a run's best model says of the datamodule's test clips."""
     model = open_model(run)
-    trainer = build_judge(settings)
+    trainer = build_predicting_trainer(settings)
     data.place_on(trainer.strategy.root_device)
     with quiet_lightning():
         return predict_subsets(trainer, model, data)[TEST]
@@ -118,7 +120,7 @@ def compare_runs(runs: Sequence[Run]) -> str:
     return f"{found.sentence()}{mark}\nin {folder}"
 
 
-def judge_predictions(config: Config) -> str:
+def evaluate_predictions(config: Config) -> str:
     """Judge one or two files of another tool, on a split file; write outputs/evaluate/<stem>/."""
     if not config["split.path"]:
         raise ConfigError(
@@ -138,7 +140,7 @@ def judge_predictions(config: Config) -> str:
     lines, tables = [], []
     for file in files:
         outcome = read_predictions(file, split)
-        looks = _look(split, output_root, by=str(file.resolve()))
+        test_accesses = _record_test_access(split, output_root, by=str(file.resolve()))
         figures = outcome.figures(1.0)
         folder = output_root / "evaluate" / file.stem
         predictions = outcome.predictions(1.0)
@@ -158,21 +160,24 @@ def judge_predictions(config: Config) -> str:
         write_text(folder / "config.yaml", Config.of(described).yaml())
         write_report(Run(folder))
         tables.append(predictions)
-        lines += [_headline(file.stem, figures, looks, leaks=bool(audit.leaks)), f"in {folder}"]
+        lines += [
+            _headline(file.stem, figures, test_accesses, leaks=bool(audit.leaks)),
+            f"in {folder}",
+        ]
     if len(files) == 2:
         names = (files[0].stem, files[1].stem)
         lines.append(compare(tables[0], tables[1], names=names).sentence())
     return "\n".join([*lines, *(f"LEAKS: {leak}" for leak in audit.leaks)])
 
 
-def judge_perturbed(run: Run, config: Config) -> str:
+def evaluate_perturbed(run: Run, config: Config) -> str:
     """Judge a run on its test clips under noise, rooms, codecs and the like, and renew its page."""
-    from emotion.experiments.robustness import judge_conditions
+    from emotion.experiments.robustness import evaluate_conditions
 
     _check_tested(run)
     table = run.split
-    _look(table, Path(config["output_root"]), by=str(run.folder.resolve()))
-    curves = judge_conditions(run, names=config["perturb"], seed=config["seed"])
+    _record_test_access(table, Path(config["output_root"]), by=str(run.folder.resolve()))
+    curves = evaluate_conditions(run, names=config["perturb"], seed=config["seed"])
     folder = run.folder / "evaluate" / "perturbed"
     clean = float(run.metrics[TEST]["uar"])
     write_json(folder / "robustness.json", {"clean": clean, "curves": curves})
@@ -201,20 +206,21 @@ def _temperature(run: Run) -> float:
     return float(calibrated["calibration"]["temperature"])
 
 
-def _look(table: pd.DataFrame, output_root: Path, *, by: str) -> int:
+def _record_test_access(table: pd.DataFrame, output_root: Path, *, by: str) -> int:
     """Note in the ledger that test clips are opened; return how many have looked at them."""
     fingerprint = fingerprint_clips(table["path"][table["subset"] == TEST])
-    record_look(output_root, fingerprint, by=by)
-    return len(lookers(output_root, fingerprint))
+    record_test_access(output_root, fingerprint, by=by)
+    return len(test_accesses(output_root, fingerprint))
 
 
-def _headline(name: str, figures: dict[str, Any], looks: int, *, leaks: bool) -> str:
+def _headline(name: str, figures: dict[str, Any], test_accesses: int, *, leaks: bool) -> str:
     interval = figures["interval"]
     low, high = interval["uar_low"], interval["uar_high"]
     said = f"{low:.1%} to {high:.1%}" if low is not None else "none can be given"
     mark = "LEAKS  " if leaks else ""
+    used = f"test set used by {test_accesses} run{'' if test_accesses == 1 else 's'}"
     return (
         f"{mark}{name}: UAR {figures['uar']:.1%} (95 % interval over {interval['speakers']} "
         f"speakers: {said}), WA {figures['wa']:.1%}, macro-F1 {figures['macro_f1']:.1%}; "
-        f"{figures['n']:,} clips, looked at by {looks}"
+        f"{figures['n']:,} clips; {used}"
     )

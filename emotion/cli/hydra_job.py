@@ -24,7 +24,7 @@ def run_hydra(command: str, words: list[str]) -> int:
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
-    from emotion.config.composition import CONFIGS, Config, picked, register
+    from emotion.config.composition import CONFIGS, Config, chosen_groups, register
 
     register()
     set_up_logging()
@@ -48,7 +48,7 @@ def run_hydra(command: str, words: list[str]) -> int:
         if sweeps:
             sweep = Path(HydraConfig.get().sweep.dir)
         try:
-            choices = picked(HydraConfig.get().runtime.choices)
+            choices = chosen_groups(HydraConfig.get().runtime.choices)
             codes.append(load_command(command)(Config(node, choices)))
         except Exception as err:
             if COMMANDS[command].makes_folder and folder != Path():

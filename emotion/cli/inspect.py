@@ -191,7 +191,7 @@ def draw(views: Views, features: Features) -> Any:
     longest = max(len(wave) for wave in views.waves)
     heard = (features.samples or longest) / features.sample_rate
     # A model may leave off the frames behind the longest clip.
-    shown = heard * views.plain.shape[-1] / features.frames if features.samples else heard
+    shown = heard * views.plain.shape[-1] / features.columns if features.samples else heard
     low, high = float(views.plain.min()), float(views.plain.max())
     for row, wave in enumerate(views.waves):
         seconds = np.arange(len(wave)) / features.sample_rate
@@ -208,7 +208,7 @@ def draw(views: Views, features: Features) -> Any:
                 aspect="auto",
                 vmin=low,
                 vmax=high,
-                extent=(0, shown, 0, features.n_mels),
+                extent=(0, shown, 0, features.rows),
                 interpolation="nearest",
                 cmap="magma",
             )

@@ -1,4 +1,4 @@
-"""The command `list`: what can be picked, each with its YAML's first comment. Light to import."""
+"""The command `list`: the choices of every config group, each with its first comment."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -27,7 +27,7 @@ SHARED = "base"
 
 
 def run(words: Sequence[str]) -> int:
-    """Print what can be picked; return the exit code."""
+    """Print the choices; return the exit code."""
     print(list_choices(words))
     return OK
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion.inference.file_batches import PARTLY, Hearing, Part
-from emotion.inference.inputs import Source, is_microphone, opened_inputs
+from emotion.inference.file_batches import PARTLY, AudioPart, FileBatches
+from emotion.inference.inputs import InputFile, is_microphone, opened_inputs
 from emotion.inference.output import Row, check_output, make_row, show
 from emotion.inference.segments import match_segments, read_segments
 from emotion.inference.timeline import check_timeline, write_timelines
@@ -28,51 +28,51 @@ def run(config: "Config") -> int:
         ConfigError: no input, or settings that do not fit one another.
         RunError: no such run.
     """
-    from emotion.inference.load_models import open_listener
+    from emotion.inference.load_models import open_predictor
 
     output = check_output(config["output"])
     over_time = {name: config[name] for name in ("window_s", "hop_s", "smoothing")}
     if is_microphone(config["inputs"]):
         from emotion.inference.microphone import listen
 
-        return listen(open_listener(config), output, **over_time)
+        return listen(open_predictor(config), output, **over_time)
     if config["timeline"]:
         check_timeline(output)
     with opened_inputs(config["inputs"]) as sources:
         parts = list_parts(sources, config["segments"])
-        listener = open_listener(config)
+        predictor = open_predictor(config)
         if config["timeline"]:
-            Stream(listener, 1, **over_time)  # refuses settings before anything is heard
-        hearing = Hearing(
+            Stream(predictor, 1, **over_time)  # refuses settings before anything is heard
+        batches = FileBatches(
             parts,
-            listener.prepare,
+            predictor.prepare,
             batch_size=config["batch_size"],
-            window=listener.window,
+            window=predictor.window,
         )
         rows: list[Row] = []
         unlike: list[str] = []
-        for batch in hearing.batches():
-            opinions = listener.judge([heard for _, heard in batch])
+        for batch in batches.batches():
+            opinions = predictor.judge([heard for _, heard in batch])
             for (part, _), opinion in zip(batch, opinions, strict=True):
-                rows.append(make_row(part.place, opinion, listener.labels))
+                rows.append(make_row(part.place, opinion, predictor.labels))
                 if opinion.unlike:
                     unlike.append(f"{part.source.name}: {'; '.join(opinion.unlike)}")
-        code = hearing.check(rows)
+        code = batches.check(rows)
         tell_unlike(unlike, count=len(rows))
         show(rows, output)
         if config["timeline"] and write_timelines(
-            sources, listener, check_timeline(output), **over_time
+            sources, predictor, check_timeline(output), **over_time
         ):
             code = PARTLY
     return code
 
 
-def list_parts(sources: list[Source], segments: str | None) -> list[Part]:
+def list_parts(sources: list[InputFile], segments: str | None) -> list[AudioPart]:
     """Return what is heard: all files, or the segments that a file names."""
     if not segments:
-        return [Part(source) for source in sources]
+        return [AudioPart(source) for source in sources]
     matched = match_segments(read_segments(Path(segments).expanduser()), sources)
-    return [Part(source, segment) for source, segment in matched]
+    return [AudioPart(source, segment) for source, segment in matched]
 
 
 def tell_unlike(unlike: Sequence[str], *, count: int) -> None:

@@ -33,7 +33,7 @@ class Config:
 
     node: DictConfig
     choices: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """What was picked of each group."""
+    """The choice of each config group."""
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Config":
@@ -137,7 +137,7 @@ def composed(command: str, overrides: list[str]) -> Iterator[Config]:
     try:
         with hydra.initialize_config_module(CONFIGS, version_base="1.3", job_name=command):
             node = hydra.compose(command, overrides=overrides, return_hydra_config=True)
-            choices = picked(node.hydra.runtime.choices)
+            choices = chosen_groups(node.hydra.runtime.choices)
             OmegaConf.set_struct(node, False)
             del node["hydra"]
             OmegaConf.set_struct(node, True)
@@ -157,8 +157,8 @@ def register() -> None:
     OmegaConf.register_new_resolver("either", lambda first, second: first or second, replace=True)
 
 
-def picked(choices: Mapping[Any, Any]) -> dict[str, str]:
-    """Return what was picked of each of this program's groups, as plain text."""
+def chosen_groups(choices: Mapping[Any, Any]) -> dict[str, str]:
+    """Return the choice of each of this program's config groups, as plain text."""
     return {
         str(group).lstrip("/"): str(choice)
         for group, choice in choices.items()

@@ -19,8 +19,8 @@ from emotion.data.clip_store import ClipStore, Place, Stored
 from emotion.data.corpora import dataset as datasets
 from emotion.data.corpora.index import Index, open_clips
 from emotion.data.feature_cache import open_feature_cache
-from emotion.data.samplers import EpochSampler, ResumableLoader, Shares
-from emotion.data.splits.base import SUBSETS, TEST, TRAIN, VAL, Protocol, Split
+from emotion.data.samplers import DistributedBatchSampler, EpochSampler, ResumableLoader
+from emotion.data.splits.base import SUBSETS, TEST, TRAIN, VAL, Split, SplitProtocol
 from emotion.data.waveform_cache import Cache, Progress
 from emotion.errors import ConfigError
 from emotion.features.base import Features
@@ -51,7 +51,7 @@ class EmotionDataModule(L.LightningDataModule):
         *,
         dataset: datasets.Dataset,
         standardiser: Standardiser,
-        protocol: Protocol,
+        protocol: SplitProtocol,
         cache_dir: Path,
         batch_size: int,
         num_workers: int = 0,
@@ -194,7 +194,9 @@ class EmotionDataModule(L.LightningDataModule):
         clips = _Clips(store, self._store_rows(rows), self.targets[rows], rows)
         order = EpochSampler(len(clips), self.seed) if shuffle else SequentialSampler(clips)
         if self.processes > 1:
-            share = Shares(order, self.batch_size, False, rank=self.rank, processes=self.processes)
+            share = DistributedBatchSampler(
+                order, self.batch_size, False, rank=self.rank, processes=self.processes
+            )
             batches: dict[str, Any] = {"batch_sampler": share}
         else:
             batches = {"batch_size": self.batch_size, "sampler": order}

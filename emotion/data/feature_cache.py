@@ -59,8 +59,8 @@ def open_feature_cache(
                 write_text(partial / "about.json", json.dumps(settings, indent=2) + "\n")
                 partial.rename(final)
                 sync_folder(folder)
-    shape = (1, features.n_mels, features.frames)
-    size = features.n_mels * features.frames
+    shape = (1, features.rows, features.columns)
+    size = features.rows * features.columns
     for part, wanted in (("samples.bin", _itemsize(features) * size), ("scales.bin", 8)):
         file = final / part
         found = file.stat().st_size if file.is_file() else 0
@@ -107,7 +107,7 @@ def _compute(
 ) -> None:
     """Append spectrograms to the files, from the last whole batch of a killed call on."""
     features.load()
-    row_bytes = features.n_mels * features.frames * _itemsize(features)
+    row_bytes = features.rows * features.columns * _itemsize(features)
     with (
         naming(partial / "samples.bin"),
         (partial / "samples.bin").open("ab") as samples,

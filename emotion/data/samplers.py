@@ -55,7 +55,7 @@ class ResumableLoader(DataLoader[RawBatch]):
         self.skip = state["done"]
 
 
-class Shares(BatchSampler):
+class DistributedBatchSampler(BatchSampler):
     """One process' share of every batch that one process alone would be fed.
 
     All processes get as many batches, since each waits for the others at every one, and no clip is

@@ -20,10 +20,10 @@ import pandas as pd
 from filelock import FileLock
 from joblib import Parallel, delayed
 
-from emotion.audio.clip_statistics import Facts
+from emotion.audio.clip_statistics import ClipStatistics
 from emotion.audio.quantise import Samples, dequantise
 from emotion.audio.standardise import Standardiser
-from emotion.data.waveform_cache_worker import COLUMNS, Part, build_part
+from emotion.data.waveform_cache_worker import COLUMNS, CachePart, build_part
 from emotion.errors import CacheError
 from emotion.utils.files import sync_folder, write_text, written_whole
 from emotion.utils.tables import read_table, write_table
@@ -36,7 +36,9 @@ ALONE_CLIPS = 64
 """Up to this many clips are done in this process: starting others would take longer."""
 
 NUMBERS = {
-    **{field.name: "float64" for field in dataclasses.fields(Facts) if field.type is float},
+    **{
+        field.name: "float64" for field in dataclasses.fields(ClipStatistics) if field.type is float
+    },
     "clipped": "int64",
     "offset": "int64",
     "length": "int64",
@@ -49,7 +51,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Cache:
-    """An opened cache. `index` has one row a clip: path, offset, length, scale and the `Facts`."""
+    """An opened cache. `index` has one row per clip: path, offset, length, scale, statistics."""
 
     folder: Path
     index: pd.DataFrame
@@ -202,7 +204,7 @@ def _build_parts(
     _join(parts, standardiser, partial)
 
 
-def _divide(table: pd.DataFrame, standardiser: Standardiser, partial: Path) -> list[Part]:
+def _divide(table: pd.DataFrame, standardiser: Standardiser, partial: Path) -> list[CachePart]:
     """Return a table's clips in parts.
 
     Clips of one length have their places in the one file from the start. Others go to a file a
@@ -214,13 +216,13 @@ def _divide(table: pd.DataFrame, standardiser: Standardiser, partial: Path) -> l
         index = partial / f"part-{start // PART_CLIPS:05}.csv"
         some, length = clips[start : start + PART_CLIPS], standardiser.length
         if length is None:
-            parts.append(Part(some, index, index.with_suffix(".bin"), 0))
+            parts.append(CachePart(some, index, index.with_suffix(".bin"), 0))
         else:
-            parts.append(Part(some, index, partial / SAMPLES, start * length))
+            parts.append(CachePart(some, index, partial / SAMPLES, start * length))
     return parts
 
 
-def _join(parts: list[Part], standardiser: Standardiser, partial: Path) -> None:
+def _join(parts: list[CachePart], standardiser: Standardiser, partial: Path) -> None:
     """Put the parts into one file and one index; about.json, written last, says that it is done."""
     rows = pd.concat([read_table(part.index) for part in parts], ignore_index=True)
     failed = rows["error"] != ""

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion.audio.clip_statistics import Facts, measure
+from emotion.audio.clip_statistics import ClipStatistics, measure
 from emotion.audio.decode import decode
 from emotion.audio.quantise import quantise
 from emotion.audio.standardise import Standardiser
 from emotion.errors import AudioError, CacheError
 from emotion.utils.files import naming
 
-FACTS = [field.name for field in dataclasses.fields(Facts)]
+FACTS = [field.name for field in dataclasses.fields(ClipStatistics)]
 COLUMNS = ["path", "error", "offset", "length", "scale", *FACTS]
 
 Clip = tuple[str, int, int]
@@ -25,7 +25,7 @@ Clip = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
-class Part:
+class CachePart:
     """Clips that are done in one go.
 
     `samples` is an existing file, which other parts may be writing to as well; this part's begin
@@ -38,7 +38,7 @@ class Part:
     offset: int
 
 
-def build_part(part: Part, standardiser: Standardiser, root: Path) -> list[dict[str, object]]:
+def build_part(part: CachePart, standardiser: Standardiser, root: Path) -> list[dict[str, object]]:
     """Write a part's samples; return a row a clip, those that cannot be read included.
 
     Raises:

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from emotion.errors import RunError, SplitError
-from emotion.evaluation.scored_predictions import Outcome
+from emotion.evaluation.scored_predictions import ScoredPredictions
 from emotion.utils.tables import read_table
 
 FLOOR = 1e-12
 """A probability of 0 has no logarithm: this stands for it."""
 
 
-def read_predictions(path: Path, split: pd.DataFrame) -> Outcome:
+def read_predictions(path: Path, split: pd.DataFrame) -> ScoredPredictions:
     """Return what a tool said of a split's test clips.
 
     Args:
@@ -60,4 +60,4 @@ def read_predictions(path: Path, split: pd.DataFrame) -> Outcome:
     if unknown:
         raise RunError(f"{path} has no probability for {', '.join(unknown)}, which are tested.")
     table = both[["path", "corpus", "speaker", "emotion"]].assign(sex="")
-    return Outcome(table, logits, labels)
+    return ScoredPredictions(table, logits, labels)

@@ -16,7 +16,7 @@ Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ScoredPredictions:
     """What a model said of some clips.
 
     `table` has path, corpus, speaker, sex and emotion (the target); `logits` are (N, C).
@@ -96,7 +96,7 @@ class Outcome:
         return out
 
 
-def _interval(outcome: Outcome) -> dict[str, Any]:
+def _interval(outcome: ScoredPredictions) -> dict[str, Any]:
     speakers: Sequence[str] = (outcome.table["corpus"] + "/" + outcome.table["speaker"]).tolist()
     interval = speaker_interval(
         outcome.target, outcome.predicted, speakers, n_classes=len(outcome.labels)

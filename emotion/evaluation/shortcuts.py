@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from emotion.data.splits.base import TEST, TRAIN
 
 CUES = ("level_db", "loudest_db", "lead_ms", "tail_ms", "dc", "clipped")
-"""Of `emotion.audio.clip_statistics.Facts`: level and silence, which should carry no emotion."""
+"""Fields of `ClipStatistics` (level and silence) that should carry no emotion."""
 
 
 @dataclass(frozen=True)

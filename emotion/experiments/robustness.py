@@ -12,7 +12,7 @@ from emotion.audio.decode import Wave, decode
 from emotion.audio.standardise import resample
 from emotion.data.splits.base import TEST, TRAIN
 from emotion.evaluation.perturbations import PERTURBATIONS, apply_perturbation, expand
-from emotion.inference.torch_model import Predictor
+from emotion.inference.torch_model import TorchModel
 from emotion.metrics.classification import score
 from emotion.runs.run import Run
 
@@ -22,7 +22,7 @@ BABBLE_CLIPS = 24
 BATCH_CLIPS = 64
 
 
-def judge_conditions(
+def evaluate_conditions(
     run: Run, *, names: str | Sequence[str], seed: int
 ) -> dict[str, list[dict[str, Any]]]:
     """Return, by perturbation, strength, UAR and label of each condition.
@@ -31,7 +31,7 @@ def judge_conditions(
     clips. A clip meets the same noise, talkers and room at every strength.
     """
     conditions = expand(names)
-    predictor = Predictor(run)
+    predictor = TorchModel(run)
     root = Path(run.config["dataset.root"])
     split = run.split
     talkers = split["path"][split["subset"] == TRAIN].sample(

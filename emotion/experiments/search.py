@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from emotion.config.composition import Config, flat_keys
 from emotion.errors import ConfigError, DependencyError, near
 from emotion.runs.run import Run, find_runs
-from emotion.training.log_file import logged_to
+from emotion.training.log_file import log_to_file
 from emotion.training.train import resume, train
 from emotion.utils.files import write_text
 
@@ -64,7 +64,7 @@ class Proposer(Protocol):
         """Take what a trial came to: higher is better."""
 
 
-class Draws:
+class RandomProposer:
     """Draws each trial's settings from the search's seed and the trial's number alone."""
 
     def __init__(self, space: Space, seed: int) -> None:
@@ -79,7 +79,7 @@ class Draws:
         """Learn nothing."""
 
 
-class Asked:
+class OptunaProposer:
     """Asks Optuna, whose study lies in a file that all jobs of a search share.
 
     Args:
@@ -158,7 +158,7 @@ def run_trial(config: Config, folder: Path, words: Sequence[str]) -> Run:
     """
     run = Run(folder)
     trial = config["search.trial"]
-    with logged_to(folder):
+    with log_to_file(folder):
         proposer = make_proposer(config, folder.parent)
         values = proposer.propose(trial)
         begun = (folder / "config.yaml").exists()
@@ -177,9 +177,9 @@ def make_proposer(config: Config, folder: Path) -> Proposer:
     space = read_space(config)
     by, seed = config["search.by"], config["search.seed"]
     if by == "random":
-        return Draws(space, seed)
+        return RandomProposer(space, seed)
     if by == "optuna":
-        return Asked(space, seed, folder / JOURNAL)
+        return OptunaProposer(space, seed, folder / JOURNAL)
     raise ConfigError(f"search.by={by!r}: choose random or optuna.")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from emotion.config.composition import Config, composed, first_line
-from emotion.data.splits.base import TEST, Protocol
+from emotion.data.splits.base import TEST, SplitProtocol
 from emotion.errors import ConfigError, EmotionError
 from emotion.experiments.study_table import Finished, write_tables
 from emotion.runs.run import Run
@@ -180,7 +180,7 @@ def _folds(config: Config, shared: Sequence[str]) -> list[int]:
         if cell.get("split.fold") is None:
             return [0]
         seed = {"split.seed": config["study.split_seed"]}
-        protocol: Protocol = cell.replaced({**seed, "split.fold": 0}).build("split")
+        protocol: SplitProtocol = cell.replaced({**seed, "split.fold": 0}).build("split")
         count = protocol.assign(index.table).folds
         chosen = range(count) if wanted == "all" else wanted
         folds = []
@@ -267,12 +267,12 @@ def run_cell(cell: Cell, threads: int | None, *, wait: bool) -> None:
 def _work_on(cell: Cell) -> None:
     """Run a cell, or go on with it; a failure is written down, and does not stop the study."""
     from emotion.runs.lock import held
-    from emotion.training.log_file import logged_to
+    from emotion.training.log_file import log_to_file
     from emotion.training.train import resume, train
 
     log.info("cell %s", cell.folder.name)
     try:
-        with logged_to(cell.folder), held(cell.folder):
+        with log_to_file(cell.folder), held(cell.folder):
             if (cell.folder / "config.yaml").exists():
                 resume(cell.run, [])
             else:
@@ -281,7 +281,7 @@ def _work_on(cell: Cell) -> None:
     except Exception as err:  # whatever ails one cell, the others go on; its train.log has it all
         if full_disk(err):  # which ails all of them, for now
             raise
-        with logged_to(cell.folder):
+        with log_to_file(cell.folder):
             log.error("cell %s failed: %s", cell.folder.name, err, exc_info=_unforeseen(err))
         said = f"{type(err).__name__}: {first_line(err)}" if _unforeseen(err) else first_line(err)
         write_json(cell.failure_file, {"error": said})

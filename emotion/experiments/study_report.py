@@ -18,7 +18,7 @@ LABEL = 34
 NAMED = ("protocol", "model")
 SCORED = ("UAR", "95 % interval", "seeds", "WA", "macro-F1", "validation UAR")
 COMPARED = ("against the first", "p (Holm)", "verdict", "chosen", "recorded UAR", "agreement")
-COUNTED = ("speakers", "clips", "looks", "parameters", "seconds", "cells")
+COUNTED = ("speakers", "clips", "test accesses", "parameters", "seconds", "cells")
 """Which columns name a row, and which stand together in a table; all others are corpora."""
 
 

@@ -147,7 +147,7 @@ def _describe(
         **_judge(list(pooled.values())),
         "val_uar": float(np.mean(validated)) if validated else None,
         "leaks": any(run.leaks for run in done),
-        "looks": max(len(run.lookers) for run in done),
+        "test_accesses": max(len(run.test_accesses) for run in done),
         "parameters": done[0].environment.get("parameters"),
         "seconds": sum(sum(run.timing.get(part, 0.0) for part in ("fit", "test")) for run in done),
     }
@@ -155,7 +155,7 @@ def _describe(
 
 def _describe_ensemble(row: str, single: dict[str, Any], together: pd.DataFrame) -> dict[str, Any]:
     """Return the figures of the ensemble of a row's seeds, given those of the row."""
-    shared = {name: single[name] for name in ("cells", "leaks", "looks", "seconds")}
+    shared = {name: single[name] for name in ("cells", "leaks", "test_accesses", "seconds")}
     members = {"parameters": single["parameters"] and single["parameters"] * single["seeds"]}
     return {"row": row, **shared, **members, **_judge([together]), "val_uar": None}
 
@@ -233,11 +233,12 @@ def for_people(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     corpora = [str(name) for name in table if str(name).startswith("uar_")]
     corpora = [name for name in corpora if name not in FIGURES]
     corpora = corpora if len(corpora) > 1 else []
-    counts = ("speakers", "clips", "looks", "parameters", "seconds")
+    counts = ("speakers", "clips", "test_accesses", "parameters", "seconds")
     head = ["protocol"] if "protocol" in table else []
     head += ["model", "UAR", "95 % interval", "seeds", "WA", "macro-F1", "validation UAR"]
     head += [name.removeprefix("uar_") for name in corpora]
-    head += ["against the first", "p (Holm)", "verdict", "chosen", *counts, "cells"]
+    head += ["against the first", "p (Holm)", "verdict", "chosen"]
+    head += [name.replace("_", " ") for name in counts] + ["cells"]
     head += ["recorded UAR", "agreement"] if "recorded" in table else []
     body = []
     for row in table.to_dict("records"):

@@ -11,10 +11,10 @@ import numpy as np
 from emotion.audio.decode import Wave
 from emotion.errors import ModelError
 from emotion.export.check_clips import Samples
-from emotion.inference.torch_model import Predictor
+from emotion.inference.torch_model import TorchModel
 from emotion.metrics.classification import score
-from emotion.runtime.base import Answers, Clip
-from emotion.runtime.onnx_model import INT8, NETWORK, OnnxRecogniser
+from emotion.runtime.base import Clip, ModelOutput
+from emotion.runtime.onnx_model import INT8, NETWORK, OnnxModel
 
 TOLERANCE = 1e-4
 """By how much a logit or a probability of model.onnx may differ from PyTorch's."""
@@ -23,7 +23,7 @@ BATCH = 16
 REPEATS = 20
 
 
-def compare(predictor: Predictor, folder: Path, samples: Samples) -> dict[str, Any]:
+def compare(predictor: TorchModel, folder: Path, samples: Samples) -> dict[str, Any]:
     """Return how the networks of a folder compare with PyTorch, and with one another.
 
     Raises:
@@ -36,11 +36,11 @@ def compare(predictor: Predictor, folder: Path, samples: Samples) -> dict[str, A
     for name in (NETWORK, INT8):
         if not (folder / name).is_file():
             continue
-        recogniser = OnnxRecogniser(folder, network=name)
+        recogniser = OnnxModel(folder, network=name)
         found = answer_all(recogniser.answer, samples.waves)
         networks[name] = {
             "bytes": (folder / name).stat().st_size,
-            "clip_ms": clip_ms(OnnxRecogniser(folder, network=name, threads=1), samples.waves[0]),
+            "clip_ms": clip_ms(OnnxModel(folder, network=name, threads=1), samples.waves[0]),
             "uar": _uar(found, samples, predictor.labels),
             "off_by": {
                 part: float(np.abs(getattr(found, part) - getattr(expected, part)).max())
@@ -57,7 +57,7 @@ def compare(predictor: Predictor, folder: Path, samples: Samples) -> dict[str, A
     return {"networks": networks, "compared_on": compared}
 
 
-def answer_all(answer: Callable[[list[Clip]], Answers], waves: list[Wave]) -> Answers:
+def answer_all(answer: Callable[[list[Clip]], ModelOutput], waves: list[Wave]) -> ModelOutput:
     """Return the answers to all waves, asked in batches of similar length, in their order."""
     order = np.argsort([len(wave) for wave in waves], kind="stable")
     parts = [
@@ -65,15 +65,15 @@ def answer_all(answer: Callable[[list[Clip]], Answers], waves: list[Wave]) -> An
         for start in range(0, len(order), BATCH)
     ]
     back = np.argsort(order)
-    return Answers(
+    return ModelOutput(
         **{
             field.name: np.concatenate([getattr(part, field.name) for part in parts])[back]
-            for field in dataclasses.fields(Answers)
+            for field in dataclasses.fields(ModelOutput)
         }
     )
 
 
-def clip_ms(recogniser: OnnxRecogniser, wave: Wave) -> float:
+def clip_ms(recogniser: OnnxModel, wave: Wave) -> float:
     """Return the median time of one clip, in milliseconds."""
     seconds = []
     for _ in range(REPEATS):
@@ -83,7 +83,7 @@ def clip_ms(recogniser: OnnxRecogniser, wave: Wave) -> float:
     return 1000 * float(np.median(seconds))
 
 
-def _uar(answers: Answers, samples: Samples, labels: tuple[str, ...]) -> float | None:
+def _uar(answers: ModelOutput, samples: Samples, labels: tuple[str, ...]) -> float | None:
     if samples.target is None:
         return None
     return float(score(samples.target, answers.logits.argmax(axis=1), labels).uar)

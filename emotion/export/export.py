@@ -20,10 +20,10 @@ from emotion.export.onnx_graph import Graph
 from emotion.export.quantise_int8 import write_int8
 from emotion.export.write_onnx import check_exportable, write_onnx
 from emotion.inference.load_models import open_runs
-from emotion.inference.torch_model import Predictor
+from emotion.inference.torch_model import TorchModel
 from emotion.inference.training_profile import open_profile
 from emotion.runs.run import Run, find_run
-from emotion.runtime.onnx_model import ABOUT, FORMAT, INT8, NETWORK, OnnxRecogniser
+from emotion.runtime.onnx_model import ABOUT, FORMAT, INT8, NETWORK, OnnxModel
 from emotion.utils.files import file_digest, sync_folder, write_json
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def export(config: Config) -> str:
     if config["clips"] is not None and config["clips"] < 1:
         raise ConfigError(f"clips={config['clips']} must be at least 1, or null for all.")
     run = find_run(config["run"], Path(config["output_root"]))
-    predictor = Predictor(run)
+    predictor = TorchModel(run)
     check_exportable(predictor.model)
     samples = draw_samples(run, cache_dir=Path(config["cache_dir"]), limit=config["clips"])
     target = run.folder / FOLDER
@@ -59,11 +59,11 @@ def export(config: Config) -> str:
         about |= compare(predictor, folder, samples)
         write_companions(folder, about)
         write_about(folder, about)
-        OnnxRecogniser(folder)
+        OnnxModel(folder)
     return summary(target, about)
 
 
-def describe(run: Run, predictor: Predictor) -> dict[str, Any]:
+def describe(run: Run, predictor: TorchModel) -> dict[str, Any]:
     """Return what model.json says of a run and its model."""
     features = predictor.model.features
     window = predictor.window

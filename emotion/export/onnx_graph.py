@@ -29,7 +29,7 @@ class Graph(nn.Module):
 
     def forward(self, wave: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, T) -> calibrated probabilities (B, C), logits (B, C), embedding (B, D)."""
-        embedding = self.model.hear(self.model.image(wave))
+        embedding = self.model.embed_tta(self.model.image(wave))
         logits = self.model.head(embedding)
         # A graph names each output once, and where the head does nothing both are the same tensor.
         return (logits / self.model.temperature).softmax(dim=1), logits, embedding.clone()
@@ -46,9 +46,9 @@ class ProductLogMel(LogMel):
         mel: what it stands for.
     """
 
-    rows: Tensor
+    row_transform: Tensor
     turn: Tensor
-    columns: Tensor
+    column_transform: Tensor
 
     def __init__(self, mel: LogMel) -> None:
         nn.Module.__init__(self)
@@ -63,32 +63,36 @@ class ProductLogMel(LogMel):
         rows = -2 * torch.pi * coarse[:, None] * coarse / self.coarse  # (R, R)
         turn = -2 * torch.pi * coarse[:, None] * fine / size  # (R, S)
         columns = -2 * torch.pi * fine[:, None] * fine[: self.kept] / self.fine  # (S, K)
-        self.register_buffer("rows", torch.cat([rows.cos(), rows.sin()]).float(), persistent=False)
+        self.register_buffer(
+            "row_transform", torch.cat([rows.cos(), rows.sin()]).float(), persistent=False
+        )
         self.register_buffer(
             "turn", torch.stack([turn.cos(), turn.sin()]).float(), persistent=False
         )
         cos, sin = columns.cos(), columns.sin()
         both = torch.cat([torch.cat([cos, sin], dim=1), torch.cat([-sin, cos], dim=1)])
-        self.register_buffer("columns", both.float(), persistent=False)  # (2 · S, 2 · K)
+        self.register_buffer("column_transform", both.float(), persistent=False)  # (2 · S, 2 · K)
 
     def power(self, wave: Tensor) -> Tensor:
         """Return the power spectra of the frames: (B, T) -> (B, n_fft // 2 + 1, F)."""
         wave = nn.functional.pad(wave, (0, self.samples))[:, : self.samples]
         half = self.n_fft // 2
         mirrored = (wave[:, 1 : half + 1].flip(1), wave, wave[:, -half - 1 : -1].flip(1))
-        start = (1 + self.samples // self.hop - self.frames) // 2
-        place = (start + torch.arange(self.frames)) * self.hop
+        start = (1 + self.samples // self.hop - self.columns) // 2
+        place = (start + torch.arange(self.columns)) * self.hop
         index = place[:, None] + torch.arange(self.n_fft)  # (F, N)
         frames = torch.cat(mirrored, dim=1)[:, index] * self.window  # (B, F, N)
         return self.transform(frames).transpose(1, 2)
 
     def transform(self, frames: Tensor) -> Tensor:
         """Return power spectra: (B, F, N) -> (B, F, N // 2 + 1)."""
-        grid = frames.view(-1, self.frames, self.coarse, self.fine)  # (B, F, R, S)
-        real, imaginary = torch.matmul(self.rows, grid).chunk(2, dim=2)  # (B, F, R, S) each
+        grid = frames.view(-1, self.columns, self.coarse, self.fine)  # (B, F, R, S)
+        real, imaginary = torch.matmul(self.row_transform, grid).chunk(
+            2, dim=2
+        )  # (B, F, R, S) each
         cos, sin = self.turn
         turned = [real * cos - imaginary * sin, real * sin + imaginary * cos]
-        spectrum = torch.matmul(torch.cat(turned, dim=3), self.columns)  # (B, F, R, 2 · K)
+        spectrum = torch.matmul(torch.cat(turned, dim=3), self.column_transform)  # (B, F, R, 2 · K)
         real, imaginary = spectrum.chunk(2, dim=3)
         power = (real.square() + imaginary.square()).transpose(2, 3)  # (B, F, K, R)
         return power.flatten(2)[:, :, : self.n_fft // 2 + 1]

@@ -12,8 +12,8 @@ class Features(nn.Module):
     Attributes:
         sample_rate: of the waves, Hz.
         samples: what every clip is cut or padded to; None where a clip keeps its length.
-        n_mels: rows of a picture (M).
-        frames: its columns (F).
+        rows: of the output (M), such as mel bands or encoder layers.
+        columns: of the output (F), such as frames or dimensions.
         range_db: what they span, where they are decibels.
         exact: a cache keeps its values as float32, not rounded to int16 over a clip's range.
         cacheable: the same clip always gives the same picture, so that it can be computed once.
@@ -21,8 +21,8 @@ class Features(nn.Module):
 
     sample_rate: int
     samples: int | None = None
-    n_mels: int
-    frames: int
+    rows: int
+    columns: int
     range_db: float = 80.0
     exact: ClassVar[bool] = False
     cacheable: bool = True

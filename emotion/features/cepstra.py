@@ -45,8 +45,8 @@ class Cepstra(Features):
         self.sample_rate = sample_rate
         self.samples = self.mel.samples
         self.cepstra = cepstra
-        self.n_mels = cepstra + CHROMA
-        self.frames = frames
+        self.rows = cepstra + CHROMA
+        self.columns = frames
         cosines = AF.create_dct(cepstra, bands, "ortho").T.contiguous()  # (cepstra, bands)
         self.register_buffer("cosines", cosines, persistent=False)
         self.register_buffer("pitches", pitch_filters(sample_rate, n_fft), persistent=False)

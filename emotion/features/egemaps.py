@@ -26,8 +26,8 @@ class Egemaps(Features):
     def __init__(self, sample_rate: int) -> None:
         super().__init__()
         self.sample_rate = sample_rate
-        self.n_mels = FUNCTIONALS
-        self.frames = 1
+        self.rows = FUNCTIONALS
+        self.columns = 1
         self.extractor: Any = None
 
     @property

@@ -73,8 +73,8 @@ class LogMel(Features):
         super().__init__()
         self.sample_rate = sample_rate
         self.samples = samples_of(duration_ms, sample_rate)
-        self.n_mels = n_mels
-        self.frames = frames
+        self.rows = n_mels
+        self.columns = frames
         self.n_fft = n_fft
         self.range_db = range_db
         self.hop = solve_hop(self.samples, frames)
@@ -88,7 +88,7 @@ class LogMel(Features):
     @property
     def settings(self) -> dict[str, object]:
         """What the features depend on, as plain numbers: the key of a feature cache."""
-        names = ("sample_rate", "samples", "n_mels", "frames", "n_fft", "range_db", "hop")
+        names = ("sample_rate", "samples", "rows", "columns", "n_fft", "range_db", "hop")
         return {name: getattr(self, name) for name in names}
 
     def power(self, wave: Tensor) -> Tensor:
@@ -97,8 +97,8 @@ class LogMel(Features):
         spectrum = torch.stft(
             wave, self.n_fft, self.hop, window=self.window, center=True, return_complex=True
         )  # (B, T) -> (B, n_fft // 2 + 1, F+)
-        start = (spectrum.shape[-1] - self.frames) // 2
-        spectrum = spectrum[..., start : start + self.frames]
+        start = (spectrum.shape[-1] - self.columns) // 2
+        spectrum = spectrum[..., start : start + self.columns]
         return spectrum.real.square() + spectrum.imag.square()
 
     def decibels(self, power: Tensor) -> Tensor:

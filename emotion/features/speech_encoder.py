@@ -58,8 +58,8 @@ class EncoderLayers(Features):
         self.trainable = trainable
         self.cacheable = not trainable
         encoder: Any = network.encoder
-        self.n_mels = len(encoder.transformer.layers)
-        self.frames = 2 * encoder.feature_projection.projection.out_features
+        self.rows = len(encoder.transformer.layers)
+        self.columns = 2 * encoder.feature_projection.projection.out_features
         self.network.requires_grad_(trainable)
         front: Any = network.feature_extractor
         front.requires_grad_(False)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from emotion.audio.decode import Wave
 from emotion.errors import ConfigError
-from emotion.runtime.onnx_model import INT8, NETWORK, OnnxRecogniser
+from emotion.runtime.onnx_model import INT8, NETWORK, OnnxModel
 
 UNBOUND_S = 3
 """Seconds of a clip for models that take any length."""
@@ -67,7 +67,7 @@ def load_run(folder: Path, accelerator: str, *, threads: int | None = None) -> L
     """
     import torch
 
-    from emotion.inference.torch_model import Predictor
+    from emotion.inference.torch_model import TorchModel
     from emotion.runs.run import Run
 
     here = torch.cuda.is_available()
@@ -79,7 +79,7 @@ def load_run(folder: Path, accelerator: str, *, threads: int | None = None) -> L
     if threads is not None:
         torch.set_num_threads(threads)
     run = Run(folder)
-    predictor = Predictor(run, torch.device(device))
+    predictor = TorchModel(run, torch.device(device))
     features = predictor.model.features
     cuda = device == "cuda"
     return Loaded(
@@ -98,7 +98,7 @@ def load_export(
     """Return a network of an export folder; it runs on the CPU, whatever the accelerator."""
     import psutil
 
-    recogniser = OnnxRecogniser(folder, network=network, threads=threads)
+    recogniser = OnnxModel(folder, network=network, threads=threads)
     rate: int = recogniser.about["sample_rate"]
     return Loaded(
         predict=lambda waves: recogniser.answer([[wave] for wave in waves]).probabilities,

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from emotion.audio.decode import Wave, decode
 from emotion.errors import AudioError, ConfigError
-from emotion.inference.inputs import Source
+from emotion.inference.inputs import InputFile
 from emotion.inference.segments import Segment
 from emotion.utils.printable import printable
 from emotion.utils.progress import bars
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MUCH = 0.5
+WARN_FRACTION = 0.5
 """A clip of which more than this share lies outside the model's window is said."""
 
 LONGEST_S = 600.0
@@ -32,10 +32,10 @@ DONE, PARTLY = 0, 3
 
 
 @dataclass(frozen=True)
-class Part:
+class AudioPart:
     """A file, or a segment of one."""
 
-    source: Source
+    source: InputFile
     segment: Segment | None = None
 
     @property
@@ -54,7 +54,7 @@ class Part:
         return decode(self.source.path, start_s=start_s, stop_s=min(end_s, start_s + LONGEST_S))
 
 
-class Hearing(Generic[T]):
+class FileBatches(Generic[T]):
     """Goes through parts once.
 
     Args:
@@ -66,7 +66,7 @@ class Hearing(Generic[T]):
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[AudioPart],
         prepare: Callable[[Wave, int], T],
         *,
         batch_size: int,
@@ -80,7 +80,7 @@ class Hearing(Generic[T]):
         self.window = window
         self.unread = 0
 
-    def batches(self) -> Iterator[list[tuple[Part, T]]]:
+    def batches(self) -> Iterator[list[tuple[AudioPart, T]]]:
         """Yield the readable parts, batch by batch; say at the end how fast it went."""
         start = time.perf_counter()
         count = len(self.parts)
@@ -100,7 +100,7 @@ class Hearing(Generic[T]):
         if count > 1:
             log.info("%s clips in %.1f s (%.0f a second)", f"{count:,}", seconds, count / seconds)
 
-    def _read(self, part: Part) -> tuple[T] | None:
+    def _read(self, part: AudioPart) -> tuple[T] | None:
         """Return what is kept of a part, or None where it cannot be read, which is said."""
         try:
             wave, rate = part.decode()
@@ -122,8 +122,8 @@ class Hearing(Generic[T]):
             log.warning("%d of %d inputs could not be read", self.unread, len(self.parts))
         return PARTLY if self.unread else DONE
 
-    def _warn_of_length(self, part: Part, seconds: float) -> None:
-        if seconds > min(self.window, LONGEST_S - 1) / (1 - MUCH):
+    def _warn_of_length(self, part: AudioPart, seconds: float) -> None:
+        if seconds > min(self.window, LONGEST_S - 1) / (1 - WARN_FRACTION):
             log.warning(
                 "%s: only the first %.1f of its %.1f s are heard; timeline=true hears all",
                 printable(part.source.name),

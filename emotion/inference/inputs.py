@@ -17,7 +17,7 @@ STDIN, MICROPHONE = "-", "mic"
 
 
 @dataclass(frozen=True)
-class Source:
+class InputFile:
     """A file that is heard: its name in rows and messages, and where its bytes lie."""
 
     name: str
@@ -25,7 +25,7 @@ class Source:
 
 
 @contextmanager
-def opened_inputs(inputs: str | Sequence[str]) -> Iterator[list[Source]]:
+def opened_inputs(inputs: str | Sequence[str]) -> Iterator[list[InputFile]]:
     """Give the sources that the inputs name, as long as the block lasts.
 
     `-` is one audio file whose bytes come on stdin; they are kept in a temporary file, since
@@ -36,12 +36,12 @@ def opened_inputs(inputs: str | Sequence[str]) -> Iterator[list[Source]]:
     """
     names = find_inputs(inputs)
     if STDIN not in names:
-        yield [Source(name, Path(name)) for name in names]
+        yield [InputFile(name, Path(name)) for name in names]
         return
     with tempfile.NamedTemporaryFile(prefix="emotion-", suffix=".audio") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
         file.flush()
-        yield [Source(name, Path(file.name if name == STDIN else name)) for name in names]
+        yield [InputFile(name, Path(file.name if name == STDIN else name)) for name in names]
 
 
 def find_inputs(inputs: str | Sequence[str]) -> list[str]:

@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion.runtime.base import Recogniser
+from emotion.runtime.base import EmotionModel
 from emotion.runtime.onnx_model import find_export, read_about
 from emotion.runtime.out_of_distribution import Profile
-from emotion.runtime.predictor import Listener
+from emotion.runtime.predictor import Predictor
 
 if TYPE_CHECKING:
     from emotion.config.composition import Config
@@ -16,34 +16,34 @@ if TYPE_CHECKING:
 from typing import TYPE_CHECKING
 
 from emotion.errors import ConfigError
-from emotion.runtime.onnx_model import OnnxRecogniser
+from emotion.runtime.onnx_model import OnnxModel
 
 if TYPE_CHECKING:
     from emotion.runs.run import Run
 
 
-def open_named(config: "Config") -> Recogniser:
+def open_named(config: "Config") -> EmotionModel:
     """Return what hears as the models that `run` names do.
 
     Raises:
         ConfigError: it names none.
         RunError: there is no such run or export folder.
     """
-    return open_recogniser(
+    return open_models(
         named(config), Path(config["output_root"]), accelerator=config["accelerator"]
     )
 
 
-def open_listener(config: "Config") -> Listener:
+def open_predictor(config: "Config") -> Predictor:
     """Return who judges: the named models, with what the settings ask of them."""
     recogniser = open_named(config)
     profiles = open_profiles(config) if config["profile"] else []
     gate = None
     if config["speech_gate"]:
-        from emotion.audio.speech_detector import SpeechGate
+        from emotion.audio.speech_detector import SpeechDetector
 
-        gate = SpeechGate()
-    return Listener(
+        gate = SpeechDetector()
+    return Predictor(
         recogniser,
         gate=gate,
         profiles=profiles,
@@ -78,9 +78,9 @@ def named(config: "Config") -> list[str | None]:
     return list(config["run"]) if isinstance(config["run"], list) else [config["run"]]
 
 
-def open_recogniser(
+def open_models(
     names: Sequence[str | None], output_root: Path, *, accelerator: str = "auto"
-) -> Recogniser:
+) -> EmotionModel:
     """Return what hears as the named models do.
 
     Args:
@@ -98,7 +98,7 @@ def open_recogniser(
     first = exports[0]
     if first is not None and len(names) == 1:
         folder, network = first
-        return OnnxRecogniser(folder, network=network)
+        return OnnxModel(folder, network=network)
     if any(exports):
         raise ConfigError(
             f"run=[{','.join(map(str, names))}]: an export folder answers alone. Give it by "
@@ -109,11 +109,11 @@ def open_recogniser(
     return open_runs([find_run(name, output_root) for name in names], accelerator)
 
 
-def open_runs(runs: "Sequence[Run]", accelerator: str = "auto") -> Recogniser:
+def open_runs(runs: "Sequence[Run]", accelerator: str = "auto") -> EmotionModel:
     """Return the best models of runs, as one, on CUDA where there is one and `cpu` is not asked."""
     import torch
 
-    from emotion.inference.torch_model import Ensemble
+    from emotion.inference.torch_model import TorchEnsemble
 
     cuda = accelerator != "cpu" and torch.cuda.is_available()
-    return Ensemble(runs, torch.device("cuda" if cuda else "cpu"))
+    return TorchEnsemble(runs, torch.device("cuda" if cuda else "cpu"))

@@ -15,9 +15,9 @@ from emotion.errors import ConfigError, DependencyError
 from emotion.inference.file_batches import DONE
 from emotion.inference.inputs import MICROPHONE
 from emotion.inference.output import Row, show
-from emotion.inference.timeline import moment_rows
-from emotion.runtime.predictor import Listener
-from emotion.runtime.stream import Moment, Stream
+from emotion.inference.timeline import window_rows
+from emotion.runtime.predictor import Predictor
+from emotion.runtime.stream import Stream, WindowPrediction
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +28,11 @@ WAITING_BLOCKS = 600
 BAR = 24
 
 
-def listen(listener: Listener, output: Path | None, **settings: Any) -> int:
+def listen(predictor: Predictor, output: Path | None, **settings: Any) -> int:
     """Show an opinion a window on one live line; write all of them to `output` at the end.
 
     Args:
-        listener: who judges.
+        predictor: who judges.
         output: a CSV or JSON lines, a row a window; None writes nothing.
         settings: of `Stream`: window_s, hop_s, smoothing.
 
@@ -42,7 +42,7 @@ def listen(listener: Listener, output: Path | None, **settings: Any) -> int:
     """
     rows: list[Row] = []
     with interruptible(), opened_microphone() as (rate, blocks):
-        stream = Stream(listener, rate, **settings)
+        stream = Stream(predictor, rate, **settings)
         log.info(
             "listening: an opinion after %.1f s, then every %.1f s; Ctrl-C ends it",
             stream.grid.window_s,
@@ -51,10 +51,10 @@ def listen(listener: Listener, output: Path | None, **settings: Any) -> int:
         try:
             for block in blocks:
                 for moment in stream.feed(block):
-                    sys.stdout.write(live_line(moment, listener))
+                    sys.stdout.write(live_line(moment, predictor))
                     sys.stdout.flush()
                     if output is not None:
-                        rows += moment_rows(MICROPHONE, [moment], listener.labels)
+                        rows += window_rows(MICROPHONE, [moment], predictor.labels)
         except KeyboardInterrupt:
             sys.stdout.write("\n")
     if rows:
@@ -62,7 +62,7 @@ def listen(listener: Listener, output: Path | None, **settings: Any) -> int:
     return DONE
 
 
-def live_line(moment: Moment, listener: Listener) -> str:
+def live_line(moment: WindowPrediction, predictor: Predictor) -> str:
     """Return a line that replaces the last one on a terminal, and follows it elsewhere."""
     opinion = moment.opinion
     best = max(opinion.probabilities)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion.errors import ConfigError
-from emotion.runtime.predictor import Opinion
+from emotion.runtime.predictor import Prediction
 from emotion.utils.files import write_text
 from emotion.utils.printable import printable
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 
 
-def make_row(place: Mapping[str, Any], opinion: Opinion, labels: Sequence[str]) -> Row:
+def make_row(place: Mapping[str, Any], opinion: Prediction, labels: Sequence[str]) -> Row:
     """Return one row: path and what else says where, predicted, note, p_<label>…"""
     chances = zip(labels, opinion.probabilities, strict=True)
     return {

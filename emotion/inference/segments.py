@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from emotion.errors import ConfigError, near
-from emotion.inference.inputs import Source
+from emotion.inference.inputs import InputFile
 
 RTTM_COLUMNS = (9, 10)
 """Type, file, channel, onset, duration, orthography, subtype, speaker, confidence; in later
@@ -50,8 +50,8 @@ def read_segments(path: Path) -> list[Segment]:
 
 
 def match_segments(
-    segments: Iterable[Segment], sources: Sequence[Source]
-) -> list[tuple[Source, Segment]]:
+    segments: Iterable[Segment], sources: Sequence[InputFile]
+) -> list[tuple[InputFile, Segment]]:
     """Return each segment with its recording, in the order of names and of time.
 
     A recording is named as in the rows, or by the end of that path, with or without its suffix.
@@ -59,7 +59,7 @@ def match_segments(
     Raises:
         ConfigError: a name fits no input, or several.
     """
-    known: dict[str, list[Source]] = {"": list(sources)}
+    known: dict[str, list[InputFile]] = {"": list(sources)}
     for source in sources:
         parts = PurePath(source.name).parts
         for depth in range(len(parts)):

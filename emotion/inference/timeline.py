@@ -7,11 +7,11 @@ from typing import Any
 
 from emotion.audio.decode import read_blocks
 from emotion.errors import AudioError, ConfigError
-from emotion.inference.inputs import Source
+from emotion.inference.inputs import InputFile
 from emotion.inference.output import Row, as_csv, make_row
 from emotion.inference.timeline_plot import draw
-from emotion.runtime.predictor import Listener
-from emotion.runtime.stream import Moment, Stream
+from emotion.runtime.predictor import Predictor
+from emotion.runtime.stream import Stream, WindowPrediction
 from emotion.utils.files import folder_name, write_text
 from emotion.utils.printable import printable
 
@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 
 def write_timelines(
-    sources: Sequence[Source], listener: Listener, output: Path, **settings: Any
+    sources: Sequence[InputFile], predictor: Predictor, output: Path, **settings: Any
 ) -> int:
     """Write `<output stem>.timeline.csv` and a picture of each recording; return how many failed.
 
     Args:
         sources: the recordings; one that cannot be read is left out.
-        listener: who judges.
+        predictor: who judges.
         output: the file of the other rows.
         settings: of `Stream`: window_s, hop_s, smoothing.
     """
@@ -34,14 +34,14 @@ def write_timelines(
     names: set[str] = set()
     for source in sources:
         try:
-            moments = hear_over_time(source.path, listener, **settings)
+            moments = predict_windows(source.path, predictor, **settings)
         except AudioError as err:
             log.warning("%s %s: it has no timeline", printable(source.name), err)
             unread += 1
             continue
-        rows += moment_rows(source.name, moments, listener.labels)
+        rows += window_rows(source.name, moments, predictor.labels)
         picture = _picture_name(source, output, names, alone=len(sources) == 1)
-        draw(moments, listener.labels, picture, title=Path(source.name).name)
+        draw(moments, predictor.labels, picture, title=Path(source.name).name)
     if rows:
         table = output.with_name(f"{output.stem}.timeline.csv")
         write_text(table, as_csv(rows))
@@ -49,22 +49,22 @@ def write_timelines(
     return unread
 
 
-def hear_over_time(path: Path, listener: Listener, **settings: Any) -> list[Moment]:
+def predict_windows(path: Path, predictor: Predictor, **settings: Any) -> list[WindowPrediction]:
     """Return the opinions of a file's overlapping windows, in order.
 
     Raises:
         AudioError: the file cannot be read.
     """
     stream: Stream | None = None
-    moments: list[Moment] = []
+    moments: list[WindowPrediction] = []
     for wave, rate in read_blocks(path):
         if stream is None:
-            stream = Stream(listener, rate, **settings)
+            stream = Stream(predictor, rate, **settings)
         moments += stream.feed(wave)
     return moments + stream.close() if stream is not None else moments
 
 
-def moment_rows(name: str, moments: Sequence[Moment], labels: Sequence[str]) -> list[Row]:
+def window_rows(name: str, moments: Sequence[WindowPrediction], labels: Sequence[str]) -> list[Row]:
     """Return a row a window: path, start_s, end_s, predicted, note, p_<label>…"""
     return [
         make_row(
@@ -76,7 +76,7 @@ def moment_rows(name: str, moments: Sequence[Moment], labels: Sequence[str]) -> 
     ]
 
 
-def _picture_name(source: Source, output: Path, names: set[str], *, alone: bool) -> Path:
+def _picture_name(source: InputFile, output: Path, names: set[str], *, alone: bool) -> Path:
     """Return a file name that no other recording's picture has."""
     own = "" if alone else f".{folder_name(Path(source.name).stem)}"
     name = f"{output.stem}{own}.timeline.png"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion.runtime.predictor import NO_SPEECH
-from emotion.runtime.stream import Moment
+from emotion.runtime.stream import WindowPrediction
 from emotion.utils.files import written_whole
 
 INCHES, DPI = (10.0, 3.2), 120
@@ -24,7 +24,9 @@ SILENT: dict[str, Any] = {
 }
 
 
-def draw(moments: Sequence[Moment], labels: Sequence[str], path: Path, *, title: str) -> None:
+def draw(
+    moments: Sequence[WindowPrediction], labels: Sequence[str], path: Path, *, title: str
+) -> None:
     """Write a picture of the probabilities over time, stacked; time without speech is hatched."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

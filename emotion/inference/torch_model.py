@@ -14,10 +14,10 @@ from emotion.features.log_mel import mask_padding
 from emotion.models.base import EmotionClassifier
 from emotion.runs.load_model import open_model
 from emotion.runs.run import Run
-from emotion.runtime.base import Answers, Clip
+from emotion.runtime.base import Clip, ModelOutput
 
 
-class Predictor:
+class TorchModel:
     """A run's model with its preprocessing and calibration.
 
     Args:
@@ -44,24 +44,24 @@ class Predictor:
         return math.inf if features.samples is None else features.samples / features.sample_rate
 
     @torch.inference_mode()
-    def answer(self, waves: Sequence[Wave]) -> Answers:
+    def answer(self, waves: Sequence[Wave]) -> ModelOutput:
         """Return the answers to standardised clips."""
         length = torch.tensor([len(wave) for wave in waves], device=self.device)
         padded = np.zeros((len(waves), int(length.max())), dtype=np.float32)
         for row, wave in zip(padded, waves, strict=True):
             row[: len(wave)] = wave
         batch = mask_padding(torch.from_numpy(padded).to(self.device), length)
-        embedding = self.model.hear(self.model.image(batch))
+        embedding = self.model.embed_tta(self.model.image(batch))
         logits = self.model.head(embedding)
         chances = (logits / self.model.temperature).cpu().double().softmax(dim=1)
-        return Answers(
+        return ModelOutput(
             probabilities=chances.numpy(),
             logits=logits.cpu().double().numpy(),
             embedding=embedding.cpu().float().numpy(),
         )
 
 
-class Ensemble:
+class TorchEnsemble:
     """One or several runs' models, each with its own preprocessing and calibration, as one.
 
     Args:
@@ -81,7 +81,7 @@ class Ensemble:
                     f"{', '.join(run.labels)}. Runs predict together only of the same classes, "
                     "in the same order."
                 )
-        self.members = [Predictor(run, device) for run in runs]
+        self.members = [TorchModel(run, device) for run in runs]
 
     @property
     def window(self) -> float:
@@ -92,7 +92,7 @@ class Ensemble:
         """Return a clip as each member wants it."""
         return [member.standardise(wave, sample_rate) for member in self.members]
 
-    def answer(self, clips: Sequence[Clip]) -> Answers:
+    def answer(self, clips: Sequence[Clip]) -> ModelOutput:
         """Return the mean of the members' probabilities of standardised clips."""
         heard = [
             member.answer(waves)
@@ -101,7 +101,7 @@ class Ensemble:
         if len(heard) == 1:
             return heard[0]
         mean = np.mean([answers.probabilities for answers in heard], axis=0)
-        return Answers(
+        return ModelOutput(
             probabilities=mean,
             logits=np.log(np.maximum(mean, np.finfo(np.float64).tiny)),
             embedding=np.concatenate([answers.embedding for answers in heard], axis=1),

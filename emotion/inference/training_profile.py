@@ -14,7 +14,7 @@ from emotion.audio.decode import decode
 from emotion.data.splits.base import TRAIN, VAL
 from emotion.errors import AudioError, RunError
 from emotion.runs.run import Run
-from emotion.runtime.base import Recogniser
+from emotion.runtime.base import EmotionModel
 from emotion.runtime.out_of_distribution import Profile, Traits, describe, traits_of
 from emotion.utils.files import write_json
 from emotion.utils.progress import bars
@@ -29,7 +29,7 @@ FEWEST = 16
 BATCH = 16
 
 
-def open_profile(run: Run, open_network: Callable[[], Recogniser]) -> Profile | None:
+def open_profile(run: Run, open_network: Callable[[], EmotionModel]) -> Profile | None:
     """Return what a run's training clips are like; None where they are not here to be measured.
 
     Args:
@@ -54,7 +54,7 @@ def open_profile(run: Run, open_network: Callable[[], Recogniser]) -> Profile | 
     return profile
 
 
-def measure_profile(run: Run, open_network: Callable[[], Recogniser]) -> Profile | None:
+def measure_profile(run: Run, open_network: Callable[[], EmotionModel]) -> Profile | None:
     """Return the profile of a run's clips; None where too few of them are on this disk."""
     root = Path(run.config["dataset.root"]).expanduser()
     split = run.split
@@ -97,7 +97,7 @@ def _drawn(split: pd.DataFrame, root: Path, part: str) -> list[Path]:
 
 
 def _hear(
-    paths: list[Path], recogniser: Recogniser
+    paths: list[Path], recogniser: EmotionModel
 ) -> Iterator[tuple[list[Traits], npt.NDArray[Any]]]:
     """Yield the traits and the embeddings, (N, D), of files, batch by batch."""
     for start in range(0, len(paths), BATCH):

@@ -120,13 +120,13 @@ class EmotionClassifier(L.LightningModule):
         """Return the embedding that the head classifies: (B, 1, M, F) -> (B, D)."""
         raise NotImplementedError
 
-    def hear(self, image: Tensor) -> Tensor:
+    def embed_tta(self, image: Tensor) -> Tensor:
         """Return the embedding of what is answered, with the care that no epoch has time for."""
         return self.embed(image)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits: waves (B, T), or dB (B, 1, M, F) -> (B, C)."""
-        logits: Tensor = self.head(self.hear(self.image(x)))
+        logits: Tensor = self.head(self.embed_tta(self.image(x)))
         return logits
 
     # --- what is known of the training clips before the first step -------------------------------

@@ -62,7 +62,7 @@ class CRNN(EmotionClassifier):
             blocks.append(block(maps, width, stride))
             maps = width
         self.blocks = nn.ModuleList(blocks).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        bands = -(-self.features.n_mels // 2 ** len(channels))
+        bands = -(-self.features.rows // 2 ** len(channels))
         self.recurrent = BidirectionalGRU(maps * bands, hidden)
         self.pool = AttentivePool(2 * hidden)
         self.dropout = nn.Dropout(dropout)
@@ -84,7 +84,7 @@ class CRNN(EmotionClassifier):
             image = self.augment(image)
         return image
 
-    def hear(self, image: Tensor) -> Tensor:
+    def embed_tta(self, image: Tensor) -> Tensor:
         """Return the mean embedding over speeds and pitches: (B, 1, M, F) -> (B, 4 · hidden)."""
         if self.training:
             return self.embed(image)

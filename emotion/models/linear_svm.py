@@ -24,7 +24,7 @@ class LinearSVM(EmotionClassifier):
     def __init__(self, *, penalty: float = 1e-3, **shared: Any) -> None:
         super().__init__(normalise="none", **shared)
         self.penalty = penalty
-        size = self.features.n_mels
+        size = self.features.rows
         self.standardise = nn.BatchNorm1d(size, affine=False, momentum=None)
         self.head = nn.Linear(size, len(self.labels))
 

@@ -28,7 +28,7 @@ class ResidualLSTM(EmotionClassifier):
         self, *, hidden: int = 64, heads: int = 4, dropout: float = 0.3, **shared: Any
     ) -> None:
         super().__init__(normalise="none", **shared)
-        size = self.features.n_mels
+        size = self.features.rows
         self.standardise = nn.BatchNorm1d(size, affine=False, momentum=None)
         self.lstm = nn.LSTM(size, hidden, batch_first=True)
         self.shortcut = nn.Linear(size, hidden)

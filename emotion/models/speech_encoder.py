@@ -43,10 +43,10 @@ class SpeechEncoderClassifier(EmotionClassifier):
         layers = features(pretrained=pretrained, weights=weights, trainable=trainable)
         super().__init__(normalise="none", features=layers, **shared)
         self.encoder_rate = encoder_rate
-        self.layer_weights = nn.Parameter(torch.zeros(self.features.n_mels))
+        self.layer_weights = nn.Parameter(torch.zeros(self.features.rows))
         self.hidden = nn.Sequential(
-            nn.LayerNorm(self.features.frames),
-            nn.Linear(self.features.frames, units),
+            nn.LayerNorm(self.features.columns),
+            nn.Linear(self.features.columns, units),
             nn.ReLU(),
             nn.Dropout(dropout),
         )

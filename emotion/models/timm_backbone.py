@@ -13,7 +13,7 @@ from emotion.models.base import EmotionClassifier
 from emotion.utils.pretrained_weights import read_weights, take_weights
 
 
-class TransferClassifier(EmotionClassifier):
+class TimmClassifier(EmotionClassifier):
     """A timm backbone under a new linear head.
 
     The one channel is repeated to three and shifted and scaled as the backbone's pictures were.
@@ -61,7 +61,7 @@ class TransferClassifier(EmotionClassifier):
         for child in self.frozen:
             child.requires_grad_(False)
 
-    def train(self, mode: bool = True) -> "TransferClassifier":
+    def train(self, mode: bool = True) -> "TimmClassifier":
         """Switch to training, but for what is frozen: its batch norm keeps its statistics."""
         super().train(mode)
         for child in self.frozen:

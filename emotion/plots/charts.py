@@ -44,7 +44,7 @@ SHARE = tuple(np.linspace(0, 1, 5).tolist())
 
 
 @dataclass(frozen=True)
-class Line:
+class ChartLine:
     """One line of a chart: `style` is a class of the page's CSS, `sizes` are areas of its dots."""
 
     name: str
@@ -61,7 +61,7 @@ class Chart:
     title: str
     x: Axis
     y: Axis
-    lines: Sequence[Line]
+    lines: Sequence[ChartLine]
     says: str
     mark: float | None = None
     diagonal: bool = False
@@ -107,7 +107,7 @@ class Chart:
             out.append(f'<path class="mark" d="M{at:.1f} {TOP}V{bottom}"/>')
         return out
 
-    def _draw(self, line: Line) -> list[str]:
+    def _draw(self, line: ChartLine) -> list[str]:
         """Return a line and its dots; what is not a finite number is a gap."""
         points = [
             (self.x.place(x, LEFT, self.right), self.y.place(y, self.bottom, TOP), size)
@@ -131,7 +131,7 @@ def learning_charts(history: pd.DataFrame, *, best_epoch: int | None) -> Iterato
     x = Axis(round_ticks(1, max(epochs), whole=True), "epoch")
     for figure, title in (("loss", "Loss"), ("uar", "UAR, %")):
         lines = [
-            Line(name, epochs, history[f"{stage}_{figure}"].tolist(), style)
+            ChartLine(name, epochs, history[f"{stage}_{figure}"].tolist(), style)
             for stage, name, style in (
                 ("train", "training", "quiet"),
                 ("val", "validation", "main"),
@@ -163,8 +163,12 @@ def reliability_chart(curve: ReliabilityCurve, *, before: ReliabilityCurve) -> C
         x=Axis(SHARE, "probability of the answer, %", percent=True),
         y=Axis(SHARE, percent=True),
         lines=[
-            Line("before", before.confidence.tolist(), before.accuracy.tolist(), "quiet dashed"),
-            Line("calibrated", curve.confidence.tolist(), curve.accuracy.tolist(), "main", sizes),
+            ChartLine(
+                "before", before.confidence.tolist(), before.accuracy.tolist(), "quiet dashed"
+            ),
+            ChartLine(
+                "calibrated", curve.confidence.tolist(), curve.accuracy.tolist(), "main", sizes
+            ),
         ],
         says="On the diagonal its probabilities can be taken at their word; below it, it is too "
         "sure. A dot's area is the number of clips.",
@@ -179,7 +183,7 @@ def abstention_chart(curve: RiskCoverage) -> Chart:
         title="Coverage and risk: wrong, %",
         x=Axis(SHARE, "clips answered, the surest first, %", percent=True),
         y=Axis(SHARE, percent=True),
-        lines=[Line("of the answers", curve.coverage.tolist(), curve.risk.tolist(), "miss")],
+        lines=[ChartLine("of the answers", curve.coverage.tolist(), curve.risk.tolist(), "miss")],
         says=f"Of the surer half {percent(half, 0)} are wrong, of all clips "
         f"{percent(curve.risk[-1], 0)}.",
     )
@@ -199,8 +203,8 @@ def robustness_charts(
             x=Axis([-0.5, *places, len(places) - 0.5], unit, names=["", *strength, ""]),
             y=Axis(SHARE, percent=True),
             lines=[
-                Line("as recorded", [-0.5, len(places) - 0.5], [clean, clean], "quiet dashed"),
-                Line("perturbed", places, [float(point["uar"]) for point in points]),
+                ChartLine("as recorded", [-0.5, len(places) - 0.5], [clean, clean], "quiet dashed"),
+                ChartLine("perturbed", places, [float(point["uar"]) for point in points]),
             ],
             says=f"Lowest at {worst['strength']:g} {unit}: {percent(worst['uar'])}, "
             f"{100 * (worst['uar'] - clean):+.1f} points.".replace("-", "−"),

@@ -38,7 +38,7 @@ MISTAKES, PLAYED_S = 12, 4.0
 
 
 @dataclass(frozen=True)
-class Mistake:
+class ConfidentError:
     """A clip that the model was sure of, wrongly; `sound` and `picture` are None if unreadable."""
 
     path: str
@@ -52,7 +52,7 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Judged:
+class TestClips:
     """The test clips of a run: target and predicted ids, (N,), calibrated probabilities, (N, C)."""
 
     labels: tuple[str, ...]
@@ -62,7 +62,7 @@ class Judged:
     probabilities: Array
 
     @classmethod
-    def of(cls, run: Run) -> "Judged | None":
+    def of(cls, run: Run) -> "TestClips | None":
         """Return what a run's predictions.csv holds, or None where it has no clip."""
         table = run.predictions if (run.folder / "predictions.csv").is_file() else pd.DataFrame()
         if not len(table):
@@ -97,7 +97,7 @@ def write_report(run: Run) -> None:
 
 def _contents(run: Run, part: str) -> dict[str, Any]:
     """Return what the template shows; its figures are those of `part`."""
-    judged = Judged.of(run)
+    judged = TestClips.of(run)
     config, metrics, environment = run.config, run.metrics, run.environment
     figures = metrics.get(part) or {}
     labels = tuple(config["dataset.labels"])
@@ -113,7 +113,7 @@ def _contents(run: Run, part: str) -> dict[str, Any]:
         "leaks": run.leaks,
         "audit": metrics.get("audit") or {},
         "shortcuts": metrics.get("shortcuts"),
-        "looks": len(run.lookers),
+        "test_accesses": len(run.test_accesses),
         "chosen_by_test": run.chosen_by_test,
         "labels": labels,
         "chance": 1 / max(1, len(labels) - len(figures.get("absent") or ())),
@@ -197,7 +197,7 @@ def _learning(run: Run) -> list[Chart]:
     return list(learning_charts(numbers, best_epoch=run.metrics.get("best_epoch")))
 
 
-def _calibration(judged: Judged | None, figures: Mapping[str, Any]) -> list[Chart]:
+def _calibration(judged: TestClips | None, figures: Mapping[str, Any]) -> list[Chart]:
     """Return the reliability diagram, and the risk when the model may abstain."""
     known = figures.get("calibration")
     if judged is None or not known:
@@ -213,7 +213,7 @@ def _calibration(judged: Judged | None, figures: Mapping[str, Any]) -> list[Char
     ]
 
 
-def _abstention(judged: Judged | None) -> tuple[float, float] | None:
+def _abstention(judged: TestClips | None) -> tuple[float, float] | None:
     """Return the share of clips that are answered at `abstain_below=0.5`, and how many wrongly."""
     if judged is None:
         return None
@@ -239,7 +239,7 @@ def _elsewhere(run: Run) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def _mistakes(judged: Judged | None, config: Config) -> list[Mistake]:
+def _mistakes(judged: TestClips | None, config: Config) -> list[ConfidentError]:
     """Return the mistakes that the model was surest of, those heard and seen that are readable."""
     if judged is None:
         return []
@@ -255,8 +255,8 @@ def _mistakes(judged: Judged | None, config: Config) -> list[Mistake]:
 
 def _mistake(
     row: Mapping[Any, Any], probability: float, *, root: Path, heard_s: float | None
-) -> Mistake:
-    mistake = Mistake(
+) -> ConfidentError:
+    mistake = ConfidentError(
         path=row["path"],
         speaker=f"{row['corpus']} {row['speaker']}".strip(),
         target=row["target"],

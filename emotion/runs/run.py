@@ -11,7 +11,7 @@ import pandas as pd
 from emotion.config.composition import Config, load_config
 from emotion.data.splits.base import TRAIN, VAL
 from emotion.errors import RunError
-from emotion.runs.test_access_log import fingerprint_clips, lookers
+from emotion.runs.test_access_log import fingerprint_clips, test_accesses
 from emotion.utils.tables import read_table
 
 if TYPE_CHECKING:
@@ -80,12 +80,12 @@ class Run:
         return bool(self.metrics.get("leaks"))
 
     @property
-    def lookers(self) -> frozenset[str]:
+    def test_accesses(self) -> frozenset[str]:
         """Which runs and files of predictions have opened the clips that this run is tested on."""
         root = self.config.get("output_root")
         if not root or not (self.folder / "predictions.csv").is_file():
             return frozenset()
-        return lookers(Path(root), fingerprint_clips(self.predictions["path"]))
+        return test_accesses(Path(root), fingerprint_clips(self.predictions["path"]))
 
     @property
     def chosen_by_test(self) -> bool:
@@ -93,7 +93,7 @@ class Run:
 
         It has the best test score, and another one has the better score on validation clips.
         """
-        others = {Path(name) for name in self.lookers} - {self.folder.resolve()}
+        others = {Path(name) for name in self.test_accesses} - {self.folder.resolve()}
         scores = [Run(folder).metrics for folder in sorted(others)]
         scores = [score for score in scores if score.get("test") and score.get("val")]
         mine = self.metrics
@@ -146,7 +146,7 @@ def find_run(name: str | None, output_root: Path) -> Run:
     return Run(folder)
 
 
-def heard_clips(run: Run) -> pd.DataFrame:
+def training_clips(run: Run) -> pd.DataFrame:
     """Return the clips that a run's weights learned from or were chosen by, as in split.csv.
 
     Those of the run that it started from are among them, and so on back to the first.

@@ -18,12 +18,12 @@ def fingerprint_clips(paths: Iterable[str]) -> str:
     ]
 
 
-def record_look(output_root: Path, fingerprint: str, *, by: str) -> None:
+def record_test_access(output_root: Path, fingerprint: str, *, by: str) -> None:
     """Note that someone opens a test subset; the same one again is noted once."""
     path = output_root / NAME
     output_root.mkdir(parents=True, exist_ok=True)
     with FileLock(output_root / f".{NAME}.lock"):
-        if by in lookers(output_root, fingerprint):
+        if by in test_accesses(output_root, fingerprint):
             return
         entry = {"test": fingerprint, "by": by, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         with path.open("a", encoding="utf-8") as file:
@@ -31,7 +31,7 @@ def record_look(output_root: Path, fingerprint: str, *, by: str) -> None:
             file.flush()
 
 
-def lookers(output_root: Path, fingerprint: str) -> frozenset[str]:
+def test_accesses(output_root: Path, fingerprint: str) -> frozenset[str]:
     """Return the runs and files of predictions that have opened a test subset."""
     path = output_root / NAME
     if not path.exists():

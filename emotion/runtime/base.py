@@ -14,7 +14,7 @@ Clip: TypeAlias = list[Wave]
 
 
 @dataclass(frozen=True)
-class Answers:
+class ModelOutput:
     """What was heard in N clips.
 
     Attributes:
@@ -28,7 +28,7 @@ class Answers:
     embedding: npt.NDArray[np.float32]
 
 
-class Recogniser(Protocol):
+class EmotionModel(Protocol):
     """Hears emotions."""
 
     @property
@@ -42,5 +42,5 @@ class Recogniser(Protocol):
     def standardise(self, wave: Wave, sample_rate: int) -> Clip:
         """Return a decoded wave, (T,), of any rate in Hz, as training sees it."""
 
-    def answer(self, clips: Sequence[Clip]) -> Answers:
+    def answer(self, clips: Sequence[Clip]) -> ModelOutput:
         """Return the answers to standardised clips, in their order."""

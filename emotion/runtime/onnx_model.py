@@ -17,14 +17,14 @@ from emotion.audio.decode import Wave
 from emotion.audio.quantise import dequantise, quantise
 from emotion.audio.standardise import Standardiser
 from emotion.errors import RunError
-from emotion.runtime.base import Answers, Clip
+from emotion.runtime.base import Clip, ModelOutput
 
 FORMAT = 1
 ABOUT = "model.json"
 NETWORK, INT8 = "model.onnx", "model.int8.onnx"
 
 
-class OnnxRecogniser:
+class OnnxModel:
     """A network out of an export folder, with its preprocessing and calibration.
 
     Args:
@@ -70,7 +70,7 @@ class OnnxRecogniser:
         samples, scale = quantise(self.standardiser(wave, sample_rate), self.standardiser.storage)
         return [dequantise(samples, scale)]
 
-    def answer(self, clips: Sequence[Clip]) -> Answers:
+    def answer(self, clips: Sequence[Clip]) -> ModelOutput:
         """Return the answers to standardised clips."""
         waves = [wave for (wave,) in clips]
         padded = np.zeros((len(waves), max(map(len, waves))), dtype=np.float32)
@@ -79,7 +79,7 @@ class OnnxRecogniser:
         probabilities, logits, embedding = self.session.run(
             ["probabilities", "logits", "embedding"], {"waves": padded}
         )
-        return Answers(
+        return ModelOutput(
             probabilities=probabilities.astype(np.float64),
             logits=logits.astype(np.float64),
             embedding=embedding,

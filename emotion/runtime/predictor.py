@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from emotion.audio.decode import Wave
 from emotion.errors import ConfigError, near
-from emotion.runtime.base import Answers, Clip, Recogniser
+from emotion.runtime.base import Clip, EmotionModel, ModelOutput
 from emotion.runtime.out_of_distribution import Profile, Traits, traits_of
 
 NO_SPEECH, NOT_SURE, UNLIKE = "no speech", "not sure", "unlike training"
@@ -25,7 +25,7 @@ class Gate(Protocol):
 
 
 @dataclass(frozen=True)
-class Heard:
+class PreparedClip:
     """A clip before it is answered.
 
     Attributes:
@@ -40,13 +40,13 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Opinion:
+class Prediction:
     """What is made of a clip.
 
     Attributes:
         predicted: the likeliest label, whatever the note.
         note: empty, or one of the notes above.
-        probabilities: of the listener's labels, in their order; they sum to 1.
+        probabilities: of the predictor's labels, in their order; they sum to 1.
         unlike: in which ways the clip is unlike the training clips, in words.
     """
 
@@ -56,7 +56,7 @@ class Opinion:
     unlike: tuple[str, ...] = ()
 
 
-class Listener:
+class Predictor:
     """Judges clips.
 
     Args:
@@ -76,7 +76,7 @@ class Listener:
 
     def __init__(
         self,
-        recogniser: Recogniser,
+        recogniser: EmotionModel,
         *,
         gate: Gate | None = None,
         profiles: Sequence[Profile] = (),
@@ -101,18 +101,18 @@ class Listener:
         """The seconds of a clip that are heard; infinite where all are."""
         return self.recogniser.window
 
-    def prepare(self, wave: Wave, sample_rate: int) -> Heard:
+    def prepare(self, wave: Wave, sample_rate: int) -> PreparedClip:
         """Return a decoded clip, (T,), of any rate in Hz, ready to be judged."""
         heard = wave
         if not math.isinf(self.window):
             heard = wave[: math.ceil(self.window * sample_rate)]
-        return Heard(
+        return PreparedClip(
             clip=self.recogniser.standardise(wave, sample_rate),
             speech=self.gate is None or self.gate.is_speech(heard, sample_rate),
             traits=traits_of(wave, sample_rate) if self.profiles else None,
         )
 
-    def judge(self, clips: Sequence[Heard]) -> list[Opinion]:
+    def judge(self, clips: Sequence[PreparedClip]) -> list[Prediction]:
         """Return the opinions of clips, in their order."""
         if not clips:
             return []
@@ -130,7 +130,7 @@ class Listener:
 
     def opinion(
         self, probabilities: npt.NDArray[np.float64], *, speech: bool, unlike: Sequence[str]
-    ) -> Opinion:
+    ) -> Prediction:
         """Return what to say of a clip with these probabilities of the labels, (L,)."""
         best = int(probabilities.argmax())
         note = ""
@@ -140,9 +140,9 @@ class Listener:
             note = NOT_SURE
         elif unlike:
             note = UNLIKE
-        return Opinion(self.labels[best], note, tuple(probabilities.tolist()), tuple(unlike))
+        return Prediction(self.labels[best], note, tuple(probabilities.tolist()), tuple(unlike))
 
-    def _chances(self, answers: Answers) -> npt.NDArray[np.float64]:
+    def _chances(self, answers: ModelOutput) -> npt.NDArray[np.float64]:
         """Return the probabilities of the labels that are chosen among: (N, C) -> (N, L)."""
         if self.labels == self.recogniser.labels and np.all(self.weights == 1):
             return answers.probabilities

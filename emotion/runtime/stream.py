@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from emotion.audio.decode import Wave
 from emotion.errors import ConfigError
-from emotion.runtime.predictor import Heard, Listener, Opinion
+from emotion.runtime.predictor import Prediction, Predictor, PreparedClip
 from emotion.runtime.windows import Cutter, Piece, choose_grid
 
 BATCH = 32
@@ -16,12 +16,12 @@ BATCH = 32
 
 
 @dataclass(frozen=True)
-class Moment:
+class WindowPrediction:
     """What is made of the sound from `start_s` to `end_s`, in seconds."""
 
     start_s: float
     end_s: float
-    opinion: Opinion
+    opinion: Prediction
 
 
 class Stream:
@@ -32,7 +32,7 @@ class Stream:
     milliseconds for a small network); what is said now is of the last `window_s` seconds.
 
     Args:
-        listener: who judges.
+        predictor: who judges.
         sample_rate: of the chunks, Hz.
         window_s: the length of a window; None: what the model hears, or 3 s where that is any.
         hop_s: from one window's start to the next one's; None for half a window.
@@ -45,7 +45,7 @@ class Stream:
 
     def __init__(
         self,
-        listener: Listener,
+        predictor: Predictor,
         sample_rate: int,
         *,
         window_s: float | None = None,
@@ -54,45 +54,47 @@ class Stream:
     ) -> None:
         if not 0 <= smoothing < 1:
             raise ConfigError(f"smoothing={smoothing}: choose at least 0, under 1.")
-        self.listener = listener
+        self.predictor = predictor
         self.sample_rate = sample_rate
         self.smoothing = smoothing
-        self.grid = choose_grid(listener.window, window_s=window_s, hop_s=hop_s)
+        self.grid = choose_grid(predictor.window, window_s=window_s, hop_s=hop_s)
         self.cutter = Cutter(self.grid, sample_rate)
         self.smooth: npt.NDArray[np.float64] | None = None
 
-    def feed(self, chunk: Wave) -> list[Moment]:
+    def feed(self, chunk: Wave) -> list[WindowPrediction]:
         """Return the opinions of the windows that further samples complete: (T,) mono float32."""
         return self._judge(self.cutter.push(chunk))
 
-    def close(self) -> list[Moment]:
+    def close(self) -> list[WindowPrediction]:
         """Return the opinion of the last window, which ends with the recording."""
         return self._judge(self.cutter.end())
 
-    def _judge(self, pieces: Iterable[Piece]) -> list[Moment]:
-        moments: list[Moment] = []
-        waiting: list[tuple[float, float, Heard]] = []
+    def _judge(self, pieces: Iterable[Piece]) -> list[WindowPrediction]:
+        moments: list[WindowPrediction] = []
+        waiting: list[tuple[float, float, PreparedClip]] = []
         for piece in pieces:
             start_s = piece.start / self.sample_rate
             end_s = (piece.start + len(piece.wave)) / self.sample_rate
-            waiting.append((start_s, end_s, self.listener.prepare(piece.wave, self.sample_rate)))
+            waiting.append((start_s, end_s, self.predictor.prepare(piece.wave, self.sample_rate)))
             if len(waiting) == BATCH:
                 moments += self._answer(waiting)
                 waiting = []
         return moments + self._answer(waiting)
 
-    def _answer(self, waiting: Sequence[tuple[float, float, Heard]]) -> list[Moment]:
-        opinions = self.listener.judge([heard for _, _, heard in waiting])
+    def _answer(
+        self, waiting: Sequence[tuple[float, float, PreparedClip]]
+    ) -> list[WindowPrediction]:
+        opinions = self.predictor.judge([heard for _, _, heard in waiting])
         return [
-            Moment(start_s, end_s, self._smoothed(opinion, speech=heard.speech))
+            WindowPrediction(start_s, end_s, self._smoothed(opinion, speech=heard.speech))
             for (start_s, end_s, heard), opinion in zip(waiting, opinions, strict=True)
         ]
 
-    def _smoothed(self, opinion: Opinion, *, speech: bool) -> Opinion:
+    def _smoothed(self, opinion: Prediction, *, speech: bool) -> Prediction:
         if not (self.smoothing and speech):
             return opinion
         new = np.array(opinion.probabilities)
         if self.smooth is not None:
             new = self.smoothing * self.smooth + (1 - self.smoothing) * new
         self.smooth = new
-        return self.listener.opinion(new, speech=speech, unlike=opinion.unlike)
+        return self.predictor.opinion(new, speech=speech, unlike=opinion.unlike)

@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 
 from emotion.errors import AudioError, EmotionError
 from emotion.inference.output import make_row
-from emotion.inference.timeline import moment_rows
+from emotion.inference.timeline import window_rows
 from emotion.serving.service import (
     Answer,
     BusyError,
@@ -113,7 +113,7 @@ def build_endpoint(service: Service, folder: Path) -> FastAPI:
     ) -> dict[str, Any]:
         """Answer one recording: a form with a field `file`, or the file itself as the body."""
         async with received(request, service.limits, folder) as (file, name):
-            answer = await run_in_threadpool(service.hear, file, model=model, timeline=timeline)
+            answer = await run_in_threadpool(service.predict, file, model=model, timeline=timeline)
         return as_json(answer, name, timeline=timeline)
 
     def models() -> list[dict[str, Any]]:
@@ -198,10 +198,10 @@ async def save(request: Request, target: BinaryIO) -> str:
 
 def as_json(answer: Answer, name: str, *, timeline: bool) -> dict[str, Any]:
     """Return the row of a recording of this name, who answered, and the rows of its windows."""
-    labels = answer.model.listener.labels
+    labels = answer.model.predictor.labels
     row = make_row({"path": name}, answer.opinion, labels)
     row |= {"model": answer.model.about.name, "seconds": answer.seconds}
-    return row | {"timeline": moment_rows(name, answer.moments, labels)} if timeline else row
+    return row | {"timeline": window_rows(name, answer.moments, labels)} if timeline else row
 
 
 def too_large(max_bytes: int) -> str:

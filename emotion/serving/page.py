@@ -16,7 +16,7 @@ from emotion.errors import EmotionError
 from emotion.plots.charts import round_ticks
 from emotion.plots.media import HOP, RATE, data_uri, mp3, spectrogram_png
 from emotion.plots.templates_env import load_page
-from emotion.runtime.stream import Moment
+from emotion.runtime.stream import WindowPrediction
 from emotion.serving.service import Answer, Service, explain
 
 PACKAGE = "emotion.serving"
@@ -141,7 +141,7 @@ def build_page(service: Service, *, examples: Mapping[str, Path], uploads: Path)
 def answered(service: Service, file: Path, model: str, *, kept: str) -> str:
     """Return the answer to a recording, or why there is none, as HTML."""
     try:
-        answer = service.hear(file, model=model, timeline=None)
+        answer = service.predict(file, model=model, timeline=None)
     except EmotionError as err:
         return str(_render("refusal.html", said=explain(err)))
     return show_answer(answer, file.name, kept=kept)
@@ -149,7 +149,7 @@ def answered(service: Service, file: Path, model: str, *, kept: str) -> str:
 
 def show_answer(answer: Answer, name: str, *, kept: str) -> str:
     """Return an answer as HTML: the label or the note, bars, a player, what was heard when."""
-    opinion, labels = answer.opinion, answer.model.listener.labels
+    opinion, labels = answer.opinion, answer.model.predictor.labels
     wave = resample(answer.wave, answer.sample_rate, to_rate=RATE)
     wave = wave * np.float32(0.9 / max(float(np.abs(wave).max()), 1e-9))
     partly = answer.heard_s < answer.seconds
@@ -180,7 +180,7 @@ def show_answer(answer: Answer, name: str, *, kept: str) -> str:
 
 
 def lay_out(
-    moments: Sequence[Moment], labels: Sequence[str], seconds: float
+    moments: Sequence[WindowPrediction], labels: Sequence[str], seconds: float
 ) -> list[tuple[str, list[tuple[float, float, float]]]]:
     """Return, of each label, every window's probability, start and width as shares of the time.
 

@@ -17,7 +17,7 @@ import soundfile
 from emotion.config.composition import Config
 from emotion.data.corpora.synthetic import EXPRESSIONS, synthesise_clip
 from emotion.errors import ConfigError, DependencyError
-from emotion.inference.load_models import named, open_listener
+from emotion.inference.load_models import named, open_predictor
 from emotion.runs.run import Run, find_run
 from emotion.runtime.onnx_model import find_export, read_about
 from emotion.serving.model_card import About, about_export, about_run, unique_names
@@ -73,7 +73,7 @@ def build_app(service: Service, folder: Path) -> Any:
     from emotion.serving.api import build_endpoint
     from emotion.serving.page import mount_page
 
-    examples = write_examples(folder / "examples", service.model(None).listener.labels)
+    examples = write_examples(folder / "examples", service.model(None).predictor.labels)
     app = build_endpoint(service, bodies)
     return mount_page(app, service, examples=examples, uploads=uploads)
 
@@ -108,7 +108,7 @@ def open_models(paths: Sequence[Path], config: Config) -> list[Model]:
     """Return the models of runs and exports, each by itself."""
     names = unique_names([str(path.resolve()) for path in paths])
     return [
-        Model(tell_about(path, name), open_listener(config.replaced({"run": str(path)})))
+        Model(tell_about(path, name), open_predictor(config.replaced({"run": str(path)})))
         for path, name in zip(paths, names, strict=True)
     ]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from emotion.audio.decode import Wave, decode, read_header
 from emotion.errors import AudioError, ConfigError, EmotionError, near
-from emotion.inference.timeline import hear_over_time
-from emotion.runtime.predictor import Listener, Opinion
-from emotion.runtime.stream import Moment
+from emotion.inference.timeline import predict_windows
+from emotion.runtime.predictor import Prediction, Predictor
+from emotion.runtime.stream import WindowPrediction
 from emotion.runtime.windows import ANY_LENGTH_S
 from emotion.serving.model_card import About
 
@@ -67,7 +67,7 @@ class Model:
     """Somebody who answers, and who that is."""
 
     about: About
-    listener: Listener
+    predictor: Predictor
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class Answer:
     """
 
     model: Model
-    opinion: Opinion
-    moments: Sequence[Moment]
+    opinion: Prediction
+    moments: Sequence[WindowPrediction]
     wave: Wave
     sample_rate: int
 
@@ -96,7 +96,7 @@ class Answer:
     @property
     def heard_s(self) -> float:
         """How much of its beginning the opinion is of."""
-        return min(self.seconds, self.model.listener.window)
+        return min(self.seconds, self.model.predictor.window)
 
 
 class Service:
@@ -125,7 +125,7 @@ class Service:
             raise UnknownModelError(f"there is no model {name!r} here.{near(name, self.models)}")
         return self.models[name]
 
-    def hear(
+    def predict(
         self, file: Path, *, model: str | None = None, timeline: bool | None = False
     ) -> Answer:
         """Return the answer to a recording; it waits for its turn.
@@ -146,10 +146,10 @@ class Service:
         with self._turn():
             self._check(file)
             wave, rate = decode(file)
-            (opinion,) = asked.listener.judge([asked.listener.prepare(wave, rate)])
+            (opinion,) = asked.predictor.judge([asked.predictor.prepare(wave, rate)])
             if timeline is None:
-                timeline = len(wave) / rate > LONG * min(asked.listener.window, ANY_LENGTH_S)
-            moments = hear_over_time(file, asked.listener) if timeline else []
+                timeline = len(wave) / rate > LONG * min(asked.predictor.window, ANY_LENGTH_S)
+            moments = predict_windows(file, asked.predictor) if timeline else []
         return Answer(asked, opinion, moments, wave, rate)
 
     @contextmanager

@@ -12,11 +12,11 @@ from lightning.pytorch.callbacks import (
 
 from emotion.data.datamodule import EmotionDataModule
 from emotion.data.splits.base import TEST, VAL
-from emotion.evaluation.scored_predictions import Outcome
+from emotion.evaluation.scored_predictions import ScoredPredictions
 from emotion.models.base import EmotionClassifier
 
 
-class Answers(BasePredictionWriter):
+class LogitsCollector(BasePredictionWriter):
     """Takes the logits of every clip as they come, into one array made beforehand.
 
     Kept batch by batch, each small answer would lie in the room that a batch's spectrograms had
@@ -40,12 +40,12 @@ def predict_subsets(
     data: EmotionDataModule,
     *,
     parts: Sequence[str] = (VAL, TEST),
-) -> dict[str, Outcome]:
+) -> dict[str, ScoredPredictions]:
     """Return what the model says of the clips of some subsets, by subset; no other is opened."""
     data.asked = tuple(parts)
     if not data.predict_dataloader():
         return {}
-    answers = Answers(len(data.index.table), len(data.labels))
+    answers = LogitsCollector(len(data.index.table), len(data.labels))
     callbacks = getattr(trainer, "callbacks")  # noqa: B009 - Lightning sets it, undeclared
     callbacks.append(answers)
     trainer.predict(model, datamodule=data, return_predictions=False)
@@ -58,5 +58,5 @@ def predict_subsets(
     for part in parts:
         if len(rows := data.rows[part].numpy()):
             table = data.index.table.iloc[rows].reset_index(drop=True)
-            found[part] = Outcome(table, logits[rows], data.labels)
+            found[part] = ScoredPredictions(table, logits[rows], data.labels)
     return found

@@ -21,7 +21,7 @@ NODES = (*GROUPS, "recipe")
 log = logging.getLogger(__name__)
 
 
-def inherit(config: Config, words: Sequence[str]) -> Config:
+def apply_init_from(config: Config, words: Sequence[str]) -> Config:
     """Return the composition of a run as it will be, `init_from` followed.
 
     Preprocessing and model are the other run's, unless the command line, or an experiment that it
@@ -49,7 +49,7 @@ def inherit(config: Config, words: Sequence[str]) -> Config:
 
 
 def _chosen(config: Config, overrides: Sequence[Override]) -> bool:
-    """Return whether preprocessing or model were picked, by a word or an experiment."""
+    """Return whether preprocessing or model were chosen, by a word or an experiment."""
     for override in overrides:
         key = override.key_or_group
         if key in NODES or key.startswith("preprocessing."):

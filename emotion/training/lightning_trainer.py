@@ -24,11 +24,11 @@ from emotion.errors import ConfigError
 from emotion.runs.checkpoints import BEST, LAST, SafeCheckpointIO
 from emotion.runs.run import Run
 from emotion.training.callbacks.history import History
-from emotion.training.callbacks.progress import EpochLines
+from emotion.training.callbacks.progress import EpochProgress
 from emotion.training.callbacks.seeding import StepSeeds
 from emotion.training.callbacks.step_checkpoint import StepCheckpoints
-from emotion.training.callbacks.tensorboard import Curves, SampleImages
-from emotion.training.callbacks.utilisation import Usage
+from emotion.training.callbacks.tensorboard import SampleImages, TensorBoardCurves
+from emotion.training.callbacks.utilisation import Utilisation
 from emotion.training.ema import moving_average
 
 
@@ -50,8 +50,8 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
     callbacks: list[Callback] = [
         StepSeeds(config["seed"]),
         *([stop] if validated else []),
-        EpochLines(len(data.rows[TRAIN])),
-        Usage(),
+        EpochProgress(len(data.rows[TRAIN])),
+        Utilisation(),
         History(run.folder / "history.csv"),
         ModelCheckpoint(
             checkpoints,
@@ -71,7 +71,7 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
         callbacks.append(WeightAveraging(avg_fn=moving_average(settings["ema_decay"])))
     loggers = config.build_all("logger", folder=run.folder)
     if loggers:
-        callbacks += [LearningRateMonitor("step"), SampleImages(), Curves()]
+        callbacks += [LearningRateMonitor("step"), SampleImages(), TensorBoardCurves()]
     if not settings["fast_dev_run"]:
         every_steps = config.get("checkpoint.every_steps")
         callbacks.append(StepCheckpoints(run.folder, every_steps=every_steps))
@@ -105,7 +105,7 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
     return trainer
 
 
-def build_judge(config: Config) -> L.Trainer:
+def build_predicting_trainer(config: Config) -> L.Trainer:
     """Return a trainer that only predicts, and leaves nothing behind."""
     with quiet_lightning():
         return L.Trainer(

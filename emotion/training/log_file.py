@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def logged_to(folder: Path) -> Iterator[None]:
+def log_to_file(folder: Path) -> Iterator[None]:
     """Write the first process' log lines to `folder`/train.log too, after those that are there."""
     if not is_first():
         yield

@@ -21,7 +21,7 @@ from emotion.models.build import build_model
 from emotion.runs.checkpoints import (
     read_checkpoint,
 )
-from emotion.runs.run import Run, find_run, heard_clips
+from emotion.runs.run import Run, find_run, training_clips
 from emotion.training import environment
 from emotion.training.lightning_trainer import build_trainer
 from emotion.utils.distributed import is_first
@@ -73,7 +73,7 @@ class Session:
 def _open_session(config: Config, run: Run, data: EmotionDataModule, timing: Timing) -> Session:
     """Return all that a run works with: the split audited, the data placed where it trains."""
     source = _source(config)
-    heard = heard_clips(source) if source else None
+    heard = training_clips(source) if source else None
     audit = audit_split(data.table, allow_leak=config["split.allow_leak"], heard=heard)
     for note in (*_notes(data), *audit.leaks, *audit.remarks):
         log.info("%s%s", "LEAKS: " if note in audit.leaks else "", note)
@@ -155,8 +155,8 @@ def _write_beginning(session: Session) -> None:
         "%s, %s parameters, input (1, %d, %d); clips: %s",
         type(model).__name__,
         f"{parameters:,}",
-        model.features.n_mels,
-        model.features.frames,
+        model.features.rows,
+        model.features.columns,
         ", ".join(f"{counts.get(part, 0):,} {part}" for part in SUBSETS),
     )
 

@@ -8,7 +8,7 @@ from emotion.evaluation.shortcuts import probe_shortcuts
 from emotion.metrics.calibration import fit_temperature
 from emotion.runs.checkpoints import read_checkpoint, write_checkpoint
 from emotion.runs.load_model import load_weights
-from emotion.runs.test_access_log import fingerprint_clips, record_look
+from emotion.runs.test_access_log import fingerprint_clips, record_test_access
 from emotion.training import environment
 from emotion.training.collect_predictions import predict_subsets
 from emotion.training.session import Session
@@ -24,7 +24,9 @@ def _test(session: Session) -> None:
     tested = session.config.get("test") is not False
     if tested and test.any() and is_first():
         fingerprint = fingerprint_clips(data.table["path"][test])
-        record_look(Path(session.config["output_root"]), fingerprint, by=str(run.folder.resolve()))
+        record_test_access(
+            Path(session.config["output_root"]), fingerprint, by=str(run.folder.resolve())
+        )
     # Only the first process knows the folder, where torchrun or SLURM began them all at once.
     best = Path(session.trainer.strategy.broadcast(str(run.best.absolute())))
     checkpoint = read_checkpoint(best)

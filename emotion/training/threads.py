@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def same_threads(run: Run) -> Iterator[None]:
+def threads_as_started(run: Run) -> Iterator[None]:
     """Compute with the threads that a run began with: sums of another number differ in a bit."""
     before = torch.get_num_threads()
     threads = run.environment.get("threads", before)

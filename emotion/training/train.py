@@ -18,12 +18,12 @@ from emotion.runs.checkpoints import (
 )
 from emotion.runs.report import write_report
 from emotion.runs.run import Run
-from emotion.training.callbacks.progress import EpochLines
-from emotion.training.callbacks.utilisation import Usage
+from emotion.training.callbacks.progress import EpochProgress
+from emotion.training.callbacks.utilisation import Utilisation
 from emotion.training.lightning_trainer import others_ended, quiet_lightning
 from emotion.training.session import Session, Timing, _open_session, _set_out, _write_beginning
 from emotion.training.test import _test
-from emotion.training.threads import same_threads
+from emotion.training.threads import threads_as_started
 from emotion.utils.distributed import is_first
 from emotion.utils.files import write_text
 
@@ -71,7 +71,7 @@ def resume(run: Run, overrides: Sequence[str]) -> Run:
     config = run.config.overridden(overrides)
     if is_first() and config != run.config:
         write_text(run.folder / "config.yaml", config.yaml())
-    with same_threads(run):
+    with threads_as_started(run):
         return _go_on(run, config)
 
 
@@ -110,7 +110,7 @@ def _run_parts(session: Session, *, checkpoint: Path | None) -> Run:
             log.info("one batch went through; trainer=debug leaves no figures")
             return run
         for callback in getattr(trainer, "callbacks"):  # noqa: B009 - Lightning sets it, undeclared
-            if isinstance(callback, EpochLines | Usage):
+            if isinstance(callback, EpochProgress | Utilisation):
                 timing.add(callback.rates())
         with timing.part("test"):
             _test(session)

@@ -9,7 +9,7 @@ from emotion.utils.distributed import is_first
 log = logging.getLogger(__name__)
 
 
-def watched() -> bool:
+def is_interactive() -> bool:
     """Return whether a terminal shows what is printed."""
     return sys.stderr.isatty() and is_first()
 
@@ -27,7 +27,7 @@ def bars(name: str, unit: str = "clips") -> Callable[[int, int], None]:
 
         log.info("%s: %s", name, decimal(total) if unit == "bytes" else f"{total:,} {unit}")
 
-    if not watched():
+    if not is_interactive():
 
         def say(done: int, total: int) -> None:
             if done >= total > 0:

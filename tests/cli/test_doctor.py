@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emotion.cli import doctor
-from emotion.cli.doctor import GIVES, Line, examine
+from emotion.cli.doctor import GIVES, Check, examine
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return words
 
 
-def said(lines: Iterator[Line]) -> dict[str, Line]:
+def said(lines: Iterator[Check]) -> dict[str, Check]:
     return {line.what: line for line in lines}
 
 
@@ -84,8 +84,8 @@ def test_absent_corpora_are_a_note_that_says_where_they_were_sought(
 
 
 def test_broken_installation_is_a_line_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    def audio() -> Iterator[Line]:
-        yield Line("ok", "audio", "first")
+    def audio() -> Iterator[Check]:
+        yield Check("ok", "audio", "first")
         raise OSError("libsndfile.so: cannot open")
 
     lines = doctor._looked(audio)

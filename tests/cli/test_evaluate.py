@@ -117,7 +117,7 @@ def test_scikit_learn_goes_through_the_referee(
     split_file = runs[0].folder / "split.csv"
     words = [f"split.path={split_file}", f"output_root={root}"]
     assert run(["evaluate", f"predictions={file}", *words]) == 0
-    assert "looked at by 3" in capfd.readouterr().out
+    assert "test set used by 3 runs" in capfd.readouterr().out
     judged = json.loads((root / "evaluate" / "sklearn" / "metrics.json").read_text())["test"]
     expected = balanced_accuracy_score(split["emotion"][test], model.predict(seen[test]))
     assert judged["uar"] == pytest.approx(expected)

@@ -1,4 +1,4 @@
-"""The command `list`: everything that can be picked, at once."""
+"""The command `list`: everything that can be chosen_groups, at once."""
 
 import subprocess
 import sys

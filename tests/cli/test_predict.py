@@ -15,7 +15,7 @@ import pytest
 import soundfile as sf
 
 from emotion.cli.main import run
-from emotion.inference import file_batches as hearing
+from emotion.inference import file_batches as batches
 from emotion.inference import load_models as opening
 from tests.support.hearers import LABELS, Ear, noise
 
@@ -136,7 +136,7 @@ def test_segments_give_a_row_each_and_what_lies_behind_the_end_is_told(capfd) ->
 
 def test_long_files_are_heard_from_their_beginning_alone(monkeypatch) -> None:
     predict("long.wav", "output=whole.csv")
-    monkeypatch.setattr(hearing, "LONGEST_S", 2.0)
+    monkeypatch.setattr(batches, "LONGEST_S", 2.0)
     predict("long.wav", "output=part.csv")
     assert Path("part.csv").read_bytes() == Path("whole.csv").read_bytes()
 

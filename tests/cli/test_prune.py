@@ -16,7 +16,7 @@ from emotion.config.composition import Config
 from emotion.errors import ConfigError
 from emotion.runs.inventory import UNDER_WAY_SECONDS, find_items
 from emotion.runs.run import Run
-from emotion.runs.test_access_log import fingerprint_clips, lookers, record_look
+from emotion.runs.test_access_log import fingerprint_clips, record_test_access, test_accesses
 from emotion.utils.files import write_json, write_text
 
 DAY = 86_400
@@ -125,11 +125,11 @@ def test_a_dropped_run_still_weighs_in_judging_others(root: Path) -> None:
     lucky, better = write_run(root / "train/a", 1, uar=0.9), write_run(root / "train/b", uar=0.4)
     test = fingerprint_clips(["1.wav"])
     for looker in (lucky, better):
-        record_look(root, test, by=str(looker))
+        record_test_access(root, test, by=str(looker))
     assert Run(lucky).chosen_by_test
     ask(root, older_than="30d", apply=True)
     assert [path.name for path in better.iterdir()] == ["metrics.json"]
-    assert len(lookers(root, test)) == 2
+    assert len(test_accesses(root, test)) == 2
     assert Run(lucky).chosen_by_test
     assert [item.path for item in find_items(root, root / "cache")] == [lucky]
 

@@ -1,9 +1,9 @@
-"""Shares of batches: every clip in one of them, and nobody waits for a batch that never comes."""
+"""Every clip is in exactly one batch of one rank, and all ranks get the same number of batches."""
 
 import pytest
 from torch.utils.data import SequentialSampler
 
-from emotion.data.samplers import EpochSampler, Shares
+from emotion.data.samplers import DistributedBatchSampler, EpochSampler
 from emotion.errors import ConfigError
 from emotion.utils.distributed import devices_here, hosts, is_first
 
@@ -14,7 +14,7 @@ def shares(clips: int, batch_size: int, processes: int, *, epoch: int = 0) -> li
     for rank in range(processes):
         order = EpochSampler(clips, seed=3)
         order.set_epoch(epoch)
-        share = Shares(order, batch_size, False, rank=rank, processes=processes)
+        share = DistributedBatchSampler(order, batch_size, False, rank=rank, processes=processes)
         batches = list(share)
         assert len(share) == len(batches)
         found.append(batches)
@@ -48,7 +48,9 @@ def test_shares_together_are_the_batches_of_one_process() -> None:
 @pytest.mark.parametrize(("clips", "batch_size"), [(2, 8), (40, 2)])
 def test_more_processes_than_clips_are_refused(clips: int, batch_size: int) -> None:
     with pytest.raises(ConfigError, match="fewer devices"):
-        Shares(SequentialSampler(range(clips)), batch_size, False, rank=0, processes=3)
+        DistributedBatchSampler(
+            SequentialSampler(range(clips)), batch_size, False, rank=0, processes=3
+        )
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from emotion.errors import LeakError
 from emotion.evaluation.leaks import audit_split
 from emotion.evaluation.shortcuts import probe_shortcuts
 from emotion.runs.run import Run
-from emotion.runs.test_access_log import fingerprint_clips, lookers, record_look
+from emotion.runs.test_access_log import fingerprint_clips, record_test_access, test_accesses
 from emotion.utils.tables import read_table, write_table
 
 EMOTIONS = ("sad", "angry")
@@ -100,8 +100,8 @@ def test_every_opening_of_a_test_subset_is_counted_once(tmp_path: Path) -> None:
     first, second = fingerprint_clips(["a", "b"]), fingerprint_clips(["b", "c"])
     assert first == fingerprint_clips(["b", "a"])
     for by in ("run1", "run2", "run1"):
-        record_look(tmp_path, first, by=by)
-    assert (len(lookers(tmp_path, first)), len(lookers(tmp_path, second))) == (2, 0)
+        record_test_access(tmp_path, first, by=by)
+    assert (len(test_accesses(tmp_path, first)), len(test_accesses(tmp_path, second))) == (2, 0)
 
 
 TINY = ["trainer.max_epochs=1", "dataset.generate.speakers=6", "dataset.generate.sentences=2"]

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from emotion.cli.main import run
 from emotion.config.composition import composed
 from emotion.errors import ConfigError
-from emotion.experiments.search import Asked, Between, Draws, OneOf, read_space
+from emotion.experiments.search import Between, OneOf, OptunaProposer, RandomProposer, read_space
 from emotion.runs.run import Run
 from emotion.utils.tables import read_table
 
@@ -31,15 +31,15 @@ TINY = [
 
 
 def test_draws_stay_inside_and_depend_on_seed_and_trial_alone() -> None:
-    draws = Draws(SPACE, seed=1)
+    draws = RandomProposer(SPACE, seed=1)
     told = [draws.propose(trial) for trial in range(50)]
     assert all(1e-4 <= each["rate"] <= 1e-1 for each in told)
     assert 10 < sum(each["rate"] < 3e-3 for each in told) < 40, "even over the logarithm"
     assert {type(each["hidden"]) for each in told} == {int}
     assert {str(each["width"]) for each in told} == {"[8, 16]", "[16, 32]"}
     assert len({each["rate"] for each in told}) == 50
-    assert Draws(SPACE, seed=1).propose(7) == told[7]
-    assert Draws(SPACE, seed=2).propose(7) != told[7]
+    assert RandomProposer(SPACE, seed=1).propose(7) == told[7]
+    assert RandomProposer(SPACE, seed=2).propose(7) != told[7]
 
 
 def test_optuna_finds_what_draws_do_not(tmp_path: Path) -> None:
@@ -48,13 +48,15 @@ def test_optuna_finds_what_draws_do_not(tmp_path: Path) -> None:
 
     scores = []
     for trial in range(25):
-        asked = Asked(SPACE, 0, tmp_path / "study.journal")  # each job opens the study anew
+        asked = OptunaProposer(
+            SPACE, 0, tmp_path / "study.journal"
+        )  # each job opens the study anew
         values = asked.propose(trial)
         assert asked.propose(trial) == values, "a job that is begun again trains the same"
         scores.append(score(values))
         asked.tell(trial, scores[-1])
         asked.tell(trial, -1e9)  # of a finished trial nothing is changed
-    drawn = [score(Draws(SPACE, 0).propose(trial)) for trial in range(25)]
+    drawn = [score(RandomProposer(SPACE, 0).propose(trial)) for trial in range(25)]
     assert sum(scores[10:]) > sum(drawn[10:]) + 50
 
 
@@ -78,7 +80,7 @@ def test_a_space_that_cannot_be_searched_is_refused(space: str, said: str) -> No
 def test_every_space_fits_its_model(model: str, space: str) -> None:
     with composed("train", ["sweep=random", f"model={model}", f"space={space}"]) as config:
         told = read_space(config)
-        values = Draws(told, 0).propose(0)
+        values = RandomProposer(told, 0).propose(0)
         changed = config.replaced(values)
         assert {key: changed[key] for key in values} == values
 

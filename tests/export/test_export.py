@@ -20,10 +20,10 @@ from emotion.export import compare as parity
 from emotion.export import export as exporting
 from emotion.export.companion_files import MODULES, requirements
 from emotion.export.write_onnx import check_exportable
-from emotion.inference.torch_model import Predictor
+from emotion.inference.torch_model import TorchModel
 from emotion.models.build import build_model
 from emotion.runs.run import Run
-from emotion.runtime.onnx_model import INT8, OnnxRecogniser
+from emotion.runtime.onnx_model import INT8, OnnxModel
 from tests.support.runs import clips, write_run
 
 PACKAGE = Path(emotion.__file__).parent
@@ -70,10 +70,10 @@ def test_code_beside_the_network_is_that_of_the_package(folder: Path) -> None:
 
 
 def test_int8_is_smaller_and_nearly_the_same(run: Run, folder: Path) -> None:
-    small = OnnxRecogniser(folder, network=INT8)
+    small = OnnxModel(folder, network=INT8)
     assert (folder / INT8).stat().st_size < (folder / "model.onnx").stat().st_size
     waves = [small.standardise(*clip) for clip in clips()]
-    expected = Predictor(run).answer([wave for (wave,) in waves]).probabilities
+    expected = TorchModel(run).answer([wave for (wave,) in waves]).probabilities
     found = small.answer(waves).probabilities
     assert 0 < np.abs(found - expected).max() < 0.1
 
@@ -94,7 +94,7 @@ def test_network_that_answers_otherwise_is_refused_and_the_old_folder_stays(
     ):
         exporting.export(config)
     assert sorted(path.name for path in copy.iterdir()) == before
-    OnnxRecogniser(copy / "export")
+    OnnxModel(copy / "export")
 
 
 def test_egemaps_says_why_it_cannot_be_exported() -> None:
@@ -107,7 +107,7 @@ def test_egemaps_says_why_it_cannot_be_exported() -> None:
 def test_what_writing_needs_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(DependencyError, match=r"onnxscript: pip install 'emotion\[onnx\]'"):
-        check_exportable(Predictor(run).model)
+        check_exportable(TorchModel(run).model)
 
 
 @pytest.mark.slow
@@ -131,7 +131,7 @@ def test_folder_runs_where_its_requirements_are_all_there_is(
     )
     assert done.returncode == 3, done.stderr
     assert "none.wav is not there" in done.stderr
-    predictor = Predictor(run)
+    predictor = TorchModel(run)
     (expected,) = predictor.answer([predictor.standardise(wave, rate)]).probabilities
     np.testing.assert_allclose(row_of(done.stdout), expected, atol=1e-5)
 
@@ -143,7 +143,7 @@ def test_folder_runs_in_node(run: Run, folder: Path, tmp_path: Path) -> None:
     install = ["npm", "install", "--silent", "--ignore-scripts", "onnxruntime-node"]
     if subprocess.run(install, cwd=tmp_path, check=False).returncode:
         pytest.skip("no npm registry is within reach")
-    predictor = Predictor(run)
+    predictor = TorchModel(run)
     wave = predictor.standardise(*clips()[3])
     (tmp_path / "wave.bin").write_bytes(wave.astype("<f4").tobytes())
     page = (folder / "README.md").read_text()
@@ -169,7 +169,7 @@ def test_clips_keep_their_length_where_the_model_takes_any(tmp_path: Path) -> No
     run = write_run(tmp_path / "run", "model=crnn", "preprocessing=speech_16k")
     with composed("export", [f"run={run.folder}", f"cache_dir={tmp_path / 'cache'}"]) as config:
         exporting.export(config)
-    recogniser, predictor = OnnxRecogniser(run.folder / "export"), Predictor(run)
+    recogniser, predictor = OnnxModel(run.folder / "export"), TorchModel(run)
     waves = [recogniser.standardise(*clip) for clip in clips()]
     assert len({len(wave) for (wave,) in waves}) > 3
     for found, expected in zip(

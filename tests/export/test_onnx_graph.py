@@ -106,7 +106,7 @@ def test_every_network_answers_alike_in_onnx(name: str, tmp_path: Path) -> None:
     for shape in ((1, samples), (3, samples // 2), (2, samples + 500), (1, 300)):
         wave = waves(*shape)
         with torch.no_grad():
-            embedding = model.hear(model.image(wave))
+            embedding = model.embed_tta(model.image(wave))
             logits = model.head(embedding)
         probabilities = (logits / 1.5).softmax(dim=1)
         found = session.run(list(OUTPUTS), {"waves": wave.numpy()})

@@ -51,7 +51,7 @@ def test_a_shift_in_frames_is_one_in_samples() -> None:
     """
     features = LogMel(16_000, 1_000, n_mels=40, frames=101, n_fft=512)
     wave = 0.1 * torch.randn(2, features.samples, generator=torch.Generator().manual_seed(0))
-    image, frames, hop = features(wave), features.frames, features.hop
+    image, frames, hop = features(wave), features.columns, features.hop
     edge = features.n_fft // 2 // hop + 1
     for steps in (20, 30, -30):
         turned = shift_time(image, torch.tensor([steps, steps]))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emotion.errors import ConfigError
-from emotion.inference.inputs import Source
+from emotion.inference.inputs import InputFile
 from emotion.inference.segments import Segment, match_segments, read_segments
 
 RTTM = """;; a comment
@@ -16,8 +16,8 @@ SPEAKER meeting 1 1.5 0.5 <NA> <NA> bert <NA>
 """
 
 
-def source(name: str) -> Source:
-    return Source(name, Path(name))
+def source(name: str) -> InputFile:
+    return InputFile(name, Path(name))
 
 
 def written(tmp_path: Path, name: str, text: str) -> Path:

@@ -29,7 +29,7 @@ class Bands(EmotionClassifier):
 
     def __init__(self, **shared):
         super().__init__(**shared)
-        self.head = nn.Linear(self.features.n_mels, len(self.labels))
+        self.head = nn.Linear(self.features.rows, len(self.labels))
 
     def embed(self, image: Tensor) -> Tensor:  # (B, 1, M, F) -> (B, M)
         return image.mean(dim=(1, 3))

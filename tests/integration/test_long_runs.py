@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from emotion.cli.main import run
-from emotion.training.callbacks.progress import EpochLines
+from emotion.training.callbacks.progress import EpochProgress
 
 pytestmark = pytest.mark.slow
 
@@ -34,13 +34,13 @@ def test_memory_is_flat_over_two_hundred_epochs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    before = EpochLines.on_train_epoch_end
+    before = EpochProgress.on_train_epoch_end
 
-    def look(self: EpochLines, trainer: L.Trainer, module: Any) -> None:
+    def look(self: EpochProgress, trainer: L.Trainer, module: Any) -> None:
         before(self, trainer, module)
         seen.append(private_bytes())
 
-    monkeypatch.setattr(EpochLines, "on_train_epoch_end", look)
+    monkeypatch.setattr(EpochProgress, "on_train_epoch_end", look)
     assert run(["train", *TINY, f"output_root={tmp_path}", "trainer.max_epochs=200"]) == 0
     assert len(seen) == 200
     early, late = (sorted(some)[len(some) // 2] for some in (seen[40:80], seen[160:]))
@@ -53,14 +53,14 @@ def test_tensorboard_reads_a_run_that_was_resumed(
 ) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    def stop(self: EpochLines, trainer: L.Trainer, *_: Any) -> None:
+    def stop(self: EpochProgress, trainer: L.Trainer, *_: Any) -> None:
         if trainer.current_epoch == 3:
             signal.raise_signal(signal.SIGTERM)
 
     folder = tmp_path / "it"
     words = [*TINY, f"output_root={tmp_path}", f"hydra.run.dir={folder}", "trainer.max_epochs=6"]
     with monkeypatch.context() as patch:
-        patch.setattr(EpochLines, "on_train_epoch_start", stop)
+        patch.setattr(EpochProgress, "on_train_epoch_start", stop)
         assert run(["train", *words]) == 143
     assert run(["train", f"output_root={tmp_path}", f"resume={folder}"]) == 0
     events = EventAccumulator(str(folder / "tensorboard"))

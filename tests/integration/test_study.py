@@ -53,7 +53,7 @@ def test_table_has_a_row_a_variant_with_interval_and_paired_test(whole: Path) ->
     assert set(found["speakers"]) == {"4"}
     assert found["difference"][1:].all()
     assert sorted(found["chosen"])[-1] == "chosen on validation"
-    assert set(found["looks"]) == {"4"}
+    assert set(found["test_accesses"]) == {"4"}
     assert f"| {SMALL} |" in (whole / "studies" / "grid" / "table.md").read_text()
     assert (whole / "studies" / "grid" / "report.html").exists()
 

@@ -137,9 +137,9 @@ def test_an_answer_is_the_mean_of_its_hearings_an_epochs_figure_is_one() -> None
             for speed in (0.9, 1.1)
             for pitch in (0.93, 1.07)
         ]
-        torch.testing.assert_close(model.hear(image), torch.stack(each).mean(dim=0))
+        torch.testing.assert_close(model.embed_tta(image), torch.stack(each).mean(dim=0))
         _, logits = model.predict_step(batch(model), 0)
-        torch.testing.assert_close(logits, model.head(model.hear(image)))
+        torch.testing.assert_close(logits, model.head(model.embed_tta(image)))
 
 
 @pytest.mark.parametrize("key", ["speeds", "pitches"])

@@ -13,7 +13,7 @@ from emotion.errors import ModelError
 from emotion.models.base import EmotionClassifier
 from emotion.models.build import build_model
 from emotion.models.losses import smoothed_cross_entropy
-from emotion.models.timm_backbone import TransferClassifier
+from emotion.models.timm_backbone import TimmClassifier
 
 CONF = Path(__file__).parent.parent.parent / "conf" / "model"
 MODELS = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "base")
@@ -68,7 +68,7 @@ def test_input_has_exactly_the_size_of_the_model(name: str, rate: int) -> None:
 def test_every_model_overfits_eight_clips(name: str) -> None:
     model = make(name, "++model.augment=null")
     generator = torch.Generator().manual_seed(1)
-    shape = (8, 1, model.features.n_mels, model.features.frames)
+    shape = (8, 1, model.features.rows, model.features.columns)
     image = torch.randn(shape, generator=generator) * 20 - 40
     target = torch.arange(8) % len(model.labels)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
@@ -183,11 +183,11 @@ def test_smoothing_passes_over_hidden_classes() -> None:
 
 def test_frozen_blocks_stay_as_they_were(tmp_path: Path) -> None:
     donor = make("inception_v3")
-    assert isinstance(donor, TransferClassifier)
+    assert isinstance(donor, TimmClassifier)
     file = tmp_path / "weights.pt"
     torch.save(donor.backbone.state_dict(), file)
     model = make("inception_v3", f"model.weights='{file}'")
-    assert isinstance(model, TransferClassifier)
+    assert isinstance(model, TimmClassifier)
     model.load_initial_weights()
     assert all(
         torch.equal(a, b)
@@ -217,12 +217,12 @@ def test_local_weights_are_loaded(tmp_path: Path, suffix: str) -> None:
     from safetensors.torch import save_file
 
     donor = make("mobilenet_v3")
-    assert isinstance(donor, TransferClassifier)
+    assert isinstance(donor, TimmClassifier)
     file = tmp_path / f"weights{suffix}"
     state = donor.backbone.state_dict()
     save_file(state, file) if suffix == ".safetensors" else torch.save(state, file)
     model = make("mobilenet_v3", f"model.weights='{file}'")
-    assert isinstance(model, TransferClassifier)
+    assert isinstance(model, TimmClassifier)
     torch.nn.init.zeros_(model.backbone.conv_stem.weight)
     model.load_initial_weights()
     assert torch.equal(model.backbone.conv_stem.weight, donor.backbone.conv_stem.weight)

@@ -11,13 +11,13 @@ import pytest
 import soundfile as sf
 from PIL import Image
 
-from emotion.evaluation.scored_predictions import Outcome
+from emotion.evaluation.scored_predictions import ScoredPredictions
 from emotion.plots.charts import Axis, Chart, Line, round_ticks
 from emotion.plots.format import percent
 from emotion.plots.media import RATE, mp3, spectrogram_png
 from emotion.runs.report import MISTAKES, write_report
 from emotion.runs.run import Run
-from emotion.runs.test_access_log import fingerprint_clips, record_look
+from emotion.runs.test_access_log import fingerprint_clips, record_test_access
 from emotion.utils.files import write_json, write_text
 from emotion.utils.tables import write_table
 from tests.support.archive import voice, write_clip
@@ -65,7 +65,7 @@ def write_run(root: Path, *, tested: bool = True, audio: bool = True, **metrics:
     return Run(folder)
 
 
-def _outcome() -> Outcome:
+def _outcome() -> ScoredPredictions:
     """Return test clips of four speakers, some of them taken for another emotion."""
     rng = np.random.default_rng(0)
     numbers = range(SPEAKERS * CLIPS)
@@ -80,7 +80,7 @@ def _outcome() -> Outcome:
     )
     logits = rng.normal(size=(len(table), 3)) + np.eye(3)[np.arange(len(table)) % 3]
     logits[0] = (0.0, 9.0, 0.0)  # the surest mistake
-    return Outcome(table, logits, LABELS)
+    return ScoredPredictions(table, logits, LABELS)
 
 
 def page_of(run: Run) -> str:
@@ -170,7 +170,7 @@ def test_a_run_that_only_its_test_score_favours_is_marked(tmp_path: Path) -> Non
         config = config.replace(f"{tmp_path / name}/outputs", str(tmp_path))
         write_text(run.folder / "config.yaml", config)
         clips = fingerprint_clips(run.predictions["path"])
-        record_look(tmp_path, clips, by=str(run.folder.resolve()))
+        record_test_access(tmp_path, clips, by=str(run.folder.resolve()))
         runs.append(run)
     assert [run.chosen_by_test for run in runs] == [True, False]
     assert "chosen by its test score" in words_of(page_of(runs[0]))

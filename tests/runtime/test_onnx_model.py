@@ -12,16 +12,16 @@ import pytest
 
 from emotion import load
 from emotion.errors import ConfigError, RunError
-from emotion.inference.load_models import open_recogniser
-from emotion.inference.torch_model import Ensemble, Predictor
+from emotion.inference.load_models import open_models
+from emotion.inference.torch_model import TorchEnsemble, TorchModel
 from emotion.runs.run import Run
-from emotion.runtime.onnx_model import OnnxRecogniser
+from emotion.runtime.onnx_model import OnnxModel
 from tests.support.archive import write_clip
 from tests.support.runs import clips
 
 
 def test_answers_are_those_of_pytorch_at_every_native_rate(run: Run, folder: Path) -> None:
-    ours, theirs = OnnxRecogniser(folder), Predictor(run)
+    ours, theirs = OnnxModel(folder), TorchModel(run)
     waves = [ours.standardise(*clip) for clip in clips()]
     for (wave,), clip in zip(waves, clips(), strict=True):
         assert np.array_equal(wave, theirs.standardise(*clip))
@@ -35,18 +35,18 @@ def test_answers_are_those_of_pytorch_at_every_native_rate(run: Run, folder: Pat
 
 
 def test_load_knows_an_export_from_a_run(run: Run, folder: Path) -> None:
-    assert isinstance(load(folder), OnnxRecogniser)
-    assert isinstance(load(str(folder / "model.int8.onnx")), OnnxRecogniser)
-    assert isinstance(load(run.folder), Ensemble)
+    assert isinstance(load(folder), OnnxModel)
+    assert isinstance(load(str(folder / "model.int8.onnx")), OnnxModel)
+    assert isinstance(load(run.folder), TorchEnsemble)
     with pytest.raises(RunError, match="no run folder"):
         load("/nowhere")
 
 
 def test_an_export_folder_answers_alone(folder: Path) -> None:
     with pytest.raises(ConfigError, match="answers alone"):
-        open_recogniser([str(folder), "latest"], Path("outputs"))
+        open_models([str(folder), "latest"], Path("outputs"))
     with pytest.raises(ConfigError, match=r"run=\[\] names no run"):
-        open_recogniser([], Path("outputs"))
+        open_models([], Path("outputs"))
 
 
 LIGHT = """
@@ -99,10 +99,10 @@ def test_damaged_network_is_refused(folder: Path, tmp_path: Path) -> None:
 def test_missing_network_is_named(folder: Path, tmp_path: Path) -> None:
     place = copied(folder, tmp_path)
     with pytest.raises(RunError, match=r"has no model\.other\.onnx; .* model\.int8\.onnx, model"):
-        OnnxRecogniser(place, network="model.other.onnx")
+        OnnxModel(place, network="model.other.onnx")
     (place / "model.onnx").unlink()
     with pytest.raises(RunError, match=r"has no model\.onnx"):
-        OnnxRecogniser(place)
+        OnnxModel(place)
 
 
 @pytest.mark.parametrize("said", ["{", "[]", "{}", '{"name": "x"}', '{"format": 1}'])

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.errors import ConfigError
-from emotion.inference.timeline import hear_over_time
-from emotion.runtime.predictor import NO_SPEECH, Listener
-from emotion.runtime.stream import BATCH, Moment, Stream
+from emotion.inference.timeline import predict_windows
+from emotion.runtime.predictor import NO_SPEECH, Predictor
+from emotion.runtime.stream import BATCH, Stream, WindowPrediction
 from emotion.runtime.windows import Cutter, Grid, choose_grid
 from tests.support.hearers import Ear, LoudGate, noise
 
 
-def feed(stream: Stream, wave, cuts=()) -> list[Moment]:
+def feed(stream: Stream, wave, cuts=()) -> list[WindowPrediction]:
     """Return the opinions of a recording that comes in pieces."""
-    moments: list[Moment] = []
+    moments: list[WindowPrediction] = []
     for chunk in np.split(wave, sorted(cuts)):
         moments += stream.feed(chunk)
     return moments + stream.close()
@@ -57,25 +57,25 @@ def test_a_file_in_random_chunks_gives_the_opinions_of_its_timeline(tmp_path) ->
     path = tmp_path / "long.wav"
     sf.write(path, wave, rate, subtype="FLOAT")
     settings = {"window_s": 0.9, "hop_s": 0.4}
-    expected = hear_over_time(path, Listener(Ear(), gate=LoudGate()), **settings)
+    expected = predict_windows(path, Predictor(Ear(), gate=LoudGate()), **settings)
     assert len(expected) > 90
     for seed in range(3):
         sizes = np.random.default_rng(seed).integers(0, 20_000, 200)
-        listener = Listener(Ear(), gate=LoudGate())
+        predictor = Predictor(Ear(), gate=LoudGate())
         cuts = [cut for cut in np.cumsum(sizes) if cut < len(wave)]
-        assert feed(Stream(listener, rate, **settings), wave, cuts) == expected
+        assert feed(Stream(predictor, rate, **settings), wave, cuts) == expected
 
 
 def test_a_short_file_is_one_window_with_the_probabilities_of_predict() -> None:
-    listener = Listener(Ear())
+    predictor = Predictor(Ear())
     wave = noise(0.7)
-    (moment,) = feed(Stream(listener, 8000), wave, [100, 3000])
+    (moment,) = feed(Stream(predictor, 8000), wave, [100, 3000])
     assert (moment.start_s, moment.end_s) == (0.0, 0.7)
-    assert moment.opinion == listener.judge([listener.prepare(wave, 8000)])[0]
+    assert moment.opinion == predictor.judge([predictor.prepare(wave, 8000)])[0]
 
 
 def test_an_opinion_comes_with_the_last_sample_of_its_window() -> None:
-    stream = Stream(Listener(Ear()), 8000)
+    stream = Stream(Predictor(Ear()), 8000)
     wave = noise(3.0)
     assert stream.feed(wave[:7999]) == []
     assert [moment.end_s for moment in stream.feed(wave[7999:8000])] == [1.0]
@@ -85,7 +85,7 @@ def test_an_opinion_comes_with_the_last_sample_of_its_window() -> None:
 
 def test_memory_is_bounded_however_long_and_however_the_sound_comes() -> None:
     ear = Ear()
-    stream = Stream(Listener(ear), 8000, hop_s=0.1)
+    stream = Stream(Predictor(ear), 8000, hop_s=0.1)
     for _ in range(50):
         stream.feed(noise(1.0))
         assert len(stream.cutter.kept) <= 8000 * 1.1 + 1
@@ -98,8 +98,8 @@ def test_memory_is_bounded_however_long_and_however_the_sound_comes() -> None:
 def test_smoothing_is_exponential_and_passes_over_what_is_no_speech() -> None:
     wave = np.concatenate([noise(2.0), np.zeros(16_000, dtype=np.float32), noise(2.0, seed=1)])
     settings = {"hop_s": 1.0}
-    plain = feed(Stream(Listener(Ear(), gate=LoudGate()), 8000, **settings), wave)
-    smooth = feed(Stream(Listener(Ear(), gate=LoudGate()), 8000, smoothing=0.6, **settings), wave)
+    plain = feed(Stream(Predictor(Ear(), gate=LoudGate()), 8000, **settings), wave)
+    smooth = feed(Stream(Predictor(Ear(), gate=LoudGate()), 8000, smoothing=0.6, **settings), wave)
     state = None
     for one, other in zip(plain, smooth, strict=True):
         assert other.opinion.note == one.opinion.note
@@ -130,4 +130,4 @@ def test_windows_are_the_models_own_or_three_seconds() -> None:
 )
 def test_windows_that_leave_gaps_or_are_not_heard_are_refused(settings, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        Stream(Listener(Ear()), 8000, **settings)
+        Stream(Predictor(Ear()), 8000, **settings)

@@ -17,8 +17,8 @@ from fastapi.testclient import TestClient
 from benchmarks.broken import Upload, broken_uploads, sound
 from emotion.audio.decode import Wave
 from emotion.errors import ConfigError
-from emotion.runtime.base import Answers, Clip
-from emotion.runtime.predictor import Listener
+from emotion.runtime.base import Clip, ModelOutput
+from emotion.runtime.predictor import Predictor
 from emotion.serving import api as endpoint
 from emotion.serving.api import build_endpoint
 from emotion.serving.model_card import About, Score
@@ -41,11 +41,11 @@ class Level:
     def standardise(self, wave: Wave, sample_rate: int) -> Clip:
         return [wave[:sample_rate]]
 
-    def answer(self, clips: Sequence[Clip]) -> Answers:
+    def answer(self, clips: Sequence[Clip]) -> ModelOutput:
         self.before()
         loud = np.array([min(1.0, 4 * float(np.abs(wave).mean())) for (wave,) in clips])
         chances = np.stack([loud, 1 - loud], axis=1)
-        return Answers(chances, np.log(np.maximum(chances, 1e-9)), np.zeros((len(clips), 1)))
+        return ModelOutput(chances, np.log(np.maximum(chances, 1e-9)), np.zeros((len(clips), 1)))
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def recogniser() -> Level:
 def client(recogniser: Level, tmp_path: Path) -> Iterator[TestClient]:
     score = Score(True, 0.6, 0.5, 0.7, speakers=9, clips=90, corpora=("mine",))
     models = [
-        Model(About(name, "level", recogniser.labels, False, score), Listener(recogniser))
+        Model(About(name, "level", recogniser.labels, False, score), Predictor(recogniser))
         for name in ("first", "second")
     ]
     app = build_endpoint(Service(models, LIMITS), tmp_path)

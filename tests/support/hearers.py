@@ -6,7 +6,7 @@ import numpy as np
 
 from emotion.audio.decode import Wave
 from emotion.audio.standardise import Standardiser
-from emotion.runtime.base import Answers, Clip
+from emotion.runtime.base import Clip, ModelOutput
 
 LABELS = ("sad", "angry", "happy")
 
@@ -28,7 +28,7 @@ class Ear:
     def standardise(self, wave: Wave, sample_rate: int) -> Clip:
         return [self.standardiser(wave, sample_rate)]
 
-    def answer(self, clips: Sequence[Clip]) -> Answers:
+    def answer(self, clips: Sequence[Clip]) -> ModelOutput:
         self.largest_batch = max(self.largest_batch, len(clips))
         thirds = [[float(np.sum(part**2)) for part in np.array_split(clip[0], 3)] for clip in clips]
         energy = np.array(thirds) + 1e-3
@@ -37,7 +37,9 @@ class Ear:
             [clip[0].mean(), clip[0].std(), *np.quantile(clip[0], [0.1, 0.5, 0.9])]
             for clip in clips
         ]
-        return Answers(probabilities, np.log(probabilities), np.array(embedding, dtype=np.float32))
+        return ModelOutput(
+            probabilities, np.log(probabilities), np.array(embedding, dtype=np.float32)
+        )
 
 
 class LoudGate:

@@ -14,7 +14,7 @@ import torch
 from emotion.cli.main import run
 from emotion.data.labels import DEFAULT
 from emotion.runs.checkpoints import read_checkpoint
-from emotion.runs.run import Run, heard_clips
+from emotion.runs.run import Run, training_clips
 from emotion.utils.tables import read_table
 from tests.support.archive import write_clip
 
@@ -146,9 +146,9 @@ def test_speakers_whom_the_weights_have_heard_test_nothing(
     assert start("marked", voices["train"][1], clean, "split.allow_leak=true") == 0
     assert Run(tmp_path / "marked").leaks
     assert "LEAKS" in (tmp_path / "marked" / "report.html").read_text(encoding="utf-8")
-    kept = heard_clips(clean)
+    kept = training_clips(clean)
     source.folder.rename(tmp_path / "moved")
-    lost = heard_clips(clean)
+    lost = training_clips(clean)
     (tmp_path / "moved").rename(source.folder)
     assert "is gone: whether it learned from test clips is not known" in capfd.readouterr().err
     assert set(lost["path"]) == set(clean.split["path"][clean.split["subset"] == "train"])
@@ -186,16 +186,16 @@ def test_adapted_run_predicts_and_is_evaluated(voice: Path, adapt: Adapt, tmp_pa
 def test_interrupted_adaptation_goes_on_to_the_same_weights(
     voice: Path, adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from emotion.training.callbacks.progress import EpochLines
+    from emotion.training.callbacks.progress import EpochProgress
 
-    def interrupt(self: EpochLines, trainer: object, *_: object) -> None:
+    def interrupt(self: EpochProgress, trainer: object, *_: object) -> None:
         if trainer.current_epoch == 1:  # type: ignore[attr-defined]
             signal.raise_signal(signal.SIGINT)
 
     whole = adapt(voice)
     kept = whole.folder.rename(tmp_path / "whole")
     with monkeypatch.context() as patch:
-        patch.setattr(EpochLines, "on_train_epoch_start", interrupt)
+        patch.setattr(EpochProgress, "on_train_epoch_start", interrupt)
         broken = adapt(voice, code=130)
     assert run(["train", f"resume={broken.folder}", f"output_root={tmp_path}"]) == 0
     assert broken.finished

@@ -20,12 +20,12 @@ from emotion.cli.main import run
 from emotion.config.composition import composed
 from emotion.data.datamodule import build_datamodule
 from emotion.data.splits.protocols import FileSplit
-from emotion.inference.load_models import open_listener
+from emotion.inference.load_models import open_predictor
 from emotion.runs.load_model import open_model
 from emotion.runs.run import Run, find_run
 from emotion.runtime.stream import Stream
 from emotion.training.ema import moving_average
-from emotion.training.threads import same_threads
+from emotion.training.threads import threads_as_started
 from emotion.utils.tables import read_table
 from tests.runs.test_checkpoints import DAMAGES
 from tests.support.archive import write_clip
@@ -141,15 +141,15 @@ def test_interrupted_run_goes_on_to_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from emotion.training.callbacks.progress import EpochLines
+    from emotion.training.callbacks.progress import EpochProgress
 
-    def interrupt(self: EpochLines, trainer: object, *_: object) -> None:
+    def interrupt(self: EpochProgress, trainer: object, *_: object) -> None:
         if trainer.current_epoch == 1:  # type: ignore[attr-defined]
             signal.raise_signal(signal.SIGINT)
 
     whole = train(*words) if words else finished
     with monkeypatch.context() as patch:
-        patch.setattr(EpochLines, "on_train_epoch_start", interrupt)
+        patch.setattr(EpochProgress, "on_train_epoch_start", interrupt)
         broken = train(*words, code=130)
     assert not (broken.folder / "metrics.json").exists()
     assert run(["train", *base[:1], f"resume={broken.folder}"]) == 0
@@ -292,19 +292,19 @@ def test_run_that_broke_off_within_an_epoch_goes_on_behind_its_last_step(
     finished: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from emotion.training.callbacks.progress import EpochLines
+    from emotion.training.callbacks.progress import EpochProgress
 
-    def break_off(self: EpochLines, trainer: Trainer, *_: object) -> None:
+    def break_off(self: EpochProgress, trainer: Trainer, *_: object) -> None:
         if trainer.global_step == 9:
             raise RuntimeError("the machine died")
 
     steps: list[int] = []
     with monkeypatch.context() as patch:
-        patch.setattr(EpochLines, "on_train_batch_end", break_off)
+        patch.setattr(EpochProgress, "on_train_batch_end", break_off)
         broken = train("checkpoint.every_steps=4", *words, code=1)
     with monkeypatch.context() as patch:
         patch.setattr(
-            EpochLines,
+            EpochProgress,
             "on_train_batch_end",
             lambda self, trainer, *_: steps.append(trainer.global_step),
         )
@@ -325,7 +325,7 @@ def test_checkpoints_after_no_steps_are_refused(
 def test_run_goes_on_with_the_threads_that_it_began_with(finished: Run) -> None:
     before = torch.get_num_threads()
     other = SimpleNamespace(environment={"threads": before + 1})
-    with same_threads(other):  # type: ignore[arg-type]
+    with threads_as_started(other):  # type: ignore[arg-type]
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
 
@@ -419,7 +419,7 @@ def test_a_stream_gives_what_predict_gives_over_time(
     told = read_table(tmp_path / "o.timeline.csv", chances)
     wave, rate = decode(tmp_path / "long.flac")
     with composed("predict", [f"run={finished.folder}", base[0]]) as config:
-        stream = Stream(open_listener(config), rate, hop_s=0.7)
+        stream = Stream(open_predictor(config), rate, hop_s=0.7)
     cuts = np.cumsum(np.random.default_rng(0).integers(0, 9000, 1000))
     moments = []
     for chunk in np.split(wave, cuts[cuts < len(wave)]):

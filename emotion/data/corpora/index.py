@@ -48,8 +48,8 @@ class Index:
     """All clips of a dataset.
 
     `table` has the columns of `ROW`, then sample_rate (Hz), frames, channels, container, and, once
-    the clips are decoded, the cache's `Facts`; `skipped` (path, reason) names what is no clip of
-    this dataset; `notes` are sentences for the reader of a log or report.
+    the clips are decoded, the cache's `ClipStatistics`; `skipped` (path, reason) lists the files
+    that were left out; `notes` are sentences for the reader of a log or report.
     """
 
     table: pd.DataFrame

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from emotion.audio.unreadable import why_no_file
+from emotion.audio.unreadable import file_problem
 from emotion.data.corpora.find_audio import file_status, find_files
 from emotion.errors import ConfigError, CorpusError, near
 from emotion.utils.tables import read_table
@@ -116,7 +116,7 @@ class PatternReader:
             path = before + relative
             row: dict[str, object] | str = self._describe(relative, expression)
             if not stat.S_ISREG(status.st_mode):
-                row = why_no_file(folder / relative)
+                row = file_problem(folder / relative)
             first = seen.setdefault(relative.rpartition("/")[2].lower(), path)
             if self.unique_names and first != path:
                 row = f"is a second copy of {first}"
@@ -190,7 +190,7 @@ class TableReader:
             said = {str(key): value or defaults.get(str(key), "") for key, value in line.items()}
             status = file_status(os.path.join(root, said["path"]))  # noqa: PTH118 - 100,000 times
             if status is None:
-                why = "is not there" if "\0" in said["path"] else why_no_file(root / said["path"])
+                why = "is not there" if "\0" in said["path"] else file_problem(root / said["path"])
                 skipped.append((said["path"], why))
                 continue
             if not said["emotion"]:

@@ -7,7 +7,7 @@ from typing import Protocol
 from emotion.config.composition import first_line
 from emotion.data.download.http import Progress, digest_of, fetch_file
 from emotion.errors import CorpusError, DependencyError
-from emotion.utils.progress import watched
+from emotion.utils.progress import is_interactive
 
 AUDB_WORKERS = 4
 
@@ -92,7 +92,7 @@ class AudbDatabase:
                 cache_root=str(cache),
                 num_workers=AUDB_WORKERS,
                 pickle_tables=False,
-                verbose=watched(),
+                verbose=is_interactive(),
             )
             known = audb.dependencies(self.name, version=self.version, cache_root=str(cache))
         except Exception as err:  # each of audb's backends has errors of its own

@@ -19,7 +19,7 @@ PATIENCE_SECONDS = 30
 """The longest pause before another try."""
 
 BUSY = frozenset((408, 425, 429, 500, 502, 503, 504))
-"""Answers of a server that may give another one later."""
+"""ModelOutput of a server that may give another one later."""
 
 RANGE_REFUSED = 416
 

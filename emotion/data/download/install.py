@@ -26,7 +26,7 @@ Bars = Callable[[str, str], Callable[[int, int], None]]
 
 
 @dataclass(frozen=True)
-class Source:
+class CorpusSource:
     """A published corpus, or several in one archive.
 
     Args:
@@ -60,7 +60,7 @@ class Source:
         return "\n".join(f"{number}. {step}" for number, step in enumerate(self.steps, start=1))
 
 
-def download(source: Source, data_root: Path, *, archive: Path | None, bars: Bars) -> str:
+def download(source: CorpusSource, data_root: Path, *, archive: Path | None, bars: Bars) -> str:
     """Put a corpus under the data root; return what is there now, in words.
 
     Args:
@@ -98,7 +98,9 @@ def download(source: Source, data_root: Path, *, archive: Path | None, bars: Bar
     return "\n".join([*lines, f"checked: {checked}, and the number of clips"])
 
 
-def _bring(source: Source, data_root: Path, staging: Path, archive: Path | None, bars: Bars) -> str:
+def _bring(
+    source: CorpusSource, data_root: Path, staging: Path, archive: Path | None, bars: Bars
+) -> str:
     """Fetch and install; return what was checked.
 
     What was fetched stays in `staging` where the way broke, to go on from; not where it is no good.
@@ -120,7 +122,7 @@ def _bring(source: Source, data_root: Path, staging: Path, archive: Path | None,
 
 
 def _install(
-    source: Source,
+    source: CorpusSource,
     data_root: Path,
     archive: Path,
     unpacked: Path,
@@ -143,7 +145,7 @@ def _install(
     sync_folder(data_root)
 
 
-def _missing(source: Source, data_root: Path) -> list[PatternReader]:
+def _missing(source: CorpusSource, data_root: Path) -> list[PatternReader]:
     """Return the readers whose corpus is not there yet.
 
     Raises:
@@ -172,7 +174,7 @@ def _count(reader: PatternReader, root: Path) -> int:
         return 0
 
 
-def _lines(source: Source, data_root: Path, state: str) -> list[str]:
+def _lines(source: CorpusSource, data_root: Path, state: str) -> list[str]:
     lines = [
         f"{reader.corpus}: {_count(reader, data_root):,} clips are {state}, in "
         f"{data_root / reader.folder}"

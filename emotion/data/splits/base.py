@@ -26,7 +26,7 @@ class Split:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
+class SplitProtocol:
     """What all protocols share.
 
     Args:

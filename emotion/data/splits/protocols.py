@@ -13,8 +13,8 @@ from emotion.data.splits.base import (
     TEST,
     TRAIN,
     VAL,
-    Protocol,
     Split,
+    SplitProtocol,
     check_fold,
     checked_split,
     what_fits,
@@ -31,7 +31,7 @@ from emotion.utils.tables import read_table
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeakerSplit(Protocol):
+class SpeakerSplit(SplitProtocol):
     """Holds out a share of every corpus' speakers, as even in sex as they are."""
 
     test_fraction: float = 0.2
@@ -51,7 +51,7 @@ class SpeakerSplit(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomSplit(Protocol):
+class RandomSplit(SplitProtocol):
     """Draws clips, not speakers: 90/10, and validation from the 90. Leaks, and is marked so."""
 
     test_fraction: float = 0.1
@@ -70,7 +70,7 @@ class RandomSplit(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AllSplit(Protocol):
+class AllSplit(SplitProtocol):
     """Trains on every speaker: a last model, which nothing here can test."""
 
     def divide(self, table: pd.DataFrame) -> Split:
@@ -78,7 +78,7 @@ class AllSplit(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KFold(Protocol):
+class KFold(SplitProtocol):
     """Cuts the speakers into folds, stratified by corpus and emotion; one fold tests."""
 
     fold: int = 0
@@ -98,7 +98,7 @@ class KFold(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeaveOneSpeakerOut(Protocol):
+class LeaveOneSpeakerOut(SplitProtocol):
     """Tests on one speaker, the one at place `fold` of the sorted speakers."""
 
     fold: int = 0
@@ -114,7 +114,7 @@ class LeaveOneSpeakerOut(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorpusSplit(Protocol):
+class CorpusSplit(SplitProtocol):
     """Trains on some corpora and tests on others."""
 
     train: Sequence[str] = ()
@@ -142,7 +142,7 @@ class CorpusSplit(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeaveOneCorpusOut(Protocol):
+class LeaveOneCorpusOut(SplitProtocol):
     """Tests on one corpus, the one at place `fold` of the sorted corpora, trains on the others."""
 
     fold: int = 0
@@ -159,7 +159,7 @@ class LeaveOneCorpusOut(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PublishedSplit(Protocol):
+class PublishedSplit(SplitProtocol):
     """Tests on the speakers that a publication names; other corpora wholly train.
 
     Args:
@@ -203,7 +203,7 @@ class PublishedSplit(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextSplit(Protocol):
+class TextSplit(SplitProtocol):
     """Tests on sentences or words that training never heard; speakers stand on both sides."""
 
     fold: int = 0
@@ -229,7 +229,7 @@ class TextSplit(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileSplit(Protocol):
+class FileSplit(SplitProtocol):
     """Takes any split.csv: path and subset count, an empty subset leaves a clip out.
 
     Where `val_fraction` is 0, it need not name validation clips.

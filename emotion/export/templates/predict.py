@@ -5,27 +5,27 @@ import sys
 from pathlib import Path
 
 from emotion.audio.decode import decode
-from emotion.audio.speech_detector import FILE, SpeechGate
+from emotion.audio.speech_detector import FILE, SpeechDetector
 from emotion.errors import EmotionError
-from emotion.runtime.onnx_model import OnnxRecogniser
+from emotion.runtime.onnx_model import OnnxModel
 from emotion.runtime.out_of_distribution import Profile
-from emotion.runtime.predictor import Listener
+from emotion.runtime.predictor import Predictor
 
 FOLDER = Path(__file__).resolve().parent
 
 
-def load(folder: Path = FOLDER) -> OnnxRecogniser:
+def load(folder: Path = FOLDER) -> OnnxModel:
     """Return what hears as the model of this folder does."""
-    return OnnxRecogniser(folder)
+    return OnnxModel(folder)
 
 
-def load_listener(folder: Path = FOLDER, *, abstain_below: float = 0.0) -> Listener:
+def load_predictor(folder: Path = FOLDER, *, abstain_below: float = 0.0) -> Predictor:
     """Return who judges with it: "no speech", "not sure" under a probability, "unlike training"."""
     recogniser = load(folder)
     profile = recogniser.about["profile"]
-    return Listener(
+    return Predictor(
         recogniser,
-        gate=SpeechGate(folder / FILE),
+        gate=SpeechDetector(folder / FILE),
         profiles=[Profile.from_dict(profile)] if profile else [],
         abstain_below=abstain_below,
     )
@@ -36,17 +36,17 @@ def main(files: list[str]) -> int:
     if not files:
         print("usage: python predict.py FILE…", file=sys.stderr)
         return 2
-    listener = load_listener()
+    predictor = load_predictor()
     unread = 0
     for file in files:
         try:
-            clip = listener.prepare(*decode(Path(file)))
+            clip = predictor.prepare(*decode(Path(file)))
         except EmotionError as err:
             print(f"{file} {err}", file=sys.stderr)
             unread += 1
             continue
-        (opinion,) = listener.judge([clip])
-        chances = zip(listener.labels, opinion.probabilities, strict=True)
+        (opinion,) = predictor.judge([clip])
+        chances = zip(predictor.labels, opinion.probabilities, strict=True)
         row = {"path": file, "predicted": opinion.predicted, "note": opinion.note}
         print(json.dumps(row | {f"p_{label}": p for label, p in chances}, ensure_ascii=False))
     return 3 if unread else 0

@@ -9,12 +9,12 @@ import lightning as L  # noqa: N812 - Lightning's own abbreviation
 from lightning.pytorch.callbacks import Callback
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from emotion.utils.progress import watched
+from emotion.utils.progress import is_interactive
 
 log = logging.getLogger(__name__)
 
 
-class EpochLines(Callback):
+class EpochProgress(Callback):
     """Says how each epoch went: a bar over its batches where someone watches, then one line."""
 
     def __init__(self, clips: int) -> None:
@@ -25,7 +25,7 @@ class EpochLines(Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self.started = time.perf_counter()
-        if watched():
+        if is_interactive():
             self.bar = Progress(
                 TextColumn(f"epoch {trainer.current_epoch + 1}"),
                 BarColumn(),

@@ -11,7 +11,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from emotion.data.batch import Batch
 
 
-class Curves(Callback):
+class TensorBoardCurves(Callback):
     """Keeps the loggers' curves those of a run that was never stopped.
 
     What they hold is on the disk before a checkpoint counts on it; what they were told after the

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 GPU_EVERY_SECONDS = 0.5
 
 
-class Usage(Callback):
+class Utilisation(Callback):
     """Measures, over all epochs, what part of the processor and of the GPU the fit kept busy."""
 
     def __init__(self) -> None:

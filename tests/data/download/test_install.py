@@ -18,7 +18,7 @@ from filelock import FileLock
 from emotion.cli.main import run
 from emotion.config.composition import composed
 from emotion.data.download.fetchers import AudbDatabase
-from emotion.data.download.install import Source
+from emotion.data.download.install import CorpusSource
 from emotion.errors import CorpusError
 from tests.conftest import build_dataset, write_clip
 from tests.support.web import Site, serving
@@ -158,7 +158,7 @@ run(sys.argv[1:])
 def test_every_source_says_its_licence_and_fits_its_reader() -> None:
     for name in ("crema_d", "cs334", "ravdess", "savee", "tess"):
         with composed("download", [f"source={name}"]) as config:
-            source: Source = config.build("source")
+            source: CorpusSource = config.build("source")
         assert source.fetch is not None or source.steps
         dataset = build_dataset(f"dataset={name}")
         assert set(source.readers) == set(dataset.readers)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion.config.composition import composed
-from emotion.data.splits.base import SUBSETS, Protocol, Split
+from emotion.data.splits.base import SUBSETS, Split, SplitProtocol
 from emotion.data.splits.protocols import (
     AllSplit,
     CorpusSplit,
@@ -26,7 +26,7 @@ from emotion.errors import ConfigError, SplitError
 
 EMOTIONS = ("sad", "angry", "disgust", "fear", "happy", "neutral")
 COLUMNS = ["path", "corpus", "speaker", "sex", "emotion", "text"]
-SPEAKER_DISJOINT: list[Protocol] = [
+SPEAKER_DISJOINT: list[SplitProtocol] = [
     SpeakerSplit(),
     AllSplit(val_fraction=0.9),
     AllSplit(),
@@ -66,7 +66,7 @@ def tables(draw: st.DrawFn, least: int = 1) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def assign(protocol: Protocol, table: pd.DataFrame) -> Split | None:
+def assign(protocol: SplitProtocol, table: pd.DataFrame) -> Split | None:
     """Return the split, or None where the protocol says that it does not fit, and what does."""
     try:
         return protocol.assign(table)
@@ -92,7 +92,9 @@ def said(table: pd.DataFrame) -> set[str]:
 @pytest.mark.parametrize("protocol", SPEAKER_DISJOINT, ids=repr)
 @settings(max_examples=20)
 @given(table=tables(), seed=st.integers(0, 99))
-def test_speaker_never_crosses_subsets(protocol: Protocol, table: pd.DataFrame, seed: int) -> None:
+def test_speaker_never_crosses_subsets(
+    protocol: SplitProtocol, table: pd.DataFrame, seed: int
+) -> None:
     split = assign(replace(protocol, seed=seed), table)
     if split is None:
         return
@@ -122,7 +124,7 @@ def check_validation(corpus: str, clips: pd.DataFrame, split: Split) -> None:
 @pytest.mark.parametrize(
     "protocol", [AllSplit(), SpeakerSplit(), RandomSplit(), TextSplit(folds=2)], ids=repr
 )
-def test_without_validation_all_but_the_test_train(protocol: Protocol) -> None:
+def test_without_validation_all_but_the_test_train(protocol: SplitProtocol) -> None:
     table = table_of({"a": list("vwxyz")})
     before, split = (replace(protocol, val_fraction=v).assign(table) for v in (0.2, 0))
     assert (before.subset == "val").any()
@@ -191,7 +193,7 @@ def test_leave_one_out_tests_each_speaker_and_each_corpus_once(table: pd.DataFra
 def test_what_an_error_says_fits_does_fit(table: pd.DataFrame) -> None:
     with pytest.raises(SplitError) as caught:
         PublishedSplit(test={"none": [["x"]]}).assign(table)
-    protocols: dict[str, Protocol] = {
+    protocols: dict[str, SplitProtocol] = {
         "random": RandomSplit(),
         "all": AllSplit(),
         "speaker": SpeakerSplit(),

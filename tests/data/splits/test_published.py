@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from emotion.config.composition import composed
-from emotion.data.splits.base import Protocol
+from emotion.data.splits.base import SplitProtocol
 from emotion.data.splits.protocols import (
     CorpusSplit,
     FileSplit,
@@ -43,9 +43,9 @@ EVAR_TEST = (
 EVAR_VAL = "1009 1011 1022 1034 1039 1047 1066 1070 1082"
 
 
-def build_split(*overrides: str) -> Protocol:
+def build_split(*overrides: str) -> SplitProtocol:
     with composed("train", list(overrides)) as config:
-        protocol: Protocol = config.build("split")
+        protocol: SplitProtocol = config.build("split")
         return protocol
 
 
@@ -203,7 +203,7 @@ APART = table_of({"a": ["x"], "b": ["y"]}, texts=1)
     ],
 )
 def test_a_corpus_too_small_for_a_protocol_is_told_what_fits(
-    protocol: Protocol, table: pd.DataFrame, words: str
+    protocol: SplitProtocol, table: pd.DataFrame, words: str
 ) -> None:
     with pytest.raises(SplitError, match=words):
         protocol.assign(table)
