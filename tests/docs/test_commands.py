@@ -7,18 +7,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import hydra
 import pytest
 import soundfile
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
 
 from emotion.cli import main
 from emotion.cli.commands import COMMANDS
 from emotion.cli.list import list_choices
-from emotion.cli.overrides import overrides
-from emotion.config.composition import CONFIGS, register
+from emotion.cli.overrides import FLAGS_WITH_VALUE, to_hydra
+from emotion.config import composition
 from emotion.data.corpora.synthetic import synthesise_corpus
 from tests.docs.pages import (
     DOCS,
@@ -41,8 +38,7 @@ MOST_EXECUTED = 12
 WRONG_ON_PURPOSE = frozenset((("train", "trainer.max_epoch=3"),))
 """Commands whose error message a page shows."""
 
-FLAGS = frozenset(("-m", "--multirun", "-h", "--help"))
-FLAGS_WITH_VALUE = frozenset(("--cfg", "-c", "--config-dir", "-cd", "--info", "-i"))
+FLAGS = frozenset(("-m", "--multirun", "-h", "--help", "--debug"))
 
 SMALL_DATASET = ["dataset.generate.speakers=10", "dataset.generate.sentences=2"]
 SHORTENED = {
@@ -122,10 +118,10 @@ def test_every_command_of_the_documentation_is_valid(
 
 
 def compose(command: str, words: list[str], workspace: Path) -> None:
-    """Compose each job of a command, all values resolved; raise what Hydra raises."""
+    """Compose each job of a command and check the types of its settings."""
     folders: list[Path] = []
     settings: list[str] = []
-    rest = iter(overrides(command, words))
+    rest = iter(to_hydra(command, words))
     for word in rest:
         if word in FLAGS_WITH_VALUE:
             value = next(rest)
@@ -135,17 +131,8 @@ def compose(command: str, words: list[str], workspace: Path) -> None:
             settings.append(word)
     if folders:
         settings.append(f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in folders)}]")
-    register()
-    GlobalHydra.instance().clear()
-    try:
-        with hydra.initialize_config_module(CONFIGS, version_base="1.3", job_name=command):
-            for job in expand_sweep(settings):
-                node = hydra.compose(command, overrides=job, return_hydra_config=True)
-                OmegaConf.set_struct(node, False)
-                del node["hydra"]
-                assert OmegaConf.to_container(node, resolve=True)
-    finally:
-        GlobalHydra.instance().clear()
+    for job in expand_sweep(settings):
+        assert composition.compose(command, job).settings
 
 
 def expand_sweep(settings: list[str]) -> Iterator[list[str]]:
@@ -182,7 +169,11 @@ def write_files(page: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "block",
-    [block for block in BLOCKS if block.language == "python"],
+    [
+        block
+        for block in BLOCKS
+        if block.language == "python" and not (block.file or "").startswith("emotion/")
+    ],
     ids=lambda block: f"{block.page.relative_to(ROOT)}:{block.line}",
 )
 def test_python_of_the_documentation_imports_what_exists(block: Block) -> None:
