@@ -1,10 +1,10 @@
-# make train: a first run. make test: the four checks. make test-all: the slow tests too.
-# make bench: how near the machine's best, in under 15 minutes. DATA=data_root=FOLDER: real clips.
+# make train: a first run. make test: checks and fast tests. make test-all: all tests. make docs: the
+# documentation in docs/_build/html. make bench: speed against bare loops; DATA=data_root=FOLDER: real clips.
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: setup train test test-all check bench bench-large clean
+.PHONY: setup train test test-all check docs bench bench-large clean
 
 setup: .venv/.done
 
@@ -29,12 +29,15 @@ test: check
 test-all: check
 	$(BIN)/pytest -q -n 2
 
+docs: setup
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
 QUICK := prepare logmel open_cache epoch features memory growth start step
 
 bench: setup
 	set -e; for name in $(QUICK); do $(BIN)/python -m benchmarks.$$name $(DATA); done
 
-# The growth rows and, with DATA, the whole archive.
+# Long benchmarks: growth with the number of clips and, with DATA, the whole archive.
 bench-large: setup
 	$(BIN)/python -m benchmarks.growth clips=100000 repeats=2
 	$(BIN)/python -m benchmarks.memory clips=100000
@@ -45,4 +48,4 @@ bench-large: setup
 	$(BIN)/python -m benchmarks.loader $(DATA)
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build docs/_build docs/reference *.egg-info

@@ -1,1 +1,1 @@
-"""One script a question: how near each stage is to what the machine can do at best."""
+"""Benchmark scripts: time and memory of each stage, compared with a lower bound on this machine."""

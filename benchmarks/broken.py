@@ -1,4 +1,4 @@
-"""Uploads that hold no recording, each broken in its own way, as requests to the JSON service."""
+"""Invalid uploads as requests to the JSON service, each invalid in its own way."""
 
 import io
 import struct
@@ -14,7 +14,7 @@ FORM = "multipart/form-data; boundary=xyz"
 
 @dataclass(frozen=True)
 class Upload:
-    """A request: what is wrong with it, its body, and what else it says."""
+    """A request: its fault, its body, and further headers or query."""
 
     wrong: str
     body: bytes
@@ -23,7 +23,7 @@ class Upload:
 
 
 def broken_uploads(*, max_bytes: int, max_seconds: float) -> list[Upload]:
-    """Return fifty uploads; two of them are merely beyond these limits."""
+    """Return fifty uploads; two of them are valid recordings beyond these limits."""
     return [
         *_foreign(),
         *_damaged(),
@@ -41,7 +41,7 @@ def sound(
     kind: tuple[str, str] = ("WAV", "PCM_16"),
     fill: float | None = None,
 ) -> bytes:
-    """Return a file of noise, or of one value."""
+    """Return an audio file of noise, or of a constant value."""
     shape = (round(seconds * rate), channels)
     samples = np.random.default_rng(0).uniform(-0.1, 0.1, shape)
     if fill is not None:
@@ -52,9 +52,9 @@ def sound(
 
 
 def _foreign() -> Iterator[Upload]:
-    """What is no audio, or audio of a kind that is not read."""
+    """Files that are not audio, or audio in a format that is not supported."""
     starts = {
-        "text": b"this is not audio, whatever its name says\n" * 50,
+        "text": b"this is not audio, despite its name\n" * 50,
         "one byte": b"R",
         "zeros": bytes(4096),
         "noise": np.random.default_rng(1).bytes(4096),
@@ -78,46 +78,46 @@ def _foreign() -> Iterator[Upload]:
 
 
 def _damaged() -> Iterator[Upload]:
-    """Recordings that were cut off before their first sample, or written over."""
+    """Recordings that were truncated before their first sample, or overwritten in part."""
     wav = sound()
     for size in (4, 12, 20, 36):
-        yield Upload(f"a WAV cut off after {size} bytes", wav[:size])
+        yield Upload(f"a WAV truncated after {size} bytes", wav[:size])
     for size in (4, 30):
-        yield Upload(f"a FLAC cut off after {size} bytes", sound(kind=("FLAC", "PCM_16"))[:size])
-    yield Upload("an Ogg cut off after 30 bytes", sound(kind=("OGG", "VORBIS"))[:30])
-    yield Upload("a WAV without its first bytes", wav[7:])
-    yield Upload("a WAV backwards", wav[::-1])
+        yield Upload(f"a FLAC truncated after {size} bytes", sound(kind=("FLAC", "PCM_16"))[:size])
+    yield Upload("an Ogg truncated after 30 bytes", sound(kind=("OGG", "VORBIS"))[:30])
+    yield Upload("a WAV without its first seven bytes", wav[7:])
+    yield Upload("a WAV in reverse byte order", wav[::-1])
     yield Upload("a WAV in hexadecimal", wav.hex().encode())
-    yield Upload("a RIFF that is no WAVE", wav[:8] + b"AVI " + wav[12:])
-    yield Upload("a WAV of an unknown codec", wav[:20] + struct.pack("<H", 0x7777) + wav[22:])
+    yield Upload("a RIFF file of another type than WAVE", wav[:8] + b"AVI " + wav[12:])
+    yield Upload("a WAV with an unknown codec", wav[:20] + struct.pack("<H", 0x7777) + wav[22:])
 
 
 def _absurd() -> Iterator[Upload]:
-    """Recordings that are whole and impossible."""
+    """Complete files with impossible properties."""
     wav = sound()
     yield Upload("a WAV without samples", sound(0))
     yield Upload("a WAV of 0 Hz", wav[:24] + struct.pack("<I", 0) + wav[28:])
     yield Upload("a WAV of 1 Hz", wav[:24] + struct.pack("<I", 1) + wav[28:])
     yield Upload("a WAV of 2 GHz", wav[:24] + struct.pack("<I", 2_000_000_000) + wav[28:])
-    yield Upload("a WAV of no channel", wav[:22] + struct.pack("<H", 0) + wav[24:])
-    yield Upload("65 channels", sound(0.1, channels=65))
-    yield Upload("samples that are no numbers", sound(fill=np.nan, kind=("WAV", "FLOAT")))
+    yield Upload("a WAV with zero channels", wav[:22] + struct.pack("<H", 0) + wav[24:])
+    yield Upload("a WAV with 65 channels", sound(0.1, channels=65))
+    yield Upload("samples that are NaN", sound(fill=np.nan, kind=("WAV", "FLOAT")))
     yield Upload("infinite samples", sound(fill=np.inf, kind=("WAV", "DOUBLE")))
 
 
 def _beyond(max_bytes: int, max_seconds: float) -> Iterator[Upload]:
-    """Recordings that are whole and too much."""
+    """Valid recordings beyond the limits of the service."""
     yield Upload("a second too long", sound(max_seconds + 1, rate=1000))
     yield Upload("a byte too large", bytes(max_bytes + 1))
 
 
 def _malformed() -> Iterator[Upload]:
-    """Requests that do not say what they hold."""
+    """Requests whose form or query is invalid."""
     wav = sound()
     part = b'--xyz\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
     file = part % (b"file", b'; filename="a.wav"', wav)
     form = {"Content-Type": FORM}
-    yield Upload("nothing", b"")
+    yield Upload("an empty body", b"")
     yield Upload("a form without a file", part % (b"word", b"", b"x") + b"--xyz--\r\n", form)
     yield Upload(
         "a file in another field",
@@ -126,10 +126,10 @@ def _malformed() -> Iterator[Upload]:
     )
     yield Upload("two files", file + file + b"--xyz--\r\n", form)
     yield Upload("a form without a boundary", file, {"Content-Type": "multipart/form-data"})
-    yield Upload("another boundary than it says", file.replace(b"xyz", b"abc"), form)
+    yield Upload("a boundary that differs from the header", file.replace(b"xyz", b"abc"), form)
     yield Upload(
         "an empty file", part % (b"file", b'; filename="a.wav"', b"") + b"--xyz--\r\n", form
     )
-    yield Upload("a model that is not here", wav, query="?model=nobody")
-    yield Upload("a timeline that is neither true nor false", wav, query="?timeline=perhaps")
+    yield Upload("an unknown model", wav, query="?model=unknown")
+    yield Upload("a timeline that is not true or false", wav, query="?timeline=maybe")
     yield Upload("a form that ends in its header", b"--xyz\r\nContent-Dispo", form)

@@ -1,4 +1,4 @@
-"""Does the JSON service hold under load, and does it answer whatever it is sent?"""
+"""Latency, memory growth and error handling of the JSON service under load."""
 
 import os
 import re
@@ -15,16 +15,25 @@ from pathlib import Path
 import httpx
 
 from benchmarks.broken import Upload, broken_uploads
-from benchmarks.common import Target, clips, command, in_turn, options, page, scratch_folder
-from benchmarks.training import train_words
+from benchmarks.common import (
+    Criterion,
+    draw_clips,
+    markdown_table,
+    measure_cases,
+    parse_options,
+    run_command,
+    scratch_folder,
+    write_timing_page,
+)
+from benchmarks.training import train_arguments
 
 REQUESTS, CLIENTS = 200, 8
 MAX_MB, MAX_SECONDS = 5, 60
-FLAT_MB, P95_MS = 10.0, 1000.0
+GROWTH_MB, P95_MS = 10.0, 1000.0
 
 
 class Server:
-    """A service that runs, with the memory that it holds and the files that it keeps."""
+    """A running service, the memory that it uses and the temporary files that it keeps."""
 
     def __init__(self, process: "subprocess.Popen[str]", url: str, folder: Path) -> None:
         self.process = process
@@ -33,19 +42,19 @@ class Server:
 
     @property
     def memory_mb(self) -> float:
-        """The anonymous memory (RssAnon) that it holds."""
+        """The anonymous memory (RssAnon) of the process."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.findall(r"RssAnon:\s*(\d+)", status)[0]) / 1024
 
     @property
-    def kept(self) -> set[Path]:
+    def files(self) -> set[Path]:
         """The files in its temporary folder."""
         return {path for path in self.folder.rglob("*") if path.is_file()}
 
 
 @contextmanager
-def served(run: Path, folder: Path) -> Iterator[Server]:
-    """Give a server of a run; it must leave nothing behind."""
+def start_server(run: Path, folder: Path) -> Iterator[Server]:
+    """Give a server of a run; fail if it leaves temporary files."""
     folder.mkdir()
     limits = [f"max_mb={MAX_MB}", f"max_seconds={MAX_SECONDS}"]
     process = subprocess.Popen(
@@ -54,98 +63,94 @@ def served(run: Path, folder: Path) -> Iterator[Server]:
         text=True,
         env=os.environ | {"TMPDIR": str(folder)},
     )
-    said = ""
+    output = ""
     for line in process.stderr or ():
-        said += line
-        if found := re.match(r"http://\S+", line):
-            yield Server(process, found[0], folder)
+        output += line
+        if match := re.match(r"http://\S+", line):
+            server = Server(process, match[0], folder)
             break
     else:
-        raise SystemExit(said)
+        raise SystemExit(output)
+    yield server
     process.send_signal(signal.SIGTERM)
     process.communicate()
-    if left := [path for path in folder.rglob("*") if path.is_file()]:
-        raise SystemExit(f"the server left {left}")
+    if server.files:
+        raise SystemExit(f"The server left {server.files}.")
 
 
-def load(server: Server, bodies: list[bytes]) -> list[tuple[float, bool]]:
-    """Return of every request its milliseconds and whether it was answered."""
+def send_requests(server: Server, bodies: list[bytes]) -> list[tuple[float, bool]]:
+    """Return the milliseconds of every request and whether its status was 200."""
 
-    def ask(client: httpx.Client, number: int) -> tuple[float, bool]:
+    def send(client: httpx.Client, number: int) -> tuple[float, bool]:
         start = time.perf_counter()
-        answer = client.post("/predict", content=bodies[number % len(bodies)])
-        return 1000 * (time.perf_counter() - start), answer.status_code == 200
+        response = client.post("/predict", content=bodies[number % len(bodies)])
+        return 1000 * (time.perf_counter() - start), response.status_code == 200
 
     with (
         httpx.Client(base_url=server.url, timeout=60) as client,
         ThreadPoolExecutor(CLIENTS) as pool,
     ):
-        return list(pool.map(lambda number: ask(client, number), range(REQUESTS)))
+        return list(pool.map(lambda number: send(client, number), range(REQUESTS)))
 
 
-def refusal(server: Server, upload: Upload) -> tuple[int, str]:
-    """Return the status and the sentence that an upload is answered with."""
+def send_upload(server: Server, upload: Upload) -> tuple[int, str]:
+    """Return status and message of the response to an invalid upload."""
     url = f"{server.url}/predict{upload.query}"
-    answer = httpx.post(url, content=upload.body, headers=dict(upload.headers), timeout=60)
-    return answer.status_code, str(answer.json()["detail"])
+    response = httpx.post(url, content=upload.body, headers=dict(upload.headers), timeout=60)
+    return response.status_code, str(response.json()["detail"])
 
 
 def main() -> None:
-    """Measure it, and write the page."""
-    chosen = options(clips=50, repeats=3)
-    some = clips(chosen)
-    bodies = [path.read_bytes() for path in some.paths]
+    """Measure the service and write the page."""
+    options = parse_options(clips=50, repeats=3)
+    bodies = [path.read_bytes() for path in draw_clips(options).paths]
     with scratch_folder() as folder:
         run = folder / "run"
-        words = train_words(clips(chosen, 720), folder / "cache", folder, "cnn", 1)
-        command(*words, f"hydra.run.dir={run}")
-        with served(run, folder / "tmp") as server:
-            before = server.kept
-            load(server, bodies)
-            asked: list[tuple[float, bool]] = []
+        train = train_arguments(draw_clips(options, 720), folder / "cache", folder, "cnn", 1)
+        run_command(*train, f"hydra.run.dir={run}")
+        with start_server(run, folder / "tmp") as server:
+            before = server.files
+            send_requests(server, bodies)
+            requests: list[tuple[float, bool]] = []
 
-            def growth() -> float:
+            def memory_growth() -> float:
                 start = server.memory_mb
-                asked.extend(load(server, bodies))
+                requests.extend(send_requests(server, bodies))
                 return server.memory_mb - start
 
-            grown = in_turn({f"{REQUESTS} requests": growth}, chosen.repeats)
+            growth = measure_cases({f"{REQUESTS} requests": memory_growth}, options.repeats)
             uploads = broken_uploads(max_bytes=MAX_MB * 1_000_000, max_seconds=MAX_SECONDS)
-            refusals = [refusal(server, upload) for upload in uploads]
-            kept = server.kept - before
-            holds = server.memory_mb
-    cuts = statistics.quantiles([ms for ms, _ in asked], n=100)
-    p50, p95 = cuts[49], cuts[94]
-    failed = sum(not answered for _, answered in asked)
-    wrong = [status for status, said in refusals if not 400 <= status < 500 or not said]
-    rows = sorted(
-        {
-            f"| {upload.wrong} | {status} | {said} |"
-            for upload, (status, said) in zip(uploads, refusals, strict=True)
-        }
-    )
-    page(
+            responses = [send_upload(server, upload) for upload in uploads]
+            new_files = server.files - before
+            memory = server.memory_mb
+    percentiles = statistics.quantiles([ms for ms, _ in requests], n=100)
+    p50, p95 = percentiles[49], percentiles[94]
+    failed = sum(not ok for _, ok in requests)
+    wrong = sum(not 400 <= status < 500 or not message for status, message in responses)
+    rows = {
+        (upload.wrong, str(status), message)
+        for upload, (status, message) in zip(uploads, responses, strict=True)
+    }
+    write_timing_page(
         "endpoint",
-        "Does the JSON service hold under load, and does it answer whatever it is sent?",
-        what=f"`emotion serve` with a cnn and the speech gate; {REQUESTS} requests of "
-        f"{chosen.voices} from {CLIENTS} clients at once, after as many to warm up; growth of the "
-        "server's anonymous memory (RssAnon)",
-        times=grown,
+        "JSON service under load and with invalid uploads",
+        setup=f"`emotion serve` with a cnn and the speech detector; {REQUESTS} requests with "
+        f"{options.clip_source} from {CLIENTS} parallel clients, after as many to warm up; growth "
+        "of the server's anonymous memory (RssAnon)",
+        times=growth,
         unit="MB more",
-        targets=[
-            Target("requests that failed", [failed], 0),
-            Target("MB more after each round", next(iter(grown.values())), FLAT_MB),
-            Target(f"p95 of {len(asked)} requests, ms", [p95], P95_MS),
-            Target(
-                f"of {len(uploads)} broken uploads not answered by 4xx and a sentence",
-                [len(wrong)],
-                0,
+        criteria=[
+            Criterion("failed requests", [failed], 0),
+            Criterion("MB more after each round", next(iter(growth.values())), GROWTH_MB),
+            Criterion(f"p95 of {len(requests)} requests, ms", [p95], P95_MS),
+            Criterion(
+                f"invalid uploads, of {len(uploads)}, without status 4xx and a message", [wrong], 0
             ),
-            Target("files that are left of them all", [len(kept)], 0),
+            Criterion("temporary files left", [len(new_files)], 0),
         ],
         notes=[
-            f"p50 {p50:.0f} ms, p95 {p95:.0f} ms; the server holds {holds:.0f} MB at the end.",
-            "| broken upload | status | sentence |\n| --- | --- | --- |\n" + "\n".join(rows),
+            f"p50 {p50:.0f} ms, p95 {p95:.0f} ms; the server uses {memory:.0f} MB at the end.",
+            "\n".join(markdown_table(["invalid upload", "status", "message"], sorted(rows))),
         ],
     )
 

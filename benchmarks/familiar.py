@@ -1,4 +1,4 @@
-"""Which clips are said to be unlike the training clips, and is the model worse on them?"""
+"""Rate of out-of-distribution flags by corpus, and accuracy of flagged and other clips."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,34 +8,41 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.common import RESULTS, SCRATCH, command, grid, options
+from benchmarks.common import (
+    SCRATCH,
+    markdown_table,
+    open_index,
+    parse_options,
+    run_command,
+    write_page,
+)
 from emotion.audio.decode import decode
-from emotion.config.composition import composed
-from emotion.data.corpora.index import build_index
 from emotion.data.splits.base import TEST
 from emotion.inference.load_models import open_runs
-from emotion.inference.training_profile import open_profile
+from emotion.inference.training_profile import load_or_compute_profile
 from emotion.runs.run import Run
 from emotion.runtime.predictor import Predictor
 
 TRAINED_ON = "crema_d"
-WAYS = ("rate", "length", "level", "sound")
+TRAITS = ("sample rate", "length", "level", "embedding")
+"""Traits of a clip that can differ from the training clips, as the reasons name them."""
+
 BATCH = 32
 
 
 @dataclass(frozen=True)
-class TestClips:
-    """A clip: whether the model was right, and in which ways it is unlike the training clips."""
+class EvaluatedClip:
+    """A clip: whether its prediction is right, and the traits for which it is flagged."""
 
     right: bool
-    ways: frozenset[str]
+    traits: frozenset[str]
 
 
-def trained(data_root: str, epochs: int) -> Run:
-    """Return a small network, trained on CREMA-D's training speakers where it is not there yet."""
+def open_run(data_root: str, epochs: int) -> Run:
+    """Return a cnn trained on CREMA-D, from the scratch folder or trained now."""
     run = Run(SCRATCH / "familiar")
     if not run.finished:
-        command(
+        run_command(
             "train",
             f"dataset={TRAINED_ON}",
             f"data_root={data_root}",
@@ -47,96 +54,94 @@ def trained(data_root: str, epochs: int) -> Run:
     return run
 
 
-def other_clips(data_root: str, run: Run, count: int) -> dict[str, pd.DataFrame]:
-    """Return the run's own test clips, and as many at most of every other corpus, drawn."""
-    words = [f"data_root={data_root}", "dataset=cs334"]
-    with composed("prepare", words) as config:
-        index = build_index(config.build("dataset"), SCRATCH / "corpora" / "index")
+def draw_tables(data_root: str, run: Run, count: int) -> dict[str, pd.DataFrame]:
+    """Return up to `count` of the run's test clips and of every other corpus."""
+    index = open_index(f"data_root={data_root}", "dataset=cs334")
     own = run.split.loc[lambda split: split["subset"] == TEST]
-    found = {f"{TRAINED_ON}, test speakers": own.sample(min(count, len(own)), random_state=0)}
+    tables = {f"{TRAINED_ON}, test speakers": own.sample(min(count, len(own)), random_state=0)}
     for corpus, rows in index.table.groupby("corpus"):
         if corpus != TRAINED_ON:
-            found[str(corpus)] = rows.sample(min(count, len(rows)), random_state=0)
-    return found
+            tables[str(corpus)] = rows.sample(min(count, len(rows)), random_state=0)
+    return tables
 
 
-def judge(predictor: Predictor, table: pd.DataFrame, root: Path) -> list[TestClips]:
-    """Return what is made of each clip."""
-    found = []
+def evaluate_clips(predictor: Predictor, table: pd.DataFrame, root: Path) -> list[EvaluatedClip]:
+    """Return the clips of a table with correctness and flags of their predictions."""
+    evaluated = []
     for start in range(0, len(table), BATCH):
         rows = table.iloc[start : start + BATCH]
-        heard = [predictor.prepare(*decode(root / path)) for path in rows["path"]]
-        for opinion, emotion in zip(predictor.judge(heard), rows["emotion"], strict=True):
-            ways = frozenset(
-                way for way in WAYS if any(f"its {way}" in said for said in opinion.unlike)
+        clips = [predictor.prepare(*decode(root / path)) for path in rows["path"]]
+        for prediction, emotion in zip(predictor.predict(clips), rows["emotion"], strict=True):
+            reasons = prediction.ood_reasons
+            traits = frozenset(
+                trait for trait in TRAITS if any(trait in reason for reason in reasons)
             )
-            found.append(TestClips(opinion.predicted == emotion, ways))
-    return found
+            evaluated.append(EvaluatedClip(prediction.predicted == emotion, traits))
+    return evaluated
 
 
-def accuracy(clips: Sequence[TestClips]) -> str:
-    """Return the share of right answers and of how many, in words."""
-    return f"{np.mean([clip.right for clip in clips]):.1%} of {len(clips)}" if clips else "none"
+def accuracy(clips: Sequence[EvaluatedClip]) -> str:
+    """Return the accuracy and the number of clips, as text."""
+    return f"{np.mean([clip.right for clip in clips]):.1%} of {len(clips)}" if clips else "0 clips"
 
 
-def line(name: str, clips: Sequence[TestClips]) -> list[str]:
-    """Return a line of the page's table."""
+def table_row(name: str, clips: Sequence[EvaluatedClip]) -> list[str]:
+    """Return a row of the page's table."""
 
-    def shared(way: str) -> str:
-        return f"{np.mean([way in clip.ways for clip in clips]):.1%}"
+    def flagged_fraction(trait: str) -> str:
+        return f"{np.mean([trait in clip.traits for clip in clips]):.1%}"
 
     return [
         name,
-        f"{np.mean([bool(clip.ways) for clip in clips]):.1%}",
-        *map(shared, WAYS),
+        f"{np.mean([bool(clip.traits) for clip in clips]):.1%}",
+        *map(flagged_fraction, TRAITS),
         accuracy(clips),
-        accuracy([clip for clip in clips if not clip.ways]),
-        accuracy([clip for clip in clips if clip.ways]),
-        accuracy([clip for clip in clips if "sound" not in clip.ways]),
-        accuracy([clip for clip in clips if "sound" in clip.ways]),
+        accuracy([clip for clip in clips if not clip.traits]),
+        accuracy([clip for clip in clips if clip.traits]),
+        accuracy([clip for clip in clips if "embedding" not in clip.traits]),
+        accuracy([clip for clip in clips if "embedding" in clip.traits]),
     ]
 
 
 def main() -> None:
-    """Train once, judge all, and write the page."""
-    chosen = options(clips=300, epochs=8)
-    if not chosen.data_root:
-        raise SystemExit("this benchmark needs the real corpora: data_root=FOLDER.")
-    run = trained(chosen.data_root, chosen.epochs)
-    network = open_runs([run], "cpu")
-    profile = open_profile(run, partial(open_runs, [run], "cpu"))
+    """Train one model, evaluate all corpora, and write the page."""
+    options = parse_options(clips=300, epochs=8)
+    if not options.data_root:
+        raise SystemExit("This benchmark needs the real corpora: set data_root=FOLDER.")
+    run = open_run(options.data_root, options.epochs)
+    model = open_runs([run], "cpu")
+    profile = load_or_compute_profile(run, partial(open_runs, [run], "cpu"))
     if profile is None:
-        raise SystemExit(f"the clips of {run.folder} are not there any more.")
-    predictor = Predictor(network, profiles=[profile])
-    judged = {
-        name: judge(predictor, table, Path(chosen.data_root))
-        for name, table in other_clips(chosen.data_root, run, chosen.clips).items()
+        raise SystemExit(f"The training clips of {run.folder} are missing.")
+    predictor = Predictor(model, profiles=[profile])
+    evaluated = {
+        name: evaluate_clips(predictor, table, Path(options.data_root))
+        for name, table in draw_tables(options.data_root, run, options.clips).items()
     }
-    own, *others = judged.values()
-    strangers = [clip for clips in others for clip in clips]
-    everything = [*own, *strangers]
-    head = ["clips", "unlike", *(f"by {way}" for way in WAYS), "right, of all", "of the like"]
-    head += ["of the unlike", "of those of like sound", "of those of unlike sound"]
-    lines = [
-        "# Which clips are said to be unlike the training clips, and is the model worse on them?",
-        "",
-        f"`model=cnn`, {chosen.epochs} epochs on {TRAINED_ON}, split=speaker; up to {chosen.clips} "
-        "clips of each corpus, drawn. False alarms are the first line's; accuracy is over clips.",
-        "",
-        *grid(
-            head,
-            [
-                *(line(name, clips) for name, clips in judged.items()),
-                line("the other corpora", strangers),
-                line("all", everything),
-            ],
-        ),
-        "",
-    ]
-    text = "\n".join(lines)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "familiar.md").write_text(text, encoding="utf-8")
-    print(text)
+    own, *others = evaluated.values()
+    other = [clip for clips in others for clip in clips]
+    head = ["clips", "flagged", *(f"by {trait}" for trait in TRAITS), "accuracy, all"]
+    head += [f"accuracy, {kind}" for kind in ("not flagged", "flagged")]
+    head += [f"accuracy, {kind} by embedding" for kind in ("not flagged", "flagged")]
+    write_page(
+        "familiar",
+        [
+            "# Out-of-distribution flags and accuracy",
+            "",
+            f"`model=cnn`, {options.epochs} epochs on {TRAINED_ON}, split=speaker; up to "
+            f"{options.clips} clips of each corpus, drawn at random. The flags of the first row "
+            "are false alarms. Accuracy is the fraction of clips predicted correctly.",
+            "",
+            *markdown_table(
+                head,
+                [
+                    *(table_row(name, clips) for name, clips in evaluated.items()),
+                    table_row("the other corpora", other),
+                    table_row("all", [*own, *other]),
+                ],
+            ),
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -1,38 +1,56 @@
-"""Does a batch of spectrograms cost less a clip than one after another?"""
+"""Time of log-mel spectrograms by batch size, compared with torchaudio."""
 
+from collections.abc import Callable
 from functools import partial
 from statistics import median
 
 import torch
 import torchaudio
+from torch import Tensor
 
-from benchmarks.common import RATE, SAMPLES, Target, in_turn, options, page, ratios, seconds_of
+from benchmarks.common import (
+    RATE,
+    SAMPLES,
+    Criterion,
+    measure_cases,
+    parse_options,
+    ratios,
+    time_call,
+    write_timing_page,
+)
 from emotion.features.log_mel import LogMel
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 MELS = (128, 224)
 
 
-def a_clip(transform: torch.nn.Module, wave: torch.Tensor, size: int) -> float:
-    """Return the milliseconds a clip of a transform that is given so many at once."""
+def time_per_clip(transform: Callable[[Tensor], Tensor], wave: Tensor, size: int) -> float:
+    """Return the milliseconds per clip of a transform in batches: (B, T), batch size -> ms."""
 
-    def all_clips() -> None:
-        for some in torch.split(wave, size):
-            transform(some)
+    def transform_all() -> None:
+        for batch in torch.split(wave, size):
+            transform(batch)
         if wave.is_cuda:
             torch.cuda.synchronize()
 
     with torch.no_grad():
-        return 1000 * seconds_of(all_clips) / len(wave)
+        return 1000 * time_call(transform_all) / len(wave)
+
+
+def log_mel(features: LogMel, wave: Tensor) -> Tensor:
+    """Return spectrograms of clips without padding: (B, T) -> (B, 1, M, F)."""
+    length = torch.full((len(wave),), wave.shape[1], device=wave.device)
+    spectrograms: Tensor = features(wave, length)
+    return spectrograms
 
 
 def main() -> None:
-    """Time all sizes, and write the page."""
-    chosen = options(clips=128, repeats=7)
-    device = torch.device(chosen.device)
-    wave = 0.1 * torch.randn(chosen.clips, SAMPLES, device=device)
+    """Time all batch sizes and write the page."""
+    options = parse_options(clips=128, repeats=7)
+    device = torch.device(options.device)
+    wave = 0.1 * torch.randn(options.clips, SAMPLES, device=device)
     times: dict[str, list[float]] = {}
-    targets = []
+    criteria = []
     for mels in MELS:
         ours = LogMel(RATE, 1000 * SAMPLES / RATE, n_mels=mels, frames=mels).to(device)
         theirs = torch.nn.Sequential(
@@ -41,44 +59,47 @@ def main() -> None:
         ).to(device)
 
         cases = {
-            f"{mels} mels, {name}, by {size}": partial(a_clip, transform, wave, size)
-            for name, transform in (("this program", ours), ("torchaudio", theirs))
+            f"{mels} mels, {name}, batches of {size}": partial(time_per_clip, transform, wave, size)
+            for name, transform in (
+                ("this program", partial(log_mel, ours)),
+                ("torchaudio", theirs),
+            )
             for size in SIZES
         }
         for case in cases.values():
             case()
-        found = in_turn(cases, chosen.repeats)
+        found = measure_cases(cases, options.repeats)
         times |= found
-        alone = found[f"{mels} mels, torchaudio, by 1"]
-        ours_alone = found[f"{mels} mels, this program, by 1"]
-        batches = {size: found[f"{mels} mels, this program, by {size}"] for size in SIZES}
-        targets += [
-            Target(
-                f"{mels} mels: a clip in a batch of {size} / torchaudio's alone",
-                ratios(batch, alone),
+        torchaudio_single = found[f"{mels} mels, torchaudio, batches of 1"]
+        batches = {size: found[f"{mels} mels, this program, batches of {size}"] for size in SIZES}
+        criteria += [
+            Criterion(
+                f"{mels} mels: batches of {size} / torchaudio, batches of 1",
+                ratios(batch, torchaudio_single),
                 1.0,
             )
             for size, batch in batches.items()
         ]
         slowest = max((median(batch), size) for size, batch in batches.items() if size > 1)[1]
-        targets.append(
-            Target(
-                f"{mels} mels: in the slowest batch, of {slowest} / this program's alone",
-                ratios(batches[slowest], ours_alone),
+        criteria.append(
+            Criterion(
+                f"{mels} mels: slowest batches, of {slowest} / batches of 1",
+                ratios(batches[slowest], batches[1]),
                 1.05,
             )
         )
-    page(
+    write_timing_page(
         "features",
-        "Does a batch of spectrograms cost less a clip than one after another?",
-        what=f"{chosen.clips} clips of 63,916 samples of noise on {device}",
+        "Time of log-mel spectrograms by batch size",
+        setup=f"{options.clips} clips of {SAMPLES:,} samples of noise on {device}",
         times=times,
-        unit="milliseconds a clip",
-        targets=targets,
+        unit="milliseconds per clip",
+        criteria=criteria,
         notes=[
-            "torchaudio's product of filters and spectra has its result the wrong way round, and "
-            "the spectra of a whole batch fit no cache: there a batch loses. This program puts "
-            "the filters first and takes as many clips at a time as it has threads."
+            "torchaudio multiplies the transposed spectra by the filters, and later steps read the "
+            "result against its memory order; the spectra of a large batch do not fit the "
+            "processor's cache, so that large batches are slower. This program multiplies the "
+            "filters by the spectra and processes as many clips at a time as it has threads."
         ],
     )
 

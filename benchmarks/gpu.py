@@ -1,13 +1,30 @@
-"""How near are epochs on a GPU to bare steps on tensors that lie there? Needs CUDA."""
+"""Epoch time on a GPU, compared with a bare training loop on tensors in GPU memory.
 
+    python -m benchmarks.gpu                       all models, pages in benchmarks/results
+    python -m benchmarks.gpu model=cnn clips=720   one model, fewer clips
+
+The pages are written again after every round. `device=cpu` runs the same steps without CUDA.
+"""
+
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from benchmarks.common import Options, Target, clips, in_turn, options, page, ratios, scratch_folder
+from benchmarks.common import (
+    ClipList,
+    Criterion,
+    Options,
+    draw_clips,
+    measure_rounds,
+    parse_options,
+    ratios,
+    scratch_folder,
+    write_timing_page,
+)
 from benchmarks.training import (
-    Pass,
+    EpochTimes,
     prepare_files,
     run_baseline,
     run_floor,
@@ -16,62 +33,88 @@ from benchmarks.training import (
 )
 
 LIMITS = {"cnn": 1.10, "mobilenet_v3": 1.03}
+"""Greatest ratio of program to floor, by model."""
+
 PRECISIONS = ("32-true", "bf16-mixed")
+BASELINE_CLIPS = 720
+"""Clips of the baseline at most: its time is reported per clip, and it is slow."""
 
 
-def measure(model: str, chosen: Options, folder: Path) -> dict[str, list[Pass]]:
-    """Return the passes of the program and of the bare loop by precision, and the usual way's."""
-    some, cache = clips(chosen), folder / "cache"
-    subject = save_network(model, folder)
-    files = prepare_files(some, folder / "files")
-    _, subsets = run_program(some, cache, model, 2)
+def measure_models(models: Sequence[str], options: Options, clips: ClipList, folder: Path) -> None:
+    """Time the models in rounds and write their pages after every round."""
+    cache = folder / "cache"
+    accelerator = f"trainer.accelerator={options.device}"
+    files = prepare_files(clips, cache, folder / "files", BASELINE_CLIPS)
+    warm_up, subsets = run_program(clips, cache, models[0], 2, accelerator)
+    print(f"warm-up: {models[0]}: {warm_up}, {dict(subsets)}", flush=True)
 
-    def program(precision: str) -> Pass:
-        word = f"trainer.precision={precision}"
-        return run_program(some, cache, model, chosen.epochs, word)[0]
+    def program(model: str, precision: str) -> EpochTimes:
+        words = (accelerator, f"trainer.precision={precision}")
+        return run_program(clips, cache, model, options.epochs, *words)[0]
 
-    def floor(precision: str) -> Pass:
-        return run_floor(subject, subsets, chosen.epochs, "cuda", precision)
+    networks = {model: save_network(model, folder) for model in models}
+    cases = {}
+    for model, network in networks.items():
+        for precision in PRECISIONS:
+            cases[f"{model}, program, {precision}"] = partial(program, model, precision)
+            cases[f"{model}, floor, {precision}"] = partial(
+                run_floor, network, subsets, options.epochs, options.device, precision
+            )
+        cases[f"{model}, baseline, 32-true"] = partial(
+            run_baseline, network, files, 2, options.device
+        )
+    for results in measure_rounds(cases, options.repeats):
+        seconds = {
+            name: [times.epoch_seconds(subsets) for times in rounds]
+            for name, rounds in results.items()
+        }
+        for model in models:
+            write_model_page(model, options, seconds)
 
-    cases = {
-        f"{name}, {precision}": partial(run, precision)
-        for precision in PRECISIONS
-        for name, run in (("program", program), ("floor", floor))
+
+def write_model_page(model: str, options: Options, seconds: Mapping[str, Sequence[float]]) -> None:
+    """Write the page of one model from the seconds per epoch of all cases."""
+    times = {
+        name.removeprefix(f"{model}, "): values
+        for name, values in seconds.items()
+        if name.startswith(f"{model}, ")
     }
-    usual = partial(run_baseline, subject, files, 2, "cuda")
-    return in_turn(cases | {"baseline, 32-true": usual}, chosen.repeats)
+    gain = ratios(times["baseline, 32-true"], times["program, 32-true"])
+    write_timing_page(
+        f"gpu_{model}",
+        f"Epoch time of {model} on a GPU",
+        setup=f"{options.clip_source}, whole epochs with validation, default settings except for "
+        f"the precision, device {options.device}; the program computes the spectrograms on the "
+        "device in every epoch, the floor leaves them out",
+        times=times,
+        unit="seconds per epoch",
+        criteria=[
+            Criterion(
+                f"program / floor, {precision}",
+                ratios(times[f"program, {precision}"], times[f"floor, {precision}"]),
+                LIMITS[model],
+            )
+            for precision in PRECISIONS
+        ],
+        notes=[
+            "The baseline, a DataLoader with two workers that reads a file and computes a "
+            f"spectrogram per clip, takes {min(gain):.1f} times as long as the program. Its epoch "
+            f"is extrapolated from {BASELINE_CLIPS} clips."
+        ],
+    )
 
 
 def main() -> None:
-    """Time both models in both precisions, and write a page for each."""
-    if not torch.cuda.is_available():
-        raise SystemExit("there is no CUDA device here: nothing was measured.")
-    for model, limit in LIMITS.items():
-        chosen = options(clips=5760, epochs=6)
-        with scratch_folder() as folder:
-            found = measure(model, chosen, folder)
-        train = {name: [each.train for each in passes] for name, passes in found.items()}
-        page(
-            f"gpu_{model}",
-            f"How near is an epoch of {model} on a GPU to bare steps?",
-            what=f"{chosen.voices}, training passes, the settings that users get but for the "
-            "precision; spectrograms are computed on the device, which the floor leaves out",
-            times=train,
-            unit="milliseconds a clip",
-            targets=[
-                Target(
-                    f"program / floor, {precision}",
-                    ratios(train[f"program, {precision}"], train[f"floor, {precision}"]),
-                    limit,
-                )
-                for precision in PRECISIONS
-            ],
-            notes=[
-                "The usual loader takes "
-                f"{train['baseline, 32-true'][0] / train['program, 32-true'][0]:.1f} times as long "
-                "as the program."
-            ],
-        )
+    """Time the chosen models and write a page for each."""
+    options = parse_options(clips=5760, epochs=4, repeats=2, device="cuda", model=",".join(LIMITS))
+    models = options.model.split(",")
+    if unknown := [model for model in models if model not in LIMITS]:
+        raise SystemExit(f"model={unknown[0]} is not valid: choose among {', '.join(LIMITS)}.")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("CUDA is not available on this machine: nothing was measured.")
+    clips = draw_clips(options)
+    with scratch_folder() as folder:
+        measure_models(models, options, clips, folder)
 
 
 if __name__ == "__main__":

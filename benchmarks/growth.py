@@ -1,18 +1,18 @@
-"""Do `emotion prepare` and the index take time in proportion to the clips?"""
+"""Time of `emotion prepare` and of the index by number of clips."""
 
 from functools import partial
 
 from benchmarks.common import (
-    Target,
-    command,
-    in_turn,
-    less,
-    options,
-    page,
+    Criterion,
+    differences,
+    measure_cases,
+    parse_options,
     ratios,
+    run_command,
     scratch_folder,
-    seconds_of,
     short_clips,
+    time_call,
+    write_timing_page,
 )
 from emotion.data.corpora.dataset import table_dataset
 from emotion.data.corpora.index import build_index
@@ -21,54 +21,55 @@ FEW = 1000
 LIMIT = 1.2
 
 
-def prepared(count: int) -> float:
-    """Return the seconds of the command, nothing cached."""
+def time_prepare(count: int) -> float:
+    """Return the seconds of the command, starting from empty caches."""
     with scratch_folder() as folder:
-        words = [*short_clips(count).words, "preprocessing=speech_16k"]
-        return command("prepare", *words, f"cache_dir={folder}", f"output_root={folder}")
+        overrides = [*short_clips(count).overrides, "preprocessing=speech_16k"]
+        return run_command("prepare", *overrides, f"cache_dir={folder}", f"output_root={folder}")
 
 
-def indexed(count: int) -> float:
-    """Return the seconds of a first index: the table read, every header read and kept."""
-    some = short_clips(count)
-    dataset = table_dataset(path=str(some.table), root=str(some.root), labels=None)
+def time_index(count: int) -> float:
+    """Return the seconds of a new index, which reads the table and the header of every file."""
+    clips = short_clips(count)
+    dataset = table_dataset(path=str(clips.table), root=str(clips.root), labels=None)
     with scratch_folder() as folder:
-        return seconds_of(lambda: build_index(dataset, folder))
+        return time_call(lambda: build_index(dataset, folder))
 
 
 def main() -> None:
-    """Time all, and write the page."""
-    chosen = options(clips=10_000, repeats=3)
-    for count in (1, FEW, chosen.clips):
+    """Time all cases and write the page."""
+    options = parse_options(clips=10_000, repeats=3)
+    for count in (1, FEW, options.clips):
         short_clips(count)
-    seconds = in_turn(
+    seconds = measure_cases(
         {
-            "prepare, 1 clip (start-up)": partial(prepared, 1),
+            "prepare, 1 clip (start-up)": partial(time_prepare, 1),
             **{
-                f"{name}, {count:,} clips": partial(act, count)
-                for name, act in (("prepare", prepared), ("index", indexed))
-                for count in (FEW, chosen.clips)
+                f"{name}, {count:,} clips": partial(call, count)
+                for name, call in (("prepare", time_prepare), ("index", time_index))
+                for count in (FEW, options.clips)
             },
         },
-        chosen.repeats,
+        options.repeats,
     )
     start, few, many, index_few, index_many = seconds.values()
-    more = chosen.clips / FEW
-    page(
+    factor = options.clips / FEW
+    growth = ratios(differences(many, start), differences(few, start))
+    write_timing_page(
         "growth",
-        "Does the time grow in proportion to the clips?",
-        what="clips of 20 ms, preprocessing=speech_16k",
+        "Preparation time by number of clips",
+        setup="Clips of 20 ms, preprocessing=speech_16k",
         times=seconds,
         unit="seconds",
-        targets=[
-            Target(
-                "prepare beyond its start-up, a clip of many / a clip of few",
-                [value / more for value in ratios(less(many, start), less(few, start))],
+        criteria=[
+            Criterion(
+                "prepare without start-up: time per clip, many clips / few clips",
+                [value / factor for value in growth],
                 LIMIT,
             ),
-            Target(
-                "index, a clip of many / a clip of few",
-                [value / more for value in ratios(index_many, index_few)],
+            Criterion(
+                "index: time per clip, many clips / few clips",
+                [value / factor for value in ratios(index_many, index_few)],
                 LIMIT,
             ),
         ],

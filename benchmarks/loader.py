@@ -1,20 +1,28 @@
-"""Which batch size and how many workers are fastest? `sweep=batch_workers`, as users run it."""
+"""Training speed by batch size and number of loader workers, from `sweep=batch_workers`."""
 
 from pathlib import Path
 from statistics import median
 
-from benchmarks.common import Clips, Target, clips, command, options, page, scratch_folder
+from benchmarks.common import (
+    ClipList,
+    Criterion,
+    draw_clips,
+    parse_options,
+    run_command,
+    scratch_folder,
+    write_timing_page,
+)
 from emotion.experiments.sweep_table import TABLE
 from emotion.utils.tables import read_table
 
 DEFAULT = "loader.batch_size=64 loader.num_workers=0"
 
 
-def swept(some: Clips, cache: Path) -> dict[str, tuple[float, float]]:
-    """Return the training clips a second and the share of all cores, per job of the sweep."""
+def run_sweep(clips: ClipList, cache: Path) -> dict[str, tuple[float, float]]:
+    """Return training clips per second and percent of all cores in use, by job of the sweep."""
     with scratch_folder() as folder:
-        words = [f"cache_dir={cache}", f"output_root={folder}", f"hydra.sweep.dir={folder}/sweep"]
-        command("train", "-m", *some.words, *words, "sweep=batch_workers")
+        folders = [f"cache_dir={cache}", f"output_root={folder}", f"hydra.sweep.dir={folder}/sweep"]
+        run_command("train", "-m", *clips.overrides, *folders, "sweep=batch_workers")
         table = read_table(
             folder / "sweep" / TABLE, {"clips_per_second": "float", "cpu_percent": "float"}
         )
@@ -28,39 +36,41 @@ def swept(some: Clips, cache: Path) -> dict[str, tuple[float, float]]:
 
 
 def main() -> None:
-    """Sweep, and write the page."""
-    chosen = options(clips=1440, repeats=2)
-    some = clips(chosen)
+    """Run the sweep and write the page."""
+    options = parse_options(clips=1440, repeats=2)
+    clips = draw_clips(options)
     with scratch_folder() as cache:
-        found = [swept(some, cache) for _ in range(chosen.repeats)]
-    rates = {job: [each[job][0] for each in found] for job in found[0]}
-    busy = {job: median(each[job][1] for each in found) for job in rates}
-    best_without = [max(each[job][0] for job in rates if job.endswith("=0")) for each in found]
-    best_with = [max(each[job][0] for job in rates if not job.endswith("=0")) for each in found]
-    page(
+        rounds = [run_sweep(clips, cache) for _ in range(options.repeats)]
+    rates = {job: [each[job][0] for each in rounds] for job in rounds[0]}
+    cpu = {job: median(each[job][1] for each in rounds) for job in rates}
+    without = [max(each[job][0] for job in rates if job.endswith("=0")) for each in rounds]
+    with_workers = [max(each[job][0] for job in rates if not job.endswith("=0")) for each in rounds]
+    write_timing_page(
         "loader",
-        "Which batch size and how many loader workers are fastest?",
-        what=f"{chosen.voices}, cnn, three epochs a job, `emotion train -m sweep=batch_workers`",
+        "Training speed by batch size and number of loader workers",
+        setup=f"{options.clip_source}, cnn, three epochs per job, "
+        "`emotion train -m sweep=batch_workers`",
         times=rates,
-        unit="training clips a second",
-        targets=[
-            Target(
-                "best without workers / best with two",
-                [one / other for one, other in zip(best_without, best_with, strict=True)],
+        unit="training clips per second",
+        criteria=[
+            Criterion(
+                "fastest without workers / fastest with two",
+                [one / other for one, other in zip(without, with_workers, strict=True)],
                 1.0,
                 at_least=True,
             ),
-            Target(
-                f"the default, {DEFAULT} / the fastest of all",
-                [each[DEFAULT][0] / max(rate for rate, _ in each.values()) for each in found],
+            Criterion(
+                f"the default, {DEFAULT} / the fastest job",
+                [each[DEFAULT][0] / max(rate for rate, _ in each.values()) for each in rounds],
                 0.9,
                 at_least=True,
             ),
         ],
         notes=[
-            "Share of all cores that was busy, in the same order: "
-            + ", ".join(f"{share:.0f} %" for share in busy.values())
-            + ". The batch size is the recipe's: a larger one that is as fast learns otherwise."
+            "CPU use of all cores, in the same order: "
+            + ", ".join(f"{percent:.0f} %" for percent in cpu.values())
+            + ". The batch size belongs to the training recipe: a larger batch of the same speed "
+            "changes what the model learns."
         ],
     )
 

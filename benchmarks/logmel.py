@@ -1,30 +1,30 @@
-"""From 1,200 files to log-mel spectrograms on the disk: how long, beside a bare loop?"""
+"""Time from audio files to cached log-mel spectrograms, compared with a bare loop."""
 
 from benchmarks.common import (
     CORES,
-    Clips,
-    Target,
-    clips,
-    command,
-    floor,
-    in_turn,
-    less,
-    options,
-    page,
-    python,
+    ClipList,
+    Criterion,
+    differences,
+    draw_clips,
+    measure_cases,
+    parse_options,
     ratios,
+    run_command,
     scratch_folder,
+    time_file_loop,
+    time_torch_import,
+    write_timing_page,
 )
 
-SECONDS = 8.0
+LIMIT_SECONDS = 8.0
 
 
-def spectrograms(some: Clips) -> float:
-    """Return the seconds of a command that leaves them on the disk, nothing cached before."""
+def time_debug_run(clips: ClipList) -> float:
+    """Return the seconds of a command that caches spectrograms, starting from empty caches."""
     with scratch_folder() as folder:
-        return command(
+        return run_command(
             "train",
-            *some.words,
+            *clips.overrides,
             "model=cnn",
             "trainer=debug",
             f"cache_dir={folder}",
@@ -32,42 +32,33 @@ def spectrograms(some: Clips) -> float:
         )
 
 
-def looped(some: Clips) -> float:
-    """Return the seconds of the bare loop."""
-    with scratch_folder() as folder:
-        files = folder / "list.txt"
-        files.write_text("\n".join(map(str, some.paths)), encoding="utf-8")
-        return floor("logmel", files, folder, CORES)[0]
-
-
 def main() -> None:
-    """Time all, and write the page."""
-    chosen = options(dataset="ravdess", clips=1200)
-    some = clips(chosen)
-    seconds = in_turn(
+    """Time all cases and write the page."""
+    options = parse_options(dataset="ravdess", clips=1200)
+    clips = draw_clips(options)
+    seconds = measure_cases(
         {
-            "emotion train trainer=debug: the files, spectrograms and one step": lambda: (
-                spectrograms(some)
+            "emotion train trainer=debug: decoding, spectrograms and one step": lambda: (
+                time_debug_run(clips)
             ),
-            "python -c 'import torch, lightning'": lambda: python("-c", "import torch, lightning")[
-                0
-            ],
-            "bare loop": lambda: looped(some),
+            "python -c 'import torch, lightning'": time_torch_import,
+            "bare loop": lambda: time_file_loop("logmel", clips, CORES),
         },
-        chosen.repeats,
+        options.repeats,
     )
-    whole, imports, bare = seconds.values()
-    beyond = less(whole, imports)
-    page(
+    command, imports, bare = seconds.values()
+    beyond = differences(command, imports)
+    write_timing_page(
         "logmel",
-        "How long does it take from files to log-mel spectrograms on the disk?",
-        what=f"{chosen.voices} to 128 × 128 int16, {CORES} processes",
+        "Time from audio files to cached log-mel spectrograms",
+        setup=f"{options.clip_source} to 128 × 128 int16, {CORES} processes",
         times=seconds,
         unit="seconds",
-        targets=[Target("seconds beyond the bare import", beyond, SECONDS)],
+        criteria=[Criterion("seconds without the time of the import", beyond, LIMIT_SECONDS)],
         notes=[
-            f"That is {min(ratios(beyond, bare)):.1f} times the bare loop at best. Two peers took "
-            "35 s and 21 s for 1,440 clips of RAVDESS on another machine of two cores."
+            f"The smallest ratio to the bare loop is {min(ratios(beyond, bare)):.1f}. Two other "
+            "packages took 35 s and 21 s for 1,440 clips of RAVDESS on another machine of two "
+            "cores."
         ],
     )
 

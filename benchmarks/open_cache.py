@@ -1,4 +1,4 @@
-"""How long does it take to open a finished cache, and does it notice what changed?"""
+"""Time to open a complete cache, and detection of changed, added and removed files."""
 
 import os
 import shutil
@@ -10,92 +10,89 @@ import soundfile as sf
 
 from benchmarks.common import (
     RATE,
-    Target,
-    clips,
-    in_turn,
-    options,
-    page,
+    Criterion,
+    draw_clips,
+    measure_cases,
+    parse_options,
     scratch_folder,
-    seconds_of,
     short_clips,
+    time_call,
+    write_timing_page,
 )
 from emotion.audio.standardise import Standardiser
 from emotion.data.corpora.dataset import folder_dataset, table_dataset
 from emotion.data.corpora.index import open_clips
-from emotion.data.waveform_cache import Cache
 
 STANDARDISER = Standardiser(RATE, 2618)
 LIMIT_SECONDS = 0.3
 
 
-class Opened(sf.SoundFile):  # type: ignore[misc]
-    """An audio file that leaves its name when it is opened."""
+class CountedSoundFile(sf.SoundFile):  # type: ignore[misc]
+    """An audio file that is recorded when it is opened."""
 
-    files: ClassVar[list[object]] = []
+    opened: ClassVar[list[object]] = []
 
     def __init__(self, file: object) -> None:
-        Opened.files.append(file)
+        CountedSoundFile.opened.append(file)
         super().__init__(file)
 
 
-def noticed(paths: list[Path], folder: Path) -> list[str]:
-    """Return what of a change, an addition and a removal leads to another cache."""
-    root = folder / "noticed"
+def detected_changes(paths: list[Path], folder: Path) -> list[str]:
+    """Return which kinds of change lead to another cache."""
+    root = folder / "changes"
     (root / "happy").mkdir(parents=True)
-    for place, path in enumerate(paths):
-        shutil.copyfile(path, root / "happy" / f"{place}.wav")
+    for index, path in enumerate(paths):
+        shutil.copyfile(path, root / "happy" / f"{index}.wav")
 
-    def cache() -> Cache:
+    def cache_key() -> str:
         dataset = folder_dataset(root=str(root), speaker=None, labels=None)
-        return open_clips(dataset, STANDARDISER, cache_dir=folder / "small")[1]
+        return open_clips(dataset, STANDARDISER, cache_dir=folder / "small")[1].key
 
-    found = []
-    before = cache()
     first = root / "happy" / "0.wav"
     changes: dict[str, Callable[[], object]] = {
         "a changed file": lambda: os.utime(first, (1, 1)),
         "an added file": lambda: shutil.copyfile(first, root / "happy" / "new.wav"),
         "a removed file": first.unlink,
     }
+    detected = []
+    before = cache_key()
     for name, change in changes.items():
         change()
-        after = cache()
-        if after.key != before.key:
-            found.append(name)
+        after = cache_key()
+        if after != before:
+            detected.append(name)
         before = after
-    return found
+    return detected
 
 
 def main() -> None:
-    """Time it, and write the page."""
-    chosen = options(clips=11318, repeats=7)
-    some = clips(chosen) if chosen.data_root else short_clips(chosen.clips)
-    dataset = table_dataset(path=str(some.table), root=str(some.root), labels=None)
+    """Time the opening and write the page."""
+    options = parse_options(clips=11318, repeats=7)
+    clips = draw_clips(options) if options.data_root else short_clips(options.clips)
+    dataset = table_dataset(path=str(clips.table), root=str(clips.root), labels=None)
     with scratch_folder() as folder:
-        open_clips(dataset, STANDARDISER, cache_dir=folder)
-        sf.SoundFile = Opened
-        seconds = in_turn(
-            {
-                "opening": lambda: seconds_of(
-                    lambda: open_clips(dataset, STANDARDISER, cache_dir=folder)
-                )
-            },
-            chosen.repeats,
-        )
-        opened = len(Opened.files)
-        found = noticed(some.paths[:5], folder)
-    page(
+
+        def open_all() -> None:
+            open_clips(dataset, STANDARDISER, cache_dir=folder)
+
+        open_all()
+        sf.SoundFile = CountedSoundFile
+        seconds = measure_cases({"opening": lambda: time_call(open_all)}, options.repeats)
+        opened = len(CountedSoundFile.opened)
+        detected = detected_changes(clips.paths[:5], folder)
+    write_timing_page(
         "open_cache",
-        "How long does it take to open a finished cache?",
-        what=f"{chosen.voices}: the table read, every file asked for its size and time of change",
+        "Time to open a complete cache",
+        setup=f"{options.clip_source}; reads the table and checks size and modification time of "
+        "every file",
         times=seconds,
         unit="seconds",
-        targets=[
-            Target("seconds", seconds["opening"], LIMIT_SECONDS),
-            Target("audio files opened", [opened], 0),
-            Target("kinds of change noticed, of 3", [len(found)], 3, at_least=True),
+        criteria=[
+            Criterion("seconds", seconds["opening"], LIMIT_SECONDS),
+            Criterion("audio files opened", [opened], 0),
+            Criterion("kinds of change detected, of 3", [len(detected)], 3, at_least=True),
         ],
-        notes=[f"Noticed: {', '.join(found)}."],
+        notes=[f"Detected: {', '.join(detected)}."],
     )
 
 

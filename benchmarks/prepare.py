@@ -1,111 +1,93 @@
-"""How long does `emotion prepare` take, beside a bare loop and the usual ways?"""
+"""Time of `emotion prepare`, compared with a bare loop and two common baselines."""
+
+from functools import partial
 
 from benchmarks.common import (
     CORES,
-    Clips,
-    Target,
-    clips,
-    command,
-    floor,
-    in_turn,
-    less,
-    options,
-    page,
-    python,
+    ClipList,
+    Criterion,
+    differences,
+    draw_clips,
+    measure_cases,
+    parse_options,
     ratios,
+    run_command,
+    run_python,
     scratch_folder,
+    time_file_loop,
+    write_path_list,
+    write_timing_page,
 )
 
 BASELINE_CLIPS = 144
-"""So many the fair baseline takes at most: it is timed by the clip."""
+"""Clips of the fair baseline at most: its time is reported per clip."""
 
 
-def prepared(some: Clips, jobs: int) -> float:
-    """Return the seconds of the whole command, nothing cached."""
+def time_prepare(clips: ClipList, jobs: int) -> float:
+    """Return the seconds of the whole command, starting from empty caches."""
     with scratch_folder() as folder:
-        return command(
-            "prepare",
-            *some.words,
-            f"cache_dir={folder}",
-            f"output_root={folder}",
-            jobs=jobs,
-        )
+        folders = (f"cache_dir={folder}", f"output_root={folder}")
+        return run_command("prepare", *clips.overrides, *folders, jobs=jobs)
 
 
-def looped(some: Clips, jobs: int) -> float:
-    """Return the seconds of the bare loop."""
+def time_baseline(variant: str, clips: ClipList) -> float:
+    """Return the seconds per clip of `benchmarks.baseline prepare` or `course`."""
     with scratch_folder() as folder:
-        files = folder / "list.txt"
-        files.write_text("\n".join(map(str, some.paths)), encoding="utf-8")
-        return floor("prepare", files, folder, jobs)[0]
-
-
-def baseline(way: str, some: Clips) -> float:
-    """Return the seconds that a usual way takes of a clip."""
-    with scratch_folder() as folder:
-        files = folder / "list.txt"
-        files.write_text("\n".join(map(str, some.paths)), encoding="utf-8")
-        return float(python("-m", "benchmarks.baseline", way, files, folder)[1])
+        paths = write_path_list(clips.paths, folder)
+        return float(run_python("-m", "benchmarks.baseline", variant, paths, folder)[1])
 
 
 def main() -> None:
-    """Time all, and write the page."""
-    chosen = options(clips=1440)
-    every, one = clips(chosen), clips(chosen, 1)
-    few = clips(chosen, min(chosen.clips, BASELINE_CLIPS))
-    seconds = in_turn(
+    """Time all cases and write the page."""
+    options = parse_options(clips=1440)
+    clips, one_clip = draw_clips(options), draw_clips(options, 1)
+    few = draw_clips(options, min(options.clips, BASELINE_CLIPS))
+    seconds = measure_cases(
         {
-            "command, all cores": lambda: prepared(every, CORES),
-            "command, one process": lambda: prepared(every, 1),
-            "command, one clip (start-up)": lambda: prepared(one, CORES),
-            "bare loop, all cores": lambda: looped(every, CORES),
-            "bare loop, one process": lambda: looped(every, 1),
+            "command, all cores": partial(time_prepare, clips, CORES),
+            "command, one process": partial(time_prepare, clips, 1),
+            "command, one clip (start-up)": partial(time_prepare, one_clip, CORES),
+            "bare loop, all cores": partial(time_file_loop, "prepare", clips, CORES),
+            "bare loop, one process": partial(time_file_loop, "prepare", clips, 1),
         },
-        chosen.repeats,
+        options.repeats,
     )
-    usual = {
-        "fair baseline, two workers": [baseline("prepare", few)],
-        "a filter per clip (the course project's)": [baseline("course", clips(chosen, 4))],
+    all_cores, one_process, start, bare_all_cores, bare_one_process = seconds.values()
+    fast, slow = differences(all_cores, start), differences(one_process, start)
+    per_clip = {
+        "this program": min(fast) / clips.count,
+        "the bare loop": min(bare_all_cores) / clips.count,
+        "fair baseline, two workers": time_baseline("prepare", few),
+        "course project, a resampling filter per clip": time_baseline(
+            "course", draw_clips(options, 4)
+        ),
     }
-    start = seconds["command, one clip (start-up)"]
-    fast = less(seconds["command, all cores"], start)
-    slow = less(seconds["command, one process"], start)
-    bare_fast, bare_slow = seconds["bare loop, all cores"], seconds["bare loop, one process"]
-    a_clip = {
-        name: [1000 * value for value in values]
-        for name, values in {
-            "this program": [value / every.count for value in fast],
-            "the bare loop": [value / every.count for value in bare_fast],
-            **usual,
-        }.items()
-    }
-    gains = [a_clip[name][0] / min(a_clip["this program"]) for name in usual]
-    page(
+    program, _, fair, course = per_clip.values()
+    write_timing_page(
         "prepare",
-        "How long does `emotion prepare` take?",
-        what=f"{chosen.voices} to {RATE_WORDS}, the whole command, {CORES} processes",
+        "Time of `emotion prepare`",
+        setup=f"{options.clip_source} to 24,414 Hz, 2,618 ms, int16, the whole command, "
+        f"{CORES} processes",
         times=seconds,
         unit="seconds",
-        targets=[
-            Target("command beyond its start-up / bare loop", ratios(fast, bare_fast), 1.3),
-            Target(
-                "gain by all cores / the bare loop's gain",
-                ratios(ratios(slow, fast), ratios(bare_slow, bare_fast)),
+        criteria=[
+            Criterion("command without start-up / bare loop", ratios(fast, bare_all_cores), 1.3),
+            Criterion(
+                "speed-up by all cores / speed-up of the bare loop",
+                ratios(ratios(slow, fast), ratios(bare_one_process, bare_all_cores)),
                 0.9,
                 at_least=True,
             ),
         ],
         notes=[
-            "Milliseconds a clip: "
-            + "; ".join(f"{name} {min(values):,.3g}" for name, values in a_clip.items())
-            + f". The fair baseline takes {gains[0]:,.0f} times as long as this program, the "
-            f"course project's way {gains[1]:,.0f} times (timed on {few.count} and on 4 clips; "
-            "the fair one's filters were made before its clock started).",
+            "Milliseconds per clip: "
+            + "; ".join(f"{name} {1000 * value:,.3g}" for name, value in per_clip.items())
+            + f". The fair baseline takes {fair / program:,.0f} times as long as this program, the "
+            f"course project {course / program:,.0f} times (timed on {few.count} and on 4 clips; "
+            "the filters of the fair baseline were built before its time was taken).",
         ],
     )
 
-
-RATE_WORDS = "24,414 Hz, 2,618 ms, int16"
 
 if __name__ == "__main__":
     main()

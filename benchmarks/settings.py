@@ -1,8 +1,16 @@
-"""Which settings of the trainer make an epoch shorter here: precision, memory order, compiling?"""
+"""Effect of precision, memory format and compilation on the epoch time of this machine."""
 
 from functools import partial
 
-from benchmarks.common import Target, clips, in_turn, options, page, ratios, scratch_folder
+from benchmarks.common import (
+    Criterion,
+    draw_clips,
+    measure_cases,
+    parse_options,
+    ratios,
+    scratch_folder,
+    write_timing_page,
+)
 from benchmarks.training import run_program
 
 SETTINGS = {
@@ -12,49 +20,47 @@ SETTINGS = {
     "compile": ("trainer.channels_last=false", "trainer.compile=true"),
 }
 CLIPS = {"cnn": 1440, "mobilenet_v3": 64}
-FACTOR_ON_GPU = 20
+GPU_FACTOR = 20
+"""Times as many clips are used on a GPU."""
 
 
 def main() -> None:
-    """Time all settings of both models, and write the page."""
+    """Time all settings of both models and write the page."""
     times: dict[str, list[float]] = {}
-    targets = []
+    criteria = []
     for model, count in CLIPS.items():
-        chosen = options(clips=count, epochs=3, repeats=2)
-        if chosen.device != "cpu":
-            chosen.clips *= FACTOR_ON_GPU
-        some = clips(chosen)
+        options = parse_options(clips=count, epochs=3, repeats=2)
+        if options.device != "cpu":
+            options.clips *= GPU_FACTOR
+        clips = draw_clips(options)
+        accelerator = f"trainer.accelerator={options.device}"
         with scratch_folder() as folder:
-            cache = folder / "cache"
-            run_program(some, cache, model, 2)
+            program = partial(run_program, clips, folder / "cache", model)
+            program(2)  # fills the cache
             cases = {
-                f"{model}, {name}": partial(
-                    run_program,
-                    some,
-                    cache,
-                    model,
-                    chosen.epochs,
-                    f"trainer.accelerator={chosen.device}",
-                    *words,
-                )
-                for name, words in SETTINGS.items()
+                f"{model}, {name}": partial(program, options.epochs, accelerator, *overrides)
+                for name, overrides in SETTINGS.items()
             }
-            passes = in_turn(cases, chosen.repeats)
-        found = {name: [one.train for one, _ in some] for name, some in passes.items()}
-        times |= found
-        plain = found[f"{model}, plain"]
-        targets += [
-            Target(f"{name} / plain", ratios(found[name], plain), 1.0) for name in list(found)[1:]
+            results = measure_cases(cases, options.repeats)
+        train = {name: [epoch.train for epoch, _ in rounds] for name, rounds in results.items()}
+        times |= train
+        plain = train[f"{model}, plain"]
+        criteria += [
+            Criterion(f"{name} / plain", ratios(train[name], plain), 1.0)
+            for name in list(train)[1:]
         ]
-    page(
-        f"settings_{chosen.device}",
-        "Which settings of the trainer make an epoch shorter?",
-        what="training passes; plain has the settings that users get, in 32 bits and without "
-        "channels_last; the first epoch, which compiles, is left out",
+    write_timing_page(
+        f"settings_{options.device}",
+        "Epoch time under different trainer settings",
+        setup="Training passes. «plain» has the default settings in 32 bits without channels_last. "
+        "The first epoch, in which the network is compiled, is left out",
         times=times,
-        unit="milliseconds a clip",
-        targets=targets,
-        notes=["«missed» says that a setting does not help. A default is what helps in every run."],
+        unit="milliseconds per clip",
+        criteria=criteria,
+        notes=[
+            "A missed limit means that the setting gains nothing. A setting becomes the default "
+            "where it gains in every run."
+        ],
     )
 
 

@@ -1,4 +1,4 @@
-"""Sounds that are no speech, made from a seed: silence, noises, and music of a synthesiser."""
+"""Synthetic sounds without speech, made from a seed: silence, noise and music."""
 
 from collections.abc import Callable, Iterator
 
@@ -16,7 +16,10 @@ Random = np.random.Generator
 
 
 def make_sounds(seed: int, count: int) -> Iterator[tuple[str, Wave]]:
-    """Yield so many sounds, (T,) float32 at 16 kHz, each kind in turn, 3 to 40 dB under the top."""
+    """Yield kind and samples, (T,) float32 at 16 kHz, of `count` sounds.
+
+    The kinds follow one another; peaks are 3 to 40 dB below full scale.
+    """
     random = np.random.default_rng(seed)
     for number in range(count):
         kind = list(KINDS)[number % len(KINDS)]
@@ -27,20 +30,20 @@ def make_sounds(seed: int, count: int) -> Iterator[tuple[str, Wave]]:
 
 
 def silence(random: Random) -> Sound:
-    """Return nothing at all, or the hiss of a quiet converter."""
+    """Return digital silence, or the noise of a quiet converter."""
     hiss: Sound = random.standard_normal(SAMPLES) * random.choice([0.0, 1e-4])
     return hiss
 
 
 def coloured_noise(random: Random, power: float) -> Sound:
-    """Return noise whose power falls with frequency to this power, from 20 Hz on."""
+    """Return noise whose power falls as frequency to the power of `power`, above 20 Hz."""
     spectrum = np.fft.rfft(random.standard_normal(SAMPLES))
     hertz = np.maximum(np.arange(len(spectrum)) / SECONDS, 20)
     return np.fft.irfft(spectrum / hertz ** (power / 2), SAMPLES)
 
 
 def hum(random: Random) -> Sound:
-    """Return the mains with its overtones, and some noise."""
+    """Return mains hum with its harmonics, and noise."""
     time = np.arange(SAMPLES) / RATE
     mains = random.choice([50, 60])
     tones = [np.sin(2 * np.pi * mains * n * time + random.uniform(0, 6)) / n for n in range(1, 9)]
@@ -49,16 +52,16 @@ def hum(random: Random) -> Sound:
 
 
 def clicks(random: Random) -> Sound:
-    """Return short knocks at random times."""
+    """Return clicks at random times."""
     sound = np.zeros(SAMPLES)
-    fading = np.exp(-np.arange(200) / 20)
-    for place in random.integers(0, SAMPLES - 200, random.integers(4, 40)):
-        sound[place : place + 200] += random.standard_normal(200) * fading
+    decay = np.exp(-np.arange(200) / 20)
+    for start in random.integers(0, SAMPLES - 200, random.integers(4, 40)):
+        sound[start : start + 200] += random.standard_normal(200) * decay
     return sound
 
 
 def tone(random: Random, note: float, length: int, *, fade_s: float) -> Sound:
-    """Return a plucked tone with eight harmonics; notes are numbered as in MIDI."""
+    """Return a plucked tone with eight harmonics; `note` is a MIDI number."""
     time = np.arange(length) / RATE
     hertz = 440 * 2 ** ((note - 69) / 12)
     falloff = random.uniform(1, 2.5)
@@ -72,12 +75,12 @@ def tone(random: Random, note: float, length: int, *, fade_s: float) -> Sound:
 
 
 def music(random: Random, *, chords: bool, melody: bool, drums: bool) -> Sound:
-    """Return a few bars: a chord every fourth beat, a note of the melody and a drum every beat."""
+    """Return music: a chord every fourth beat, a note of the melody and a drum every beat."""
     sound = np.zeros(SAMPLES)
     beat = int(RATE * random.uniform(0.2, 0.5))
     root = random.uniform(45, 60)
-    for count, place in enumerate(range(0, SAMPLES, beat)):
-        rest = sound[place:]
+    for count, start in enumerate(range(0, SAMPLES, beat)):
+        rest = sound[start:]
         time = np.arange(len(rest)) / RATE
         if chords and count % 4 == 0:
             for step in random.choice([[0, 4, 7], [0, 3, 7], [5, 9, 12], [7, 11, 14]]):

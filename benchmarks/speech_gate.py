@@ -1,4 +1,4 @@
-"""How often is speech taken for none, and silence, noise or music for speech?"""
+"""Error rates of the speech detector on speech and on silence, noise and music."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -6,23 +6,23 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import RESULTS, SCRATCH, grid, options, seconds_of
+from benchmarks.common import markdown_table, open_index, parse_options, time_call, write_page
 from benchmarks.sounds import KINDS, RATE, make_sounds
 from emotion.audio.decode import Wave, decode
-from emotion.audio.speech_detector import THRESHOLD, SpeechDetector
-from emotion.config.composition import composed
-from emotion.data.corpora.index import build_index
+from emotion.audio.speech_detector import MIN_SPEECH_FRACTION, SpeechDetector
 
-HEARD_S = 2.618
-"""What preprocessing=cs334 keeps of a clip."""
+CLIP_S = 2.618
+"""Seconds of a clip that preprocessing=cs334 keeps."""
 
 SOUNDS, TUNING_SOUNDS = 100, 200
 
+Paths = dict[str, list[Path]]
+Fractions = dict[str, list[float]]
 
-def draw_clips(data_root: str, count: int) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
-    """Return clips to choose the threshold on, and others to report, as many of each corpus."""
-    with composed("prepare", ["dataset=cs334", f"data_root={data_root}"]) as config:
-        index = build_index(config.build("dataset"), SCRATCH / "corpora" / "index")
+
+def draw_paths(data_root: str, count: int) -> tuple[Paths, Paths]:
+    """Return clips to choose the threshold by and others to report, `count` of each corpus."""
+    index = open_index("dataset=cs334", f"data_root={data_root}")
     random = np.random.default_rng(0)
     tuning, reported = {}, {}
     for corpus, rows in index.table.groupby("corpus"):
@@ -32,33 +32,38 @@ def draw_clips(data_root: str, count: int) -> tuple[dict[str, list[Path]], dict[
     return tuning, reported
 
 
-def share(gate: SpeechDetector, wave: Wave, rate: int) -> float:
-    """Return the share of speech in what a model hears of a clip."""
-    return gate.speech_share(wave[: int(HEARD_S * rate)], rate)
+def speech_fraction(detector: SpeechDetector, wave: Wave, rate: int) -> float:
+    """Return the fraction of speech in the part of a clip that a model receives."""
+    return detector.speech_fraction(wave[: int(CLIP_S * rate)], rate)
 
 
-def clip_shares(gate: SpeechDetector, clips: dict[str, list[Path]]) -> dict[str, list[float]]:
-    """Return the shares of speech in clips, by corpus."""
+def clip_fractions(detector: SpeechDetector, clips: Paths) -> Fractions:
+    """Return the fractions of speech in clips, by corpus."""
     return {
-        corpus: [share(gate, *decode(path)) for path in paths] for corpus, paths in clips.items()
+        corpus: [speech_fraction(detector, *decode(path)) for path in paths]
+        for corpus, paths in clips.items()
     }
 
 
-def sound_shares(gate: SpeechDetector, seed: int, count: int) -> dict[str, list[float]]:
-    """Return the shares of speech in sounds, by kind."""
-    found: dict[str, list[float]] = {kind: [] for kind in KINDS}
+def sound_fractions(detector: SpeechDetector, seed: int, count: int) -> Fractions:
+    """Return the fractions of speech in synthetic sounds, by kind."""
+    fractions: Fractions = {kind: [] for kind in KINDS}
     for kind, wave in make_sounds(seed, count):
-        found[kind].append(share(gate, wave, RATE))
-    return found
+        fractions[kind].append(speech_fraction(detector, wave, RATE))
+    return fractions
 
 
-def rows(shares: dict[str, list[float]], *, speech: bool) -> list[list[str]]:
-    """Return the lines of the page's table; the last one is of all."""
-    everything: Sequence[float] = [value for values in shares.values() for value in values]
-    lines = []
-    for name, values in {**shares, "all": everything}.items():
-        wrong = sum((value >= THRESHOLD) != speech for value in values)
-        lines.append(
+def flatten(fractions: Fractions) -> list[float]:
+    """Return the fractions of all kinds in one list."""
+    return [value for values in fractions.values() for value in values]
+
+
+def table_rows(fractions: Fractions, *, speech: bool) -> list[list[str]]:
+    """Return the rows of the page's table; the last one counts all kinds together."""
+    rows = []
+    for name, values in {**fractions, "all": flatten(fractions)}.items():
+        wrong = sum((value >= MIN_SPEECH_FRACTION) != speech for value in values)
+        rows.append(
             [
                 f"{'speech' if speech else 'no speech'}: {name}",
                 str(len(values)),
@@ -66,52 +71,57 @@ def rows(shares: dict[str, list[float]], *, speech: bool) -> list[list[str]]:
                 f"{min(values):.2f} to {max(values):.2f}",
             ]
         )
-    return lines
+    return rows
 
 
 def best_threshold(speech: Sequence[float], sounds: Sequence[float]) -> tuple[float, int]:
-    """Return the middle of the widest range of thresholds with the fewest errors, and these."""
+    """Return the threshold with the fewest errors, and their number.
+
+    It is the middle of the widest range of thresholds with that number.
+    """
     edges = sorted({0.0, 1.0, *speech, *sounds})
-    found = []
+    candidates = []
     for low, high in pairwise(edges):
         middle = (low + high) / 2
         errors = sum(value < middle for value in speech) + sum(value >= middle for value in sounds)
-        found.append((errors, low - high, middle))
-    errors, _, middle = min(found)
+        candidates.append((errors, low - high, middle))
+    errors, _, middle = min(candidates)
     return middle, errors
 
 
 def main() -> None:
-    """Choose the threshold on some clips, report the errors on others, and write the page."""
-    chosen = options(clips=500)
-    if not chosen.data_root:
-        raise SystemExit("this benchmark needs the real corpora: data_root=FOLDER.")
-    gate = SpeechDetector()
-    tuning, reported = draw_clips(chosen.data_root, chosen.clips // 4)
-    voices = [value for values in clip_shares(gate, tuning).values() for value in values]
-    others = [value for values in sound_shares(gate, 1, TUNING_SOUNDS).values() for value in values]
-    threshold, errors = best_threshold(voices, others)
-    speech, sounds = clip_shares(gate, reported), sound_shares(gate, 2, SOUNDS)
+    """Choose a threshold on one set of clips, report the errors on another, and write the page."""
+    options = parse_options(clips=500)
+    if not options.data_root:
+        raise SystemExit("This benchmark needs the real corpora: set data_root=FOLDER.")
+    detector = SpeechDetector()
+    tuning, reported = draw_paths(options.data_root, options.clips // 4)
+    tuning_speech = flatten(clip_fractions(detector, tuning))
+    tuning_sounds = flatten(sound_fractions(detector, 1, TUNING_SOUNDS))
+    threshold, errors = best_threshold(tuning_speech, tuning_sounds)
+    speech, sounds = clip_fractions(detector, reported), sound_fractions(detector, 2, SOUNDS)
     wave, rate = decode(next(iter(reported.values()))[0])
-    milliseconds = min(seconds_of(lambda: share(gate, wave, rate)) for _ in range(20)) * 1000
-    head = ["clips", "count", "wrong", "share of speech, least to most"]
-    lines = [
-        "# How often is speech taken for none, and silence, noise or music for speech?",
-        "",
-        f"Silero's network on the first {HEARD_S} s of each clip. A clip is speech where at least "
-        f"{THRESHOLD:.0%} of its 32 ms frames are. On {len(voices)} other clips and {len(others)} "
-        f"other sounds the best threshold is {threshold:.2f} ({errors} errors). "
-        f"{milliseconds:.1f} ms a clip, one thread.",
-        "",
-        *grid(head, [*rows(speech, speech=True), *rows(sounds, speech=False)]),
-        "",
-        "The voices are acted, close to the microphone. The music has no singing, which is speech "
-        "to the gate. benchmarks/sounds.py makes the sounds from seeds.",
-    ]
-    text = "\n".join(lines) + "\n"
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "speech_gate.md").write_text(text, encoding="utf-8")
-    print(text)
+    seconds = min(time_call(lambda: speech_fraction(detector, wave, rate)) for _ in range(20))
+    write_page(
+        "speech_gate",
+        [
+            "# Error rates of the speech detector",
+            "",
+            f"Silero's network on the first {CLIP_S} s of each clip. A clip counts as speech where "
+            f"at least {MIN_SPEECH_FRACTION:.0%} of its 32 ms frames do. On {len(tuning_speech)} "
+            f"other clips and {len(tuning_sounds)} other sounds the best threshold is "
+            f"{threshold:.2f} ({errors} errors). {1000 * seconds:.1f} ms per clip on one thread.",
+            "",
+            *markdown_table(
+                ["clips", "count", "errors", "fraction of speech, minimum to maximum"],
+                [*table_rows(speech, speech=True), *table_rows(sounds, speech=False)],
+            ),
+            "",
+            "The speech is acted and recorded close to the microphone. The music has no singing, "
+            "which the detector counts as speech. benchmarks/sounds.py makes the sounds from "
+            "seeds.",
+        ],
+    )
 
 
 if __name__ == "__main__":

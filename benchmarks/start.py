@@ -1,32 +1,33 @@
-"""How soon is there help, and how soon a first step?"""
+"""Start-up time of the commands, compared with a bare import of torch and Lightning."""
 
 from benchmarks.common import (
-    Target,
-    clips,
-    command,
-    in_turn,
-    options,
-    page,
-    python,
+    Criterion,
+    draw_clips,
+    measure_cases,
+    parse_options,
     ratios,
+    run_command,
+    run_python,
     scratch_folder,
+    time_torch_import,
+    write_timing_page,
 )
-from benchmarks.training import train_words
+from benchmarks.training import train_arguments
 
 FIRST_STEP = """
 import os, sys
 import lightning
 from emotion.cli.main import run
 step = lightning.LightningModule.optimizer_step
-def first(*given, **more):
-    step(*given, **more)
+def first_step(*args, **options):
+    step(*args, **options)
     os._exit(0)
-lightning.LightningModule.optimizer_step = first
+lightning.LightningModule.optimizer_step = first_step
 sys.exit(run(sys.argv[1:]) or 3)
 """
-"""The command itself, which ends as soon as the optimizer has made a step."""
+"""Runs a command and exits after the first step of the optimizer."""
 
-TORCH_HERE = """
+COUNT_HEAVY_IMPORTS = """
 import sys
 from emotion.cli.main import run
 code = run(sys.argv[1:])
@@ -36,35 +37,35 @@ sys.exit(code)
 
 
 def main() -> None:
-    """Time all, and write the page."""
-    chosen = options(clips=720, repeats=5)
-    some = clips(chosen)
+    """Time all commands and write the page."""
+    options = parse_options(clips=720, repeats=5)
+    clips = draw_clips(options)
     with scratch_folder() as folder:
-        words = train_words(some, folder / "cache", folder, "cnn", 1)
-        prepare = ["prepare", *some.words, f"cache_dir={folder / 'cache'}"]
-        heavy = int(python("-c", TORCH_HERE, *prepare)[1].split()[-1])
-        command(*words)
-        seconds = in_turn(
+        train = train_arguments(clips, folder / "cache", folder, "cnn", 1)
+        prepare = ["prepare", *clips.overrides, f"cache_dir={folder / 'cache'}"]
+        heavy = int(run_python("-c", COUNT_HEAVY_IMPORTS, *prepare)[1].split()[-1])
+        run_command(*train)  # fills the cache
+        seconds = measure_cases(
             {
-                "emotion --help": lambda: command("--help"),
-                "emotion prepare, cached": lambda: command(*prepare),
-                "import torch, lightning": lambda: python("-c", "import torch, lightning")[0],
-                "emotion train, cached, to its first step": lambda: python(
-                    "-c", FIRST_STEP, *words
+                "emotion --help": lambda: run_command("--help"),
+                "emotion prepare, cached": lambda: run_command(*prepare),
+                "import torch, lightning": time_torch_import,
+                "emotion train, cached, to its first step": lambda: run_python(
+                    "-c", FIRST_STEP, *train
                 )[0],
             },
-            chosen.repeats,
+            options.repeats,
         )
-    page(
+    write_timing_page(
         "start",
-        "How soon is there help, and how soon a first step?",
-        what=f"{chosen.voices}, files read before",
+        "Start-up time of the commands",
+        setup=f"{options.clip_source}, files in the page cache",
         times=seconds,
         unit="seconds",
-        targets=[
-            Target("emotion --help, seconds", seconds["emotion --help"], 0.5),
-            Target("of torch and its kin imported by prepare", [heavy], 0),
-            Target(
+        criteria=[
+            Criterion("emotion --help, seconds", seconds["emotion --help"], 0.5),
+            Criterion("torch packages imported by prepare", [heavy], 0),
+            Criterion(
                 "first step / bare import",
                 ratios(
                     seconds["emotion train, cached, to its first step"],

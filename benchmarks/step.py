@@ -1,47 +1,59 @@
-"""What do the logging, the figures and the callbacks that users get cost of a cnn epoch?"""
+"""Cost of the default logging, metrics and callbacks in an epoch of cnn."""
 
 import itertools
+import statistics
 import sys
 import time
 from collections.abc import Sequence
 
-from benchmarks.common import Target, clips, in_turn, options, page, python, ratios, scratch_folder
-from benchmarks.training import per_clip, run_program, train_words
+from benchmarks.common import (
+    Criterion,
+    draw_clips,
+    measure_cases,
+    parse_options,
+    ratios,
+    run_python,
+    scratch_folder,
+    write_timing_page,
+)
+from benchmarks.training import run_program, train_arguments
 
 
-def bare_epochs(words: Sequence[str]) -> list[float]:
-    """Return the seconds of each epoch, validation included, where nothing is logged or kept.
+def bare_epochs(overrides: Sequence[str]) -> list[float]:
+    """Return the seconds of each epoch, validation included, without logging and checkpoints.
 
-    The same clips, network, augmentation and trainer; the steps return the loss, no more.
+    Clips, network, augmentation and optimizer are those of `emotion train`; a step only returns the
+    loss. The first epoch is left out.
     """
     import lightning as L  # noqa: N812 - Lightning's own abbreviation
     from torch import Tensor
     from torch.nn.functional import cross_entropy
 
-    from emotion.config.composition import composed
+    from emotion.config.composition import build, compose
     from emotion.data.batch import Batch
     from emotion.data.datamodule import build_datamodule
     from emotion.models.build import build_model
     from emotion.training.lightning_trainer import quiet_lightning
 
-    with composed("train", list(words)) as config, quiet_lightning():
-        data = build_datamodule(config)
+    settings = compose("train", overrides).settings
+    with quiet_lightning():
+        data = build_datamodule(settings)
         data.setup()
-        config = config.replaced({"dataset.labels": list(data.labels)})
         model = build_model(
-            config,
-            optimizer=config.build("trainer.optimizer"),
-            schedule=config.build("trainer.schedule"),
+            settings.model,
+            data.labels,
+            optimizer=build(settings.trainer.optimizer, "trainer.optimizer"),
+            schedule=build(settings.trainer.schedule, "trainer.schedule"),
         )
         trainer = L.Trainer(
-            accelerator="cpu", max_epochs=config["trainer.max_epochs"], barebones=True
+            accelerator="cpu", max_epochs=settings.trainer.max_epochs, barebones=True
         )
         data.place_on(trainer.strategy.root_device, model.features)
         model.set_normalisation(*data.feature_statistics(model.features))
         starts: list[float] = []
 
-        def step(batch: Batch, stage: str) -> Tensor:
-            return cross_entropy(model(batch.x), batch.target)
+        def step(batch: Batch, metrics: object) -> Tensor:
+            return cross_entropy(model(batch.x, batch.length), batch.target)
 
         model.step = step  # type: ignore[method-assign]
         model.on_validation_epoch_end = lambda: None  # type: ignore[method-assign]
@@ -52,30 +64,30 @@ def bare_epochs(words: Sequence[str]) -> list[float]:
 
 
 def main() -> None:
-    """Time both, and write the page."""
-    chosen = options(clips=1440, epochs=6)
-    some = clips(chosen)
+    """Time both cases and write the page."""
+    options = parse_options(clips=1440, epochs=6)
+    clips = draw_clips(options)
     with scratch_folder() as folder:
         cache = folder / "cache"
-        _, subsets = run_program(some, cache, "cnn", 2)
-        words = train_words(some, cache, folder, "cnn", chosen.epochs)[1:]
+        _, subsets = run_program(clips, cache, "cnn", 2)
+        overrides = train_arguments(clips, cache, folder, "cnn", options.epochs)[1:]
 
-        def default() -> float:
-            passes, _ = run_program(some, cache, "cnn", chosen.epochs)
-            return (passes.train * subsets["train"] + passes.val * subsets["val"]) / 1000
+        def default_epoch() -> float:
+            times, _ = run_program(clips, cache, "cnn", options.epochs)
+            return times.epoch_seconds(subsets)
 
-        def bare() -> float:
-            text = python("-m", "benchmarks.step", "bare", *words)[1]
-            return per_clip([float(word) for word in text.split()], 1000)
+        def bare_epoch() -> float:
+            text = run_python("-m", "benchmarks.step", "bare", *overrides)[1]
+            return statistics.median(float(word) for word in text.split())
 
-        seconds = in_turn({"as users get it": default, "bare": bare}, chosen.repeats)
-    page(
+        seconds = measure_cases({"default": default_epoch, "bare": bare_epoch}, options.repeats)
+    write_timing_page(
         "step",
-        "What do the default logging, figures and callbacks cost?",
-        what=f"{chosen.voices}, of them {subsets['train']:,} for training; cnn, batch 64",
+        "Cost of the default logging, metrics and callbacks",
+        setup=f"{options.clip_source}, of which {subsets['train']:,} train; cnn, batch size 64",
         times=seconds,
-        unit="seconds an epoch, validation included",
-        targets=[Target("default / bare", ratios(*seconds.values()), 1.05)],
+        unit="seconds per epoch, validation included",
+        criteria=[Criterion("default / bare", ratios(*seconds.values()), 1.05)],
     )
 
 

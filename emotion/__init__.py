@@ -1,20 +1,44 @@
-"""Speech emotion classification: `load` opens a trained model."""
+"""Speech emotion classification: `load` a trained model, or `train` one.
+
+Nothing heavy is imported before one of them is called.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from emotion.runtime.base import EmotionModel
+    from emotion.inference.loaded_model import LoadedModel
+    from emotion.runs.run import Run
+
+__all__ = ["load", "train"]
 
 
-def load(folder: Path | str) -> "EmotionModel":
-    """Return what hears emotions as the model in a folder does.
+def load(folder: str | Path) -> "LoadedModel":
+    """Return the trained model of a run folder or an export folder.
 
-    An export folder needs no PyTorch, and none is imported; a run folder does.
+    `load(folder).predict("clip.wav")` returns the rows that `emotion predict` writes. An export
+    folder needs no PyTorch, and none is imported.
 
     Raises:
-        RunError: the folder is neither, or damaged.
+        RunError: the folder is neither, or it is damaged.
     """
-    from emotion.inference.load_models import open_models
+    from emotion.inference.loaded_model import LoadedModel
 
-    return open_models([str(folder)], Path("outputs"))
+    return LoadedModel(folder)
+
+
+def train(*overrides: str) -> "Run":
+    """Train one run as `emotion train` does, and return it.
+
+    Args:
+        overrides: the words of the command line, such as "dataset=ravdess", "model=crnn".
+
+    Returns:
+        The run: `metrics` (a dictionary), `predictions` (a table) and `folder`.
+
+    Raises:
+        EmotionError: settings, clips or a split that cannot be used.
+    """
+    from emotion.cli.train import train_from_python
+
+    return train_from_python(overrides)

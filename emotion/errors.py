@@ -1,11 +1,11 @@
-"""The exceptions that a user sees as one line: what, which value, what is allowed, what next."""
+"""Exceptions with a message for the user: the problem, the value, allowed values, the next step."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class EmotionError(Exception):
-    """Base of every error that is the user's to mend; printed without a traceback."""
+    """Base of every error that a user can correct; printed as one line without a traceback."""
 
 
 class ConfigError(EmotionError):
@@ -13,11 +13,11 @@ class ConfigError(EmotionError):
 
 
 class AudioError(EmotionError):
-    """A file that holds no usable audio."""
+    """A file without usable audio."""
 
 
 class CorpusError(EmotionError):
-    """A corpus that is missing, empty or not what its reader describes."""
+    """A corpus that is missing, empty or does not match its reader."""
 
 
 class CacheError(EmotionError):
@@ -25,15 +25,15 @@ class CacheError(EmotionError):
 
 
 class SplitError(EmotionError):
-    """A split that cannot be made of these clips."""
+    """A split that is impossible for these clips."""
 
 
 class LeakError(SplitError):
-    """A speaker, file or recording that stands on both sides of a split."""
+    """Data leakage: a speaker, file or recording in both training and test clips."""
 
 
 class ModelError(EmotionError):
-    """Weights or a network that do not fit."""
+    """Weights that do not match the network, or a network that cannot be built."""
 
 
 class RunError(EmotionError):
@@ -44,8 +44,8 @@ class DependencyError(EmotionError):
     """An optional package that is not installed."""
 
 
-def near(word: str, choices: Iterable[object]) -> str:
-    """Return " Did you mean …?" for a typo, else the list of what is allowed."""
+def suggest(word: str, choices: Iterable[object]) -> str:
+    """Return " Did you mean …?" for a typo, else the allowed values, to append to a message."""
     names = [str(choice) for choice in choices]
     close = difflib.get_close_matches(word, names, n=3)
     if close:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from emotion.config.composition import composed
+from emotion.config.composition import build, compose
 from emotion.data.corpora.dataset import Dataset
 from tests.support.archive import write_archive, write_clip
 
 __all__ = ["build_dataset", "write_clip"]
 
-pytest_plugins = ["tests.support.exported"]
+pytest_plugins = ["tests.support.exported", "tests.support.trained"]
 
 NOBODY = 65_534
 
@@ -37,9 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def build_dataset(*overrides: str) -> Dataset:
     """Return a dataset as `emotion train` would build it."""
-    with composed("train", list(overrides)) as config:
-        dataset: Dataset = config.build("dataset")
-        return dataset
+    dataset: Dataset = build(compose("train", overrides).settings.dataset, "dataset")
+    return dataset
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
-"""Bare epochs on tensors in memory: forward, backward, step; then forward alone. Words: the file
-of a whole network, its input's shape, batch, training clips, validation clips, epochs, device,
-precision. Prints the seconds of both passes, epoch after epoch."""
+"""Bare training loop on tensors in memory: forward pass, backward pass and optimizer step.
+
+Arguments: network file, shape of its input, batch size, training clips, validation clips, epochs,
+device, precision. Prints the seconds of the training and the validation pass of every epoch.
+"""
 
 import sys
 import time
@@ -12,21 +14,21 @@ network = torch.load(sys.argv[1], weights_only=False)
 channels, mels, frames = map(int, sys.argv[2].split("x"))
 batch, train, val, epochs = map(int, sys.argv[3:7])
 device, precision = sys.argv[7:9]
-x = torch.randn(max(train, val), 1, mels, frames).to(device)
-y = torch.randint(6, (len(x),)).to(device)
+x = torch.randn(max(train, val), 1, mels, frames, device=device)
+y = torch.randint(6, (len(x),), device=device)
 network.to(device)
 adam = torch.optim.Adam(network.parameters())
-cast = torch.autocast(device, torch.bfloat16, enabled=precision == "bf16-mixed")
+autocast = torch.autocast(device, torch.bfloat16, enabled=precision == "bf16-mixed")
 
 
-def seconds(count: int, learn: bool) -> float:
-    network.train(learn)
+def time_pass(count: int, *, training: bool) -> float:
+    network.train(training)
     start = time.perf_counter()
-    for place in range(0, count, batch):
-        some = slice(place, min(place + batch, count))
-        with cast, torch.set_grad_enabled(learn):
-            loss = cross_entropy(network(x[some].expand(-1, channels, -1, -1)), y[some])
-        if learn:
+    for first in range(0, count, batch):
+        rows = slice(first, min(first + batch, count))
+        with autocast, torch.set_grad_enabled(training):
+            loss = cross_entropy(network(x[rows].expand(-1, channels, -1, -1)), y[rows])
+        if training:
             adam.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             adam.step()
@@ -36,4 +38,4 @@ def seconds(count: int, learn: bool) -> float:
 
 
 for _ in range(epochs):
-    print(seconds(train, learn=True), seconds(val, learn=False))
+    print(time_pass(train, training=True), time_pass(val, training=False), flush=True)

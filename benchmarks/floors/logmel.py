@@ -1,4 +1,7 @@
-"""Bare loop from files to log-mel spectrograms on the disk. Words: list of files, folder, jobs."""
+"""Bare loop from audio files to log-mel spectrograms on disk.
+
+Arguments: file that lists the paths, output folder, processes. Prints the seconds.
+"""
 
 import math
 import multiprocessing

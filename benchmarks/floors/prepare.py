@@ -1,4 +1,7 @@
-"""Bare loop: read, resample, fit, store as int16, hash. Words: list of files, folder, processes."""
+"""Bare loop that decodes, resamples, pads or cuts, hashes and stores clips as int16.
+
+Arguments: file that lists the paths, output folder, processes. Prints the seconds.
+"""
 
 import hashlib
 import math

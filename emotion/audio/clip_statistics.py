@@ -1,4 +1,4 @@
-"""What a clip is like before it is standardised: its identity, level and silence."""
+"""Statistics of a clip before it is standardised: its hash, level, clipping and silence."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,22 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from emotion.audio.decode import Wave
-from emotion.audio.standardise import frame_levels_db, loud_span
+from emotion.audio.standardise import frame_levels_db, nonsilent_interval
 
 SILENT_DB = -80.0
-"""A clip whose loudest 20 ms lie under this holds no voice (the quietest real ones peak at -44)."""
+"""A clip whose loudest 20 ms are below this has no speech (the quietest corpus clip: -44 dB)."""
 
-CLIPPED = 0.999
-"""A sample that reaches this share of full scale."""
+CLIPPING_LEVEL = 0.999
+"""Samples from this fraction of full scale on count as clipped."""
 
 
 @dataclass(frozen=True)
 class ClipStatistics:
-    """One decoded clip, mono, at its own rate.
+    """Statistics of one decoded mono clip at its native rate.
 
-    `audio_hash` identifies the samples, whatever file holds them; `level_db` is that of the active
-    part and `loudest_db` that of the loudest 20 ms, both re full scale; `lead_ms` and `tail_ms`
-    are the silence at its ends, 40 dB under its own loudest frame.
+    `audio_hash` is of the samples, whatever the file's name and container. `level_db` is the RMS
+    level between leading and trailing silence (`lead_ms`, `tail_ms`: 40 dB below the loudest
+    frame), `loudest_db` that of the loudest 20 ms, both re full scale. `clipped` counts samples.
     """
 
     audio_hash: str
@@ -34,10 +34,10 @@ class ClipStatistics:
     tail_ms: float
 
 
-def measure(wave: Wave, sample_rate: int) -> ClipStatistics:
-    """Return the facts of a decoded clip, (T,) float32."""
+def measure_clip(wave: Wave, sample_rate: int) -> ClipStatistics:
+    """Return the statistics of a decoded clip, (T,) float32."""
     levels = frame_levels_db(wave, sample_rate)
-    start, stop = loud_span(levels, len(wave), sample_rate)
+    start, stop = nonsilent_interval(wave, sample_rate, levels=levels)
     mean = float(wave.mean())
     active = wave[start:stop] - np.float32(mean)
     power = float(np.dot(active, active)) / len(active)
@@ -48,7 +48,7 @@ def measure(wave: Wave, sample_rate: int) -> ClipStatistics:
         level_db=round(10 * float(np.log10(max(power, 1e-12))), 3),
         loudest_db=round(float(levels.max()), 3),
         dc=round(mean, 6),
-        clipped=int(np.count_nonzero(np.abs(wave) >= CLIPPED)) if peak >= CLIPPED else 0,
+        clipped=int(np.count_nonzero(np.abs(wave) >= CLIPPING_LEVEL)),
         lead_ms=round(1000 * start / sample_rate, 1),
         tail_ms=round(1000 * (len(wave) - stop) / sample_rate, 1),
     )

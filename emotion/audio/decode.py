@@ -1,4 +1,4 @@
-"""Reads audio files: the only place that opens one. libsndfile decides by what a file holds."""
+"""Reading of audio files with libsndfile, which goes by a file's content and not by its name."""
 
 import math
 import os
@@ -11,31 +11,31 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
-from emotion.audio.unreadable import decoding_problem, file_problem
+from emotion.audio.unreadable import decode_error, file_error
 from emotion.errors import AudioError
 
 Wave = npt.NDArray[np.float32]
 """Mono samples, shape (T,), full scale at 1."""
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64"})
-"""Names under which a folder is searched for audio; a file is read whatever its name."""
+"""Suffixes that are searched for in folders; a file given by name may have any suffix."""
 
 MIN_RATE, MAX_RATE = 1_000, 768_000
 MAX_CHANNELS = 64
 MAX_SECONDS = 4 * 3600
 MAX_PEAK = 2.0**31
-"""Floats up to here may have been integers once; the squares of greater ones overflow."""
+"""Float samples up to this may come from 32-bit integers; squares of greater ones overflow."""
 
 BLOCK_SAMPLES = 1 << 22
-"""Samples of all channels that are read at a time: what a header claims never becomes memory."""
+"""Samples, over all channels, that are read at a time: a header alone allocates no memory."""
 
-UNREADABLE = (sf.LibsndfileError, OSError, ValueError, TypeError)
-"""What soundfile raises of a file; TypeError where the suffix says raw samples, no header."""
+READ_ERRORS = (sf.LibsndfileError, OSError, ValueError, TypeError)
+"""Errors of soundfile for a bad file; TypeError where the suffix means raw samples (.raw)."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself: rate in Hz, frames (samples a channel), channels."""
+    """Header of an audio file: rate in Hz, frames (samples per channel), channels, container."""
 
     sample_rate: int
     frames: int
@@ -44,20 +44,20 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Return a file's header without decoding it, but where it does not say how long the file is.
+    """Return a file's header; the file is decoded only where its header has no length.
 
     Raises:
-        AudioError: with the reason, in words that fit behind the file's name.
+        AudioError: with the reason, phrased to follow the file's name.
     """
-    with _opened(path) as file:
+    with _open_audio(path) as file:
         header = _header(file)
-        if _says_frames(file):
+        if _has_length(file):
             return header
         return replace(header, frames=sum(map(len, _blocks(file, file.frames))))
 
 
 def header_rows(paths: Sequence[Path]) -> list[dict[str, object]]:
-    """Return what each header says, by field, with the reason where one cannot be used."""
+    """Return the fields of each file's header, with the reason in `error` where it is unusable."""
     rows = []
     for path in paths:
         try:
@@ -72,13 +72,13 @@ def decode(path: Path, *, start_s: float = 0.0, stop_s: float = math.inf) -> tup
 
     Args:
         path: of the file.
-        start_s: what lies before this second is not read.
-        stop_s: nor what lies behind this one.
+        start_s: first second to read.
+        stop_s: second at which to stop; infinite for the end of the file.
 
     Raises:
-        AudioError: with the reason, in words that fit behind the file's name.
+        AudioError: with the reason, phrased to follow the file's name.
     """
-    with _opened(path) as file:
+    with _open_audio(path) as file:
         rate = file.samplerate
         start = round(start_s * rate)
         stop = file.frames if stop_s == math.inf else min(file.frames, round(stop_s * rate))
@@ -92,22 +92,22 @@ def decode(path: Path, *, start_s: float = 0.0, stop_s: float = math.inf) -> tup
 
 
 def read_blocks(path: Path, *, seconds: float = 30.0) -> Iterator[tuple[Wave, int]]:
-    """Yield a file's samples block by block, as `decode` gives them, with their rate in Hz.
+    """Yield a file's samples in blocks of `seconds`, mono (T,) float32, with their rate in Hz.
 
     Raises:
-        AudioError: with the reason, in words that fit behind the file's name.
+        AudioError: with the reason, phrased to follow the file's name.
     """
-    with _opened(path) as file:
+    with _open_audio(path) as file:
         rate = file.samplerate
         for wave in _blocks(file, file.frames, size=max(1, round(seconds * rate))):
             yield wave, rate
 
 
-class _Forward(sf.SoundFile):  # type: ignore[misc]
-    """A file that is read from its beginning on.
+class _SequentialFile(sf.SoundFile):  # type: ignore[misc]
+    """An audio file that is read from its beginning without seeking.
 
-    soundfile would ask for the place before each read, and go there after it: neither GSM nor
-    FLAC of no known length can do that.
+    soundfile seeks before and after each read where a file is seekable; that fails for GSM and
+    for FLAC of unknown length.
     """
 
     def seekable(self) -> bool:
@@ -115,44 +115,44 @@ class _Forward(sf.SoundFile):  # type: ignore[misc]
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Forward]:
-    """Give an open file whose header is sound; what goes wrong is told in words.
+def _open_audio(path: Path) -> Iterator[_SequentialFile]:
+    """Open a file with a valid header; errors of reading it become AudioError.
 
-    Only a file is opened: a pipe may never come to an end, nor even to a beginning.
+    Only regular files are opened: a pipe might block for ever.
     """
-    problem = file_problem(path)
-    if problem:
-        raise AudioError(problem)
+    reason = file_error(path)
+    if reason:
+        raise AudioError(reason)
     try:
-        with _Forward(os.fsencode(path)) as file:
-            _check(_header(file), says_frames=_says_frames(file))
+        with _SequentialFile(os.fsencode(path)) as file:
+            _check(_header(file), has_length=_has_length(file))
             yield file
-    except UNREADABLE as err:
-        raise AudioError(decoding_problem(path, err)) from err
+    except READ_ERRORS as err:
+        raise AudioError(decode_error(path, err)) from err
     except MemoryError as err:
         raise AudioError("is too long for the memory that is free") from err
 
 
-def _header(file: _Forward) -> Header:
+def _header(file: _SequentialFile) -> Header:
     return Header(file.samplerate, file.frames, file.channels, file.format)
 
 
-def _says_frames(file: _Forward) -> bool:
-    """Return whether a header says how long its file is; FLAC that was streamed does not."""
+def _has_length(file: _SequentialFile) -> bool:
+    """Return whether the header contains the length; that of streamed FLAC does not."""
     return bool(file.frames < 2**62)
 
 
-def _skip(file: _Forward, frames: int) -> None:
-    """Go on to a frame: at once where that can be done, else by reading what lies before it."""
-    if frames and sf.SoundFile.seekable(file) and _says_frames(file):
+def _skip(file: _SequentialFile, frames: int) -> None:
+    """Skip frames: by seeking where the file allows it, else by reading them."""
+    if frames and sf.SoundFile.seekable(file) and _has_length(file):
         file.seek(frames)
     else:
         for _ in _blocks(file, frames):
             pass
 
 
-def _blocks(file: _Forward, frames: int, *, size: int | None = None) -> Iterator[Wave]:
-    """Yield the next frames, averaged to mono, (T,) float32, some at a time."""
+def _blocks(file: _SequentialFile, frames: int, *, size: int | None = None) -> Iterator[Wave]:
+    """Yield the next frames in blocks of at most `size`, averaged to mono, (T,) float32."""
     size = size or max(1, BLOCK_SAMPLES // file.channels)
     longest = MAX_SECONDS * file.samplerate
     done = 0
@@ -168,7 +168,7 @@ def _blocks(file: _Forward, frames: int, *, size: int | None = None) -> Iterator
 
 def _to_mono(samples: Wave) -> Wave:
     """Return the mean of all channels: (T, channels) -> (T,)."""
-    with np.errstate(over="ignore", invalid="ignore"):  # such numbers are refused below
+    with np.errstate(over="ignore", invalid="ignore"):  # rejected below
         wave: Wave = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
     low, high = float(wave.min()), float(wave.max())
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -178,12 +178,14 @@ def _to_mono(samples: Wave) -> Wave:
     return np.ascontiguousarray(wave)
 
 
-def _check(header: Header, *, says_frames: bool) -> None:
+def _check(header: Header, *, has_length: bool) -> None:
     if not header.frames:
         raise AudioError("holds no samples")
     if not MIN_RATE <= header.sample_rate <= MAX_RATE:
-        raise AudioError(f"has a sample rate of {header.sample_rate} Hz")
+        raise AudioError(
+            f"has a sample rate of {header.sample_rate} Hz (allowed: {MIN_RATE} to {MAX_RATE} Hz)"
+        )
     if header.channels > MAX_CHANNELS:
-        raise AudioError(f"has {header.channels} channels")
-    if says_frames and header.frames > MAX_SECONDS * header.sample_rate:
-        raise AudioError(f"says it is longer than {MAX_SECONDS // 3600} hours")
+        raise AudioError(f"has {header.channels} channels (allowed: up to {MAX_CHANNELS})")
+    if has_length and header.frames > MAX_SECONDS * header.sample_rate:
+        raise AudioError(f"is longer than {MAX_SECONDS // 3600} hours by its header")

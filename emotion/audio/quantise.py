@@ -1,4 +1,4 @@
-"""How a cache stores a clip's samples, and the one way back."""
+"""Quantisation of a clip's samples for the waveform cache, and its inverse."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,11 +6,11 @@ import numpy.typing as npt
 Samples = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
 MIN_PEAK = 1e-30
-"""Under this peak all samples are stored as 0: their scale would be no float32."""
+"""Below this peak all samples are stored as 0: float32 could not hold their scale."""
 
 
 def quantise(wave: npt.NDArray[np.float32], dtype: str) -> tuple[Samples, float]:
-    """Return a clip as it is stored, and the scale that brings it back."""
+    """Return the stored samples of a clip, (T,), and their scale for `dequantise`."""
     if dtype == "float32":
         return wave, 1.0
     peak = float(np.abs(wave).max(initial=0.0))
@@ -19,6 +19,6 @@ def quantise(wave: npt.NDArray[np.float32], dtype: str) -> tuple[Samples, float]
 
 
 def dequantise(samples: Samples, scale: float) -> npt.NDArray[np.float32]:
-    """Return stored samples as float32: the one arithmetic of training and of prediction."""
+    """Return stored samples, (T,), as float32; training and prediction share this rounding."""
     out: npt.NDArray[np.float32] = samples.astype(np.float32) * np.float32(scale)
     return out

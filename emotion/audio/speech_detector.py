@@ -1,4 +1,4 @@
-"""Tells speech from silence, music and noise: Silero's small network, run by onnxruntime."""
+"""Speech detection (voice activity): Silero's network, run by onnxruntime."""
 
 import importlib.util
 import os
@@ -11,76 +11,83 @@ from emotion.audio.decode import Wave
 from emotion.audio.standardise import resample
 from emotion.errors import DependencyError
 
-RATE = 16_000
-FRAME, CONTEXT = 512, 64
-"""Samples that one probability is of, and those before them that the network is shown too."""
+SAMPLE_RATE = 16_000
+FRAME_SAMPLES, CONTEXT_SAMPLES = 512, 64
+"""Samples of a frame, which gets one probability, and of context before it, input too."""
 
-FRAMES = 512
-"""Frames a call, which bounds the memory."""
+FRAMES_PER_CALL = 512
+"""Limit of frames in one call of the network, which bounds the memory."""
 
-STATE = (1, 1, 128)
-FILE = "silero_vad_16k_sequence.onnx"
+STATE_SHAPE = (1, 1, 128)
+NETWORK_FILE = "silero_vad_16k_sequence.onnx"
 
-SPEAKS = 0.5
-"""The probability from which a frame counts as speech."""
+SPEECH_PROBABILITY = 0.5
+"""Probability from which a frame counts as speech."""
 
-THRESHOLD = 0.16
-"""The share of such frames that makes a clip speech; benchmarks/speech_gate.py chose it."""
+MIN_SPEECH_FRACTION = 0.16
+"""Fraction of speech frames from which a clip is speech; chosen by benchmarks/speech_gate.py."""
 
 
 class SpeechDetector:
-    """Says whether a clip holds speech.
+    """Detect whether a clip contains speech.
 
     Args:
-        path: the network's file; None takes that of the installed package silero-vad.
+        path: of the network's file; None takes the one in the installed package silero-vad.
 
     Raises:
-        DependencyError: there is no such file.
+        DependencyError: the package silero-vad is missing or too old.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it reports its use
-        import onnxruntime  # a fifth of a second, for nothing where no gate is asked for
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default
+        import onnxruntime  # 0.2 s, spent only where speech detection is on
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(
-            str(path or find_network()), options, providers=["CPUExecutionProvider"]
+            str(path or find_silero_network()), options, providers=["CPUExecutionProvider"]
         )
 
     def is_speech(self, wave: Wave, sample_rate: int) -> bool:
-        """Return whether enough of a clip, (T,), is speech."""
-        return self.speech_share(wave, sample_rate) >= THRESHOLD
+        """Return whether at least `MIN_SPEECH_FRACTION` of a clip, (T,), is speech."""
+        return self.speech_fraction(wave, sample_rate) >= MIN_SPEECH_FRACTION
 
-    def speech_share(self, wave: Wave, sample_rate: int) -> float:
-        """Return the share of a clip's time, (T,), in which somebody speaks."""
-        return float(np.mean(self.frames(wave, sample_rate) >= SPEAKS))
+    def speech_fraction(self, wave: Wave, sample_rate: int) -> float:
+        """Return the fraction of a clip's frames, (T,), that contain speech."""
+        return float(np.mean(self.frame_probabilities(wave, sample_rate) >= SPEECH_PROBABILITY))
 
-    def frames(self, wave: Wave, sample_rate: int) -> npt.NDArray[np.float32]:
-        """Return the probability of speech in every 32 ms: (T,) -> (frames,)."""
-        wave = resample(wave, sample_rate, to_rate=RATE)
-        padded = np.pad(wave, (CONTEXT, -len(wave) % FRAME))
-        shown = np.lib.stride_tricks.sliding_window_view(padded, CONTEXT + FRAME)[::FRAME]
-        hidden, cell = np.zeros(STATE, np.float32), np.zeros(STATE, np.float32)
-        found = []
-        for start in range(0, len(shown), FRAMES):
-            given = {"input": shown[start : start + FRAMES].copy(), "h": hidden, "c": cell}
-            speech, hidden, cell = self.session.run(["speech_probs", "hn", "cn"], given)
-            found.append(speech)
-        return np.concatenate(found)
+    def frame_probabilities(self, wave: Wave, sample_rate: int) -> npt.NDArray[np.float32]:
+        """Return the probability of speech in every frame of 32 ms: (T,) -> (frames,)."""
+        wave = resample(wave, sample_rate, to_rate=SAMPLE_RATE)
+        padded = np.pad(wave, (CONTEXT_SAMPLES, -len(wave) % FRAME_SAMPLES))
+        size = CONTEXT_SAMPLES + FRAME_SAMPLES
+        frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::FRAME_SAMPLES]
+        hidden, cell = np.zeros(STATE_SHAPE, np.float32), np.zeros(STATE_SHAPE, np.float32)
+        probabilities = []
+        for start in range(0, len(frames), FRAMES_PER_CALL):
+            batch = frames[start : start + FRAMES_PER_CALL].copy()
+            inputs = {"input": batch, "h": hidden, "c": cell}
+            output, hidden, cell = self.session.run(["speech_probs", "hn", "cn"], inputs)
+            probabilities.append(output)
+        return np.concatenate(probabilities)
 
 
-def find_network() -> Path:
-    """Return Silero's file, without importing its package, which would import torch.
+def find_silero_network() -> Path:
+    """Return the path of Silero's file: beside this module in an export folder, or in its package.
+
+    The package is not imported, since it imports torch.
 
     Raises:
-        DependencyError: the package is not installed, or an older one.
+        DependencyError: the package silero-vad is missing or too old.
     """
+    copy = Path(__file__).with_name(NETWORK_FILE)
+    if copy.is_file():
+        return copy
     spec = importlib.util.find_spec("silero_vad")
-    path = Path(spec.origin).parent / "data" / FILE if spec and spec.origin else None
+    path = Path(spec.origin).parent / "data" / NETWORK_FILE if spec and spec.origin else None
     if path is None or not path.is_file():
         raise DependencyError(
-            f"{FILE}, which tells speech from noise, is not there. Install it by "
-            "pip install 'silero-vad>=6.2.3', or do without: speech_gate=false."
+            f"speech detection needs {NETWORK_FILE}, which is not installed. Install it by "
+            "pip install 'silero-vad>=6.2.3', or turn speech detection off: speech_gate=false."
         )
     return path

@@ -1,31 +1,37 @@
-"""Makes every clip comparable: one rate, one channel, one length or at most one."""
+"""Standardisation of clips: sample rate, silence trimming, length and padding."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import soxr
 
 from emotion.audio.decode import Wave
+from emotion.audio.quantise import dequantise, quantise
 from emotion.errors import ConfigError
 
-MARGIN_MS = 50.0
-"""What is resampled beyond the kept end, so that the filter's tail never shows in it."""
+RESAMPLING_MARGIN_MS = 50.0
+"""Signal that is resampled beyond the kept end, so that no filter artefact remains at the cut."""
+
+FRAME_MS, KEPT_SILENCE_MS = 20.0, 60.0
+"""Frames of level measurements, and silence that trimming leaves at either end."""
 
 
 @dataclass(frozen=True)
 class Standardiser:
-    """Turns a decoded clip into what models are fed.
+    """Standardise decoded clips, as the preprocessing config group sets it.
 
     Args:
-        sample_rate: of the result, Hz.
-        duration_ms: the exact length of every clip; null keeps each clip's own.
-        max_duration_ms: the cap on a clip's own length; null for none.
-        padding: how a short clip reaches `duration_ms`: mirrored at its end, or silence.
-        trim_db: cut leading and trailing parts that lie this far below the clip's loudest frame;
-            null keeps them. Relative to the clip, since corpora differ 20-fold in level.
-        storage: what the cache holds: int16 scaled to each clip's peak, or float32.
+        sample_rate: of the output, Hz.
+        duration_ms: exact length of every clip; null keeps each clip's own length.
+        max_duration_ms: upper limit of a clip's own length; null for no limit.
+        padding: of clips shorter than `duration_ms`: reflect (mirrored at the end) or zero.
+        trim_db: remove leading and trailing silence, this far below the clip's loudest frame;
+            null keeps it. Relative to the clip, since corpora differ 20-fold in level.
+        storage: of samples in the cache: int16, scaled to each clip's peak, or float32.
     """
 
     sample_rate: int
@@ -38,41 +44,43 @@ class Standardiser:
     def __post_init__(self) -> None:
         for name in ("sample_rate", "duration_ms", "max_duration_ms", "trim_db"):
             value = getattr(self, name)
-            optional = name != "sample_rate" and value is None
-            if isinstance(value, str | bool) or not (optional or isinstance(value, int | float)):
-                raise ConfigError(f"preprocessing.{name}={value} is no number.")
-        if not 1_000 <= self.sample_rate <= 192_000:
-            raise ConfigError(
-                f"preprocessing.sample_rate={self.sample_rate} is not 1000…192000 Hz."
-            )
-        for name in ("duration_ms", "max_duration_ms", "trim_db"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
+            if value is None and name != "sample_rate":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ConfigError(f"preprocessing.{name}={value} is not a number.")
+            if name == "sample_rate" and not 1_000 <= value <= 192_000:
+                raise ConfigError(f"preprocessing.{name}={value} is not 1000 to 192000 Hz.")
+            if not 0 < value < math.inf:
                 raise ConfigError(f"preprocessing.{name}={value} must be above 0, or null.")
-        if self.padding not in ("reflect", "zero"):
-            raise ConfigError(f"preprocessing.padding={self.padding!r}: choose reflect or zero.")
-        if self.storage not in ("int16", "float32"):
-            raise ConfigError(f"preprocessing.storage={self.storage!r}: choose int16 or float32.")
+        for name, allowed in (("padding", ("reflect", "zero")), ("storage", ("int16", "float32"))):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ConfigError(f"preprocessing.{name}={value!r}: choose {' or '.join(allowed)}.")
 
     @property
     def length(self) -> int | None:
-        """The samples of every clip, or None where clips keep their own length."""
-        return None if self.duration_ms is None else samples_of(self.duration_ms, self.sample_rate)
+        """Number of samples of every clip, or None where clips keep their own length."""
+        duration_ms = self.duration_ms
+        return None if duration_ms is None else ms_to_samples(duration_ms, self.sample_rate)
 
     def __call__(self, wave: Wave, sample_rate: int) -> Wave:
         """Return the standardised clip, (T,) float32, at least one sample long."""
         if self.trim_db is not None:
             wave = trim_silence(wave, sample_rate, below_db=self.trim_db)
-        longest_ms = self.duration_ms or self.max_duration_ms
-        if longest_ms is not None:
-            wave = wave[: samples_of(longest_ms + MARGIN_MS, sample_rate)]
+        limit_ms = self.duration_ms or self.max_duration_ms
+        if limit_ms is not None:
+            wave = wave[: ms_to_samples(limit_ms + RESAMPLING_MARGIN_MS, sample_rate)]
         wave = resample(wave, sample_rate, to_rate=self.sample_rate)
         if self.length is not None:
             return fit_length(wave, self.length, padding=self.padding)
-        return wave if longest_ms is None else wave[: samples_of(longest_ms, self.sample_rate)]
+        return wave if limit_ms is None else wave[: ms_to_samples(limit_ms, self.sample_rate)]
+
+    def as_in_training(self, wave: Wave, sample_rate: int) -> Wave:
+        """Return the standardised clip, (T,), rounded as the waveform cache stores it."""
+        return dequantise(*quantise(self(wave, sample_rate), self.storage))
 
 
-def samples_of(duration_ms: float, sample_rate: int) -> int:
+def ms_to_samples(duration_ms: float, sample_rate: int) -> int:
     """Return the number of samples in a duration, at least 1 (2,618 ms at 24,414 Hz: 63,916)."""
     return max(1, round(sample_rate * duration_ms / 1000))
 
@@ -86,9 +94,9 @@ def resample(wave: Wave, sample_rate: int, *, to_rate: int) -> Wave:
 
 
 def fit_length(wave: Wave, length: int, *, padding: str) -> Wave:
-    """Return the clip cut at `length` samples, or padded at its end.
+    """Return the clip, (T,), cut or padded at its end to `length` samples.
 
-    Mirroring repeats as often as a very short clip needs; a single sample is held.
+    Reflection repeats as often as a very short clip needs; a single sample is repeated.
     """
     missing = length - len(wave)
     if missing <= 0:
@@ -99,45 +107,49 @@ def fit_length(wave: Wave, length: int, *, padding: str) -> Wave:
     return padded
 
 
-def frame_levels_db(wave: Wave, sample_rate: int, *, frame_ms: float = 20.0) -> Wave:
-    """Return the level of each whole frame, dB re full scale, (frames,); -120 at the least.
+def pad_waves(waves: Sequence[Wave]) -> tuple[Wave, npt.NDArray[np.int64]]:
+    """Return waves as one batch, (B, T), zero beyond each one's length, and the lengths, (B,)."""
+    lengths = np.array([len(wave) for wave in waves], dtype=np.int64)
+    batch = np.zeros((len(waves), lengths.max()), dtype=np.float32)
+    for row, wave in zip(batch, waves, strict=True):
+        row[: len(wave)] = wave
+    return batch, lengths
 
-    The clip's mean is no sound: an offset (SAVEE's reach 0.045) would fill every silence.
+
+def frame_levels_db(wave: Wave, sample_rate: int) -> Wave:
+    """Return the level of each whole frame, dB re full scale, (frames,); -120 dB at least.
+
+    The clip's mean is subtracted: a DC offset (up to 0.045 in SAVEE) would raise every silence.
     """
-    size = min(len(wave), samples_of(frame_ms, sample_rate))
+    size = min(len(wave), ms_to_samples(FRAME_MS, sample_rate))
     frames = (wave - wave.mean())[: len(wave) // size * size].reshape(-1, size)
     power = np.einsum("ij,ij->i", frames, frames) / size
     levels: Wave = (10 * np.log10(np.maximum(power, 1e-12))).astype(np.float32)
     return levels
 
 
-def trim_silence(
-    wave: Wave, sample_rate: int, *, below_db: float, frame_ms: float = 20.0, keep_ms: float = 60.0
-) -> Wave:
-    """Return the clip without the silence at its ends, but for `keep_ms` on either side.
+def trim_silence(wave: Wave, sample_rate: int, *, below_db: float) -> Wave:
+    """Return the clip without leading and trailing silence, except for `KEPT_SILENCE_MS` each.
 
-    Silence lies `below_db` under the clip's loudest frame. A silent clip comes back whole.
+    Frames `below_db` below the clip's loudest frame are silence. A silent clip is kept whole.
     """
-    start, stop = active_span(wave, sample_rate, below_db=below_db, frame_ms=frame_ms)
-    keep = samples_of(keep_ms, sample_rate)
+    start, stop = nonsilent_interval(wave, sample_rate, below_db=below_db)
+    keep = ms_to_samples(KEPT_SILENCE_MS, sample_rate)
     return wave[max(0, start - keep) : stop + keep]
 
 
-def active_span(
-    wave: Wave, sample_rate: int, *, below_db: float = 40.0, frame_ms: float = 20.0
+def nonsilent_interval(
+    wave: Wave, sample_rate: int, *, below_db: float = 40.0, levels: Wave | None = None
 ) -> tuple[int, int]:
-    """Return the first sample, and the one after the last, of what is not silence."""
-    levels = frame_levels_db(wave, sample_rate, frame_ms=frame_ms)
-    return loud_span(levels, len(wave), sample_rate, below_db=below_db, frame_ms=frame_ms)
+    """Return the first sample, and the one after the last, between leading and trailing silence.
 
-
-def loud_span(
-    levels: Wave, length: int, sample_rate: int, *, below_db: float = 40.0, frame_ms: float = 20.0
-) -> tuple[int, int]:
-    """Return the same of a clip of `length` samples whose frames have these levels, dB."""
-    loud = np.flatnonzero(levels > max(levels.max() - below_db, -119.0))
-    if not len(loud):
-        return 0, length
-    size = min(length, samples_of(frame_ms, sample_rate))
-    stop = length if loud[-1] == len(levels) - 1 else int(loud[-1] + 1) * size
-    return int(loud[0]) * size, stop
+    `levels` are the clip's `frame_levels_db`, where they have been computed already.
+    """
+    if levels is None:
+        levels = frame_levels_db(wave, sample_rate)
+    active = np.flatnonzero(levels > max(levels.max() - below_db, -119.0))
+    if not len(active):
+        return 0, len(wave)
+    size = min(len(wave), ms_to_samples(FRAME_MS, sample_rate))
+    stop = len(wave) if active[-1] == len(levels) - 1 else int(active[-1] + 1) * size
+    return int(active[0]) * size, stop

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-OK, FAILED, USAGE = 0, 1, 2
+OK, FAILED, USAGE, SOME_UNREADABLE = 0, 1, 2, 3
 """Exit codes."""
 
 
@@ -26,28 +26,28 @@ class Command:
 
 COMMANDS = {
     "train": Command(
-        "fit a model, test it, report (resume=RUN goes on with a run)", makes_folder=True
+        "train a model, test it, write a report (resume=RUN resumes a run)", makes_folder=True
     ),
-    "prepare": Command("index the clips and cache their waveforms"),
+    "prepare": Command("index the clips of a dataset and cache their waveforms"),
     "stats": Command("sample rates, lengths, labels and speakers of a dataset", makes_folder=True),
     "inspect": Command(
-        "what reaches the model: shape and picture, with and without augmentation",
+        "shape and plots of the model's input, with and without augmentation",
         makes_folder=True,
     ),
-    "evaluate": Command("judge a run on its test clips or on another dataset"),
-    "predict": Command("files, folders or the microphone -> emotion and probabilities"),
-    "embed": Command("files or folders -> what the model's last layer is given, as a table"),
-    "export": Command("a run as ONNX, in a folder that runs by itself"),
-    "serve": Command("a page to record or drop a file on, and a JSON service"),
-    "benchmark": Command("prediction time, throughput and memory", makes_folder=True),
+    "evaluate": Command("score a run on its test clips, another dataset or perturbed audio"),
+    "predict": Command("emotion and probabilities of files, folders or the microphone"),
+    "embed": Command("embeddings of files or folders as a table"),
+    "export": Command("write a run as an ONNX folder that runs without PyTorch"),
+    "serve": Command("a page to record or upload a clip, and a JSON service"),
+    "benchmark": Command("prediction time, throughput and memory of models", makes_folder=True),
     "study": Command("models × folds × seeds as one table with intervals and paired tests"),
     "download": Command("fetch a corpus: ravdess, crema_d, savee, tess, or cs334, all four"),
     "list": Command(
-        "choices: datasets, models, splits, trainers, experiments, sweeps",
+        "list the choices of a config group: datasets, models, splits, …",
         hydra=False,
     ),
-    "doctor": Command("what this machine has and lacks", hydra=False),
-    "prune": Command("drop caches and runs that nothing cites, by age or size"),
+    "doctor": Command("check packages, devices and corpora of this machine", hydra=False),
+    "prune": Command("delete caches and runs that are not cited, by age or size"),
 }
 """Every command by its name."""
 

@@ -1,4 +1,4 @@
-"""The command `doctor`: what this machine has and lacks, each with what to do about it."""
+"""The command `doctor`: checks packages, devices, disk, audio formats and corpora."""
 
 import os
 import platform
@@ -19,93 +19,94 @@ if TYPE_CHECKING:
 
 PACKAGE = "emotion"
 WIDTH = 100
-ROOMY_GB = 5
-"""The caches of the four published corpora take about 2 GB, a run 0.3."""
+ENOUGH_GB = 5
+"""Free disk space; the caches of the four published corpora take about 2 GB, a run 0.3."""
 
 FORMATS = {"WAV": "WAV", "AIFF": "AIFF", "FLAC": "FLAC", "OGG": "OGG and Opus", "MP3": "MP3"}
-"""What libsndfile should read: its own name, and what people say."""
+"""Audio formats: the name in libsndfile, and the usual name."""
 
-GIVES = {
+EXTRAS = {
     "app": "the page of emotion serve",
-    "dev": "what the tests need",
+    "dev": "tests, checks and documentation",
+    "docs": "building the documentation",
     "download": "emotion download",
     "egemaps": "openSMILE's eGeMAPS features",
     "mic": "emotion predict inputs=mic",
     "mlflow": "runs logged to MLflow: logger=mlflow",
     "onnx": "emotion export",
-    "scale": "caches made on a Dask cluster: emotion prepare scheduler=…",
-    "sweep": "sweeps side by side: hydra/launcher=joblib or submitit_local",
-    "tune": "searches by Optuna: sweep=optuna",
+    "scale": "caches built on a Dask cluster: emotion prepare scheduler=…",
+    "sweep": "sweeps in parallel: hydra/launcher=joblib or submitit_local",
+    "tune": "searches with Optuna: sweep=optuna",
     "wandb": "runs logged to Weights & Biases: logger=wandb",
 }
-"""What each optional extra is good for."""
+"""Purpose of each optional extra."""
 
 State = Literal["ok", "note", "BAD"]
 
 
 def run(words: Sequence[str]) -> int:
-    """Print what this machine has and lacks; return the exit code."""
-    text, healthy = examine()
+    """Print the checks of this machine; return the exit code."""
+    text, healthy = check_machine()
     print(text)
     return OK if healthy else FAILED
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at. Only BAD is in the way of training and predicting."""
+    """One check. Only BAD prevents training and prediction."""
 
     state: State
-    what: str
-    said: str
+    name: str
+    result: str
 
 
-def examine() -> tuple[str, bool]:
-    """Return what was found, and whether nothing is missing that training and predicting need."""
-    lines: list[Check] = []
-    for look in (python, packages, extras, device, machine, audio, corpora):
-        lines += _looked(look)
-    bad = sum(line.state == "BAD" for line in lines)
-    width = max(len(line.what) for line in lines)
+def check_machine() -> tuple[str, bool]:
+    """Return all checks as text, and whether training and prediction are possible."""
+    checks: list[Check] = []
+    for part in (python, packages, extras, device, machine, audio, corpora):
+        checks += _run_checks(part)
+    bad = sum(check.state == "BAD" for check in checks)
+    width = max(len(check.name) for check in checks)
     shown = []
-    for line in lines:
-        head = f"{line.state:<4}  {line.what:<{width}}  "
+    for check in checks:
+        head = f"{check.state:<4}  {check.name:<{width}}  "
         shown.append(
             textwrap.fill(
-                head + line.said,
+                head + check.result,
                 WIDTH,
                 subsequent_indent=" " * len(head),
                 break_long_words=False,
                 break_on_hyphens=False,
             )
         )
-    end = f"{bad} in the way: see BAD above." if bad else "All that is needed is here."
+    end = f"{bad} problems: see BAD above." if bad else "Everything needed is installed."
     return "\n".join([*shown, "", end]), not bad
 
 
-def _looked(look: Callable[[], Iterator[Check]]) -> list[Check]:
-    """Return a look's lines; a broken package is a line, not the doctor's end."""
-    lines: list[Check] = []
+def _run_checks(part: Callable[[], Iterator[Check]]) -> list[Check]:
+    """Return the checks of one part; an exception of a broken package becomes a check."""
+    checks: list[Check] = []
     try:
-        lines.extend(look())
-    except Exception as err:  # whatever a broken installation raises
-        lines.append(Check("BAD", look.__name__, f"{type(err).__name__}: {err}"))
-    return lines
+        checks.extend(part())
+    except Exception as err:  # a broken installation raises many kinds
+        checks.append(Check("BAD", part.__name__, f"{type(err).__name__}: {err}"))
+    return checks
 
 
 def python() -> Iterator[Check]:
-    """Yield the interpreter."""
+    """Yield the version of Python."""
     from packaging.specifiers import SpecifierSet
 
     found, needed = platform.python_version(), metadata(PACKAGE)["Requires-Python"]
-    said = f"{found} on {platform.platform(terse=True)}, {sys.prefix}"
+    shown = f"{found} on {platform.platform(terse=True)}, {sys.prefix}"
     if SpecifierSet(needed).contains(found, prereleases=True):
-        yield Check("ok", "python", said)
+        yield Check("ok", "python", shown)
     else:
-        yield Check("BAD", "python", f"{said}: {needed} is needed")
+        yield Check("BAD", "python", f"{shown}: {needed} is needed")
 
 
 def packages() -> Iterator[Check]:
-    """Yield what is declared as needed: the versions here, and what is missing or does not fit."""
+    """Yield the required packages: installed versions, missing ones, wrong versions."""
     fitting = [f"{PACKAGE} {version(PACKAGE)}"]
     for requirement in _requirements():
         problem = problem_of(requirement)
@@ -117,20 +118,20 @@ def packages() -> Iterator[Check]:
 
 
 def extras() -> Iterator[Check]:
-    """Yield what is optional: what each extra gives, and how to have it."""
+    """Yield the optional extras: their purpose, and how to install them."""
     for extra in sorted(metadata(PACKAGE).get_all("Provides-Extra") or []):
         wanted = _requirements(extra)
-        gives = GIVES.get(extra, ", ".join(requirement.name for requirement in wanted))
+        purpose = EXTRAS.get(extra, ", ".join(requirement.name for requirement in wanted))
         problems = [f"{each.name} {problem}" for each in wanted if (problem := problem_of(each))]
         if problems:
             install = f"pip install '{PACKAGE}[{extra}]'"
-            yield Check("note", extra, f"{install} for {gives} ({', '.join(problems)})")
+            yield Check("note", extra, f"{install} for {purpose} ({', '.join(problems)})")
         else:
-            yield Check("ok", extra, gives)
+            yield Check("ok", extra, purpose)
 
 
 def problem_of(requirement: "Requirement") -> str:
-    """Return what is wrong with a required package, or an empty text."""
+    """Return the problem of a required package, or an empty text."""
     try:
         found = version(requirement.name)
     except PackageNotFoundError:
@@ -140,7 +141,7 @@ def problem_of(requirement: "Requirement") -> str:
 
 
 def _requirements(extra: str = "") -> "list[Requirement]":
-    """Return what the package declares that it needs, or what one extra adds."""
+    """Return the declared requirements of the package, or those that an extra adds."""
     from packaging.requirements import Requirement
 
     found = []
@@ -155,16 +156,16 @@ def _requirements(extra: str = "") -> "list[Requirement]":
 
 
 def device() -> Iterator[Check]:
-    """Yield what networks run on; `device` is chosen for the user where nothing is said."""
+    """Yield the device that is chosen automatically, and the number of threads."""
     import torch
 
     for name in ("torchaudio", "torchvision"):
         try:
             import_module(name)
         except (ImportError, OSError, RuntimeError) as err:
-            hint = "install both from PyPI; a torch for CPUs only lacks what it loads"
+            hint = "install both from PyPI; it needs libraries that a CPU-only torch lacks"
             yield Check(
-                "BAD", name, f"does not load beside torch {torch.__version__} ({err}): {hint}"
+                "BAD", name, f"cannot be imported with torch {torch.__version__} ({err}): {hint}"
             )
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
@@ -173,18 +174,19 @@ def device() -> Iterator[Check]:
     elif torch.backends.mps.is_available():
         yield Check("ok", "device", "Apple MPS")
     elif shutil.which("nvidia-smi"):
-        said = f"CPU: torch for CUDA {torch.version.cuda} finds no GPU; is the driver older?"
-        yield Check("note", "device", said)
+        problem = f"CPU: torch for CUDA {torch.version.cuda} finds no GPU; check the driver version"
+        yield Check("note", "device", problem)
     else:
-        yield Check("ok", "device", "CPU; no GPU is found")
+        yield Check("ok", "device", "CPU; no GPU found")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     limit = os.environ.get("OMP_NUM_THREADS")
-    said = f"{torch.get_num_threads()} of {cores} cores"
-    yield Check("ok", "threads", f"{said}, since OMP_NUM_THREADS={limit}" if limit else said)
+    threads = f"{torch.get_num_threads()} of {cores} cores"
+    reason = f", since OMP_NUM_THREADS={limit}" if limit else ""
+    yield Check("ok", "threads", threads + reason)
 
 
 def machine() -> Iterator[Check]:
-    """Yield memory, and room on the disk where runs are written."""
+    """Yield free memory, and free space on the disk of the output folder."""
     import psutil
 
     memory = psutil.virtual_memory()
@@ -196,40 +198,37 @@ def machine() -> Iterator[Check]:
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 2**30
     if not os.access(folder, os.W_OK):
-        yield Check("BAD", "disk", f"{folder} cannot be written to: set output_root=… elsewhere")
-    elif free < ROOMY_GB:
-        hint = (
-            f"under {ROOMY_GB} GB are tight for large corpora: set output_root=… to a larger disk"
-        )
+        yield Check("BAD", "disk", f"{folder} is read-only: set output_root=FOLDER")
+    elif free < ENOUGH_GB:
+        hint = f"large corpora need {ENOUGH_GB} GB: set output_root=FOLDER on a larger disk"
         yield Check("note", "disk", f"{free:.1f} GB free at {folder}; {hint}")
     else:
         yield Check("ok", "disk", f"{free:.1f} GB free at {folder}")
 
 
 def audio() -> Iterator[Check]:
-    """Yield what libsndfile reads, and what it does not."""
+    """Yield the audio formats that libsndfile reads, and those that it does not."""
     import soundfile
 
     known = soundfile.available_formats()
-    read = [said for name, said in FORMATS.items() if name in known]
+    read = [usual for name, usual in FORMATS.items() if name in known]
     yield Check(
         "ok", "audio", f"libsndfile {soundfile.__libsndfile_version__} reads {', '.join(read)}"
     )
-    lacking = [said for name, said in FORMATS.items() if name not in known]
+    lacking = [usual for name, usual in FORMATS.items() if name not in known]
     if lacking:
-        hint = "pip install --upgrade soundfile, whose wheel brings a newer libsndfile"
-        yield Check("note", "audio", f"it does not read {', '.join(lacking)}: {hint}")
-    yield Check("note", "audio", "no M4A, AAC or MP4: convert them first, ffmpeg -i in.m4a out.wav")
+        hint = "pip install --upgrade soundfile installs a newer libsndfile"
+        yield Check("note", "audio", f"not readable: {', '.join(lacking)}. {hint}")
+    yield Check("note", "audio", "M4A, AAC and MP4 must be converted: ffmpeg -i in.m4a out.wav")
 
 
 def corpora() -> Iterator[Check]:
-    """Yield the four corpora that lie under data_root."""
-    from emotion.config.composition import composed
+    """Yield the corpora under data_root."""
+    from emotion.config.composition import build, compose
     from emotion.data.corpora.readers import PatternReader
     from emotion.errors import CorpusError
 
-    with composed("train", ["dataset=cs334"]) as config:
-        dataset = config.build("dataset")
+    dataset = build(compose("train", ["dataset=cs334"]).settings.dataset, "dataset")
     root, missing = dataset.root.resolve(), []
     for reader in dataset.readers.values():
         try:
@@ -241,7 +240,5 @@ def corpora() -> Iterator[Check]:
         of = f" of the {reader.published:,} published" if reader.published else ""
         yield Check("ok", reader.corpus, f"{found:,}{of} clips under {root}")
     if missing:
-        hint = (
-            "Set EMOTION_DATA_ROOT (or data_root=…) to where they lie; dataset=synthetic needs none"
-        )
-        yield Check("note", "corpora", f"not here: {', '.join(missing)}. {hint}")
+        hint = "Set EMOTION_DATA_ROOT (or data_root=) to their folder; dataset=synthetic needs none"
+        yield Check("note", "corpora", f"not found: {', '.join(missing)}. {hint}")

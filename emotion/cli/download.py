@@ -5,22 +5,25 @@ from pathlib import Path
 from emotion.cli.commands import OK
 from emotion.cli.list import choices_of
 from emotion.cli.overrides import UsageError
-from emotion.config.composition import Config
+from emotion.config.composition import Composition, build
+from emotion.config.schema import DownloadSettings
 from emotion.data.download.install import download
-from emotion.errors import near
-from emotion.utils.progress import bars
+from emotion.errors import suggest
+from emotion.utils.progress import progress_bar
 
 
-def run(config: Config) -> int:
+def run(composition: Composition[DownloadSettings]) -> int:
     """Fetch a corpus; return the exit code."""
-    if config.get("source") is None:
-        word = config.choices.get("source", "")
-        said = f"there is no source {word!r}." if word else "emotion download what?"
-        raise UsageError(f"{said}{near(word, choices_of('source'))}")
-    source, root = config.build("source"), Path(config["data_root"]).expanduser()
-    archive = config["archive"] and Path(config["archive"]).expanduser()
+    settings = composition.settings
+    if settings.source is None:
+        name = composition.choices.get("source", "")
+        problem = f"there is no corpus {name!r}." if name else "Name a corpus: download ravdess."
+        raise UsageError(f"{problem}{suggest(name, choices_of('source'))}")
+    source = build(settings.source, "source")
+    archive = Path(settings.archive).expanduser() if settings.archive else None
     print(source.about(), flush=True)
     if source.fetch is None and archive is None:
         print(source.by_hand(), flush=True)
-    print(download(source, root, archive=archive, bars=bars))
+    root = Path(settings.data_root).expanduser()
+    print(download(source, root, archive=archive, bars=progress_bar))
     return OK

@@ -3,64 +3,55 @@
 import errno
 import re
 
-from hydra.errors import HydraException, OverrideParseException
-from omegaconf.errors import OmegaConfBaseException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from emotion.config.composition import composed, first_line, flat_keys
-from emotion.errors import near
-from emotion.utils.files import NO_ROOM, full_disk
+from emotion.config.composition import compose, first_line
+from emotion.errors import suggest
+from emotion.utils.files import FULL_DISK_ERRORS, full_disk
 
 HINTS = {
-    **dict.fromkeys(NO_ROOM, "Make room, then run the same command again."),
+    **dict.fromkeys(FULL_DISK_ERRORS, "Make room, then run the same command again."),
     **dict.fromkeys(
         (errno.EROFS, errno.EACCES, errno.EPERM),
-        "Results go to output_root=FOLDER and caches to cache_dir=FOLDER: name others.",
+        "Choose other folders: output_root=FOLDER for results, cache_dir=FOLDER for caches.",
     ),
 }
-"""What to do about an error of the disk."""
+"""What to do next, by the number of an error of the disk."""
 
 
-def explained(error: BaseException, command: str) -> str:
+def explain_error(error: BaseException, command: str) -> str:
     """Return one line for an error that this program did not raise itself."""
     error = full_disk(error) or error
     if isinstance(error, HydraException | OmegaConfBaseException):
-        return explain(error, command)
+        return explain_composition(error, command)
     if isinstance(error, OSError) and error.strerror:
         what = error.strerror + (f": {error.filename}" if error.filename else "")
         return f"{what}. {HINTS.get(error.errno or 0, '')}".rstrip()
-    return f"{type(error).__name__}: {first_line(error)} (debug=true shows where)"
+    return f"{type(error).__name__}: {first_line(error)} (--debug shows the traceback)"
 
 
-def explain(error: HydraException | OmegaConfBaseException, command: str) -> str:
-    """Return one line that says what is wrong with an override or a config, and what is allowed."""
+def explain_composition(error: HydraException | OmegaConfBaseException, command: str) -> str:
+    """Return one line for an override or config that cannot be composed, with what is allowed."""
     if isinstance(error, OverrideParseException):
         return (
-            f"{error.override!r} cannot be read as a setting: {first_line(error)}. Quote what has "
-            "spaces, commas or brackets in it: \"name='a, b'\"."
+            f"{error.override!r} cannot be read as a setting: {first_line(error)}. Quote values "
+            "with spaces, commas or brackets: \"name='a, b'\"."
         )
-    missing = re.search(r"Could not find '([^']*)/([^'/]*)'", str(error))
-    if missing:
-        options = re.findall(r"^\t(\S+)$", str(error), re.MULTILINE)
-        choices = [option for option in options if option != "base"]
-        return f"{missing[1]}={missing[2]} does not exist.{near(missing[2], choices)}"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        choices = [option for option in error.options or [] if option != "base"]
+        return f"{group}={choice} does not exist.{suggest(choice, choices)}"
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OmegaConfBaseException):
         cause = cause.__cause__
-    text = first_line(cause or error)
-    struct = re.search(r"Key '([^']*)' (?:is not in struct|not in '\w+Schema')", str(cause or ""))
-    override = re.search(
-        r"Could not (?:override|append to config.+|delete.+)? ?'([^']*)'", str(error)
-    )
-    if struct or "Could not override" in str(error):
-        key = (override.group(1) if override else struct.group(1) if struct else "").split("@")[0]
-        if isinstance(cause, OmegaConfBaseException) and not struct and cause is not error:
-            return f"{key}: {text}"
-        return f"there is no setting {key!r}.{near(key, _all_keys(command))}"
-    key = getattr(cause, "full_key", None)
-    return f"{key}: {text}" if key and key not in text else text
+    named = re.match(r"Could not override '([^'@]*)", str(error))  # Hydra keeps no attribute
+    key = str(getattr(cause, "full_key", None) or "")
+    if cause is None or isinstance(cause, ConfigAttributeError | ConfigKeyError):
+        unknown = named[1] if named else key
+        return _unknown_setting(unknown, command) if unknown else first_line(error)
+    return f"{key}: {first_line(cause)}" if key else first_line(cause)
 
 
-def _all_keys(command: str) -> list[str]:
-    """Return every key that a command's composition has."""
-    with composed(command, []) as config:
-        return flat_keys(config.node)
+def _unknown_setting(key: str, command: str) -> str:
+    return f"there is no setting {key!r}.{suggest(key, compose(command, []).keys())}"

@@ -1,11 +1,23 @@
 """The command `export`: writes a run as an ONNX folder."""
 
+from pathlib import Path
+
 from emotion.cli.commands import OK
-from emotion.config.composition import Config
-from emotion.export.export import export
+from emotion.config.composition import Composition
+from emotion.config.schema import ExportSettings
+from emotion.export.export import export_run
+from emotion.runs.run import find_run
 
 
-def run(config: Config) -> int:
-    """Write a run as a folder that runs by itself; return the exit code."""
-    print(export(config))
+def run(composition: Composition[ExportSettings]) -> int:
+    """Write a run as an ONNX folder; return the exit code."""
+    settings = composition.settings
+    print(
+        export_run(
+            find_run(settings.run, Path(settings.output_root)),
+            cache_dir=Path(settings.cache_dir),
+            clips=settings.clips,
+            quantize=settings.quantize,
+        )
+    )
     return OK

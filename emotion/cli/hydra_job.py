@@ -4,117 +4,137 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
 
 from emotion.cli.commands import COMMANDS, OK, load_command
-from emotion.cli.error_messages import explained
-from emotion.cli.overrides import overrides
-from emotion.utils.distributed import is_first
+from emotion.cli.error_messages import explain_error
+from emotion.cli.overrides import to_hydra
+from emotion.config.composition import CONFIGS, Composition, chosen_groups, register
+from emotion.config.schema import SETTINGS
+from emotion.utils.distributed import is_rank_zero
 
 log = logging.getLogger(__name__)
 
-BEGUN = frozenset(("train.log", ".lock"))
-"""What lies in a run's folder before there is a run."""
+INITIAL_FILES = frozenset(("train.log", ".lock"))
+"""Files of a run folder before it is a run."""
 
 
-def run_hydra(command: str, words: list[str]) -> int:
-    """Compose a command's config, run it, return its exit code."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `run`, which explains them
-    import hydra
-    from hydra.core.hydra_config import HydraConfig
+class HydraJob:
+    """One command line under Hydra: a single job, or the jobs of a sweep.
 
-    from emotion.config.composition import CONFIGS, Config, chosen_groups, register
+    Args:
+        command: of `COMMANDS`.
+        words: the rest of the command line.
+        debug: whether errors keep their traceback; the setting `debug` switches it on too.
+    """
 
-    register()
-    set_up_logging()
-    if "debug=true" not in words:
-        threading.excepthook = lambda hook: log.error(
-            "error: %s", explained(hook.exc_value or RuntimeError(), command)
-        )
-    codes: list[int] = []
-    errors: list[Exception] = []
-    sweep: Path | None = None
+    def __init__(self, command: str, words: Sequence[str], *, debug: bool = False) -> None:
+        self.command = command
+        self.words = list(words)
+        self.debug = debug
+        self.program = sys.argv[0]
+        self.codes: list[int] = []
+        self.error: Exception | None = None
+        self.sweep_folder: Path | None = None
 
-    def task(node: Any) -> float | None:
-        nonlocal sweep
-        # Where the job runs in a process of its own, nothing of this is there yet; and Lightning
-        # starts a run's other processes by this very command line.
+    def run(self) -> int:
+        """Compose the settings, run the command, return its exit code."""
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach this program, which explains them
         register()
         set_up_logging()
-        sys.argv = [program, command, *words]
-        folder = output_folder()
-        sweeps = str(HydraConfig.get().mode).endswith("MULTIRUN")
-        if sweeps:
-            sweep = Path(HydraConfig.get().sweep.dir)
+        threading.excepthook = self._log_thread_error
+        sys.argv = [f"emotion {self.command}", *to_hydra(self.command, self.words)]
+        start = hydra.main(
+            version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name=self.command
+        )
         try:
-            choices = chosen_groups(HydraConfig.get().runtime.choices)
-            codes.append(load_command(command)(Config(node, choices)))
+            start(self.task)()
+        except Exception:
+            if self.sweep_folder is not None:  # a sweep that ends prints its table itself
+                print_sweep(self.sweep_folder)
+            raise
+        if self.error is not None:
+            raise self.error
+        return max(self.codes, default=OK)
+
+    def task(self, node: DictConfig) -> float | None:
+        """Run one job; return the value that a sweeper maximises."""
+        # A job in a process of its own needs these again; and Lightning starts the processes of
+        # other devices by this very command line.
+        register()
+        set_up_logging()
+        sys.argv = [self.program, self.command, *self.words]
+        config, folder = HydraConfig.get(), output_folder()
+        is_sweep = config.mode == RunMode.MULTIRUN
+        if is_sweep:
+            self.sweep_folder = Path(config.sweep.dir)
+        self.debug |= bool(node.debug)
+        choices = chosen_groups(config.runtime.choices)
+        composition = Composition(node, SETTINGS[self.command], choices)
+        try:
+            self.codes.append(load_command(self.command)(composition))
         except Exception as err:
-            if COMMANDS[command].makes_folder and folder != Path():
-                remove_begun(folder)
-            if sweeps:
+            if COMMANDS[self.command].makes_folder and folder != Path():
+                remove_initial_folder(folder)
+            if is_sweep:
                 log.error("error: %s", err)
                 raise
-            errors.append(err)  # raised below: Hydra would print it in words of its own
-        return objective(folder) if sweeps else None
+            self.error = err  # raised by `run`: Hydra would print a message of its own
+        return validation_score(folder) if is_sweep else None
 
-    program = sys.argv[0]
-    sys.argv = [f"emotion {command}", *overrides(command, words)]
-    try:
-        hydra.main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name=command)(task)()
-    except Exception:
-        if sweep is not None:  # of one that came to its end, its callback prints the table
-            report_sweep(sweep)
-        raise
-    if errors:
-        raise errors[0]
-    return max(codes, default=OK)
+    def _log_thread_error(self, arguments: threading.ExceptHookArgs) -> None:
+        if self.debug:
+            threading.__excepthook__(arguments)
+        else:
+            error = arguments.exc_value or RuntimeError()
+            log.error("error: %s", explain_error(error, self.command))
 
 
 def set_up_logging() -> None:
-    """Send log lines to stderr as they are; a log that finds no room is no error of its own."""
+    """Print log lines to stderr without a prefix; a full disk does not raise from logging."""
     logging.raiseExceptions = False
-    level = logging.INFO if is_first() else logging.ERROR
+    level = logging.INFO if is_rank_zero() else logging.ERROR
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
     for name in ("matplotlib", "PIL", "timm", "numexpr"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def remove_begun(folder: Path) -> None:
-    """Remove the folder that was made for a job which left nothing but its log in it."""
-    if folder.is_dir() and {path.name for path in folder.iterdir()} <= BEGUN:
-        for name in BEGUN:
+def remove_initial_folder(folder: Path) -> None:
+    """Remove the output folder of a failed job that wrote nothing but its log."""
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= INITIAL_FILES:
+        for name in INITIAL_FILES:
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()
 
 
-def objective(folder: Path) -> float | None:
-    """Return what a sweeper is to maximise: a job's UAR on validation clips."""
+def validation_score(folder: Path) -> float | None:
+    """Return the UAR of a run on validation clips, which a sweeper maximises."""
     from emotion.runs.run import Run
 
     score: float | None = Run(folder).metrics.get("val", {}).get("uar")
     return score
 
 
-def report_sweep(folder: Path) -> None:
-    """Print a sweep's table, as far as it came."""
+def print_sweep(folder: Path) -> None:
+    """Print the table of a sweep that did not end."""
     from emotion.experiments.sweep_table import describe_sweep
 
     print(describe_sweep(folder))
 
 
 def task_overrides() -> list[str]:
-    """Return the overrides that the user gave."""
-    from hydra.core.hydra_config import HydraConfig
-
+    """Return the overrides of the command line."""
     return list(HydraConfig.get().overrides.task)
 
 
 def output_folder() -> Path:
-    """Return the folder that Hydra made for this job, relative where that is shorter."""
-    from hydra.core.hydra_config import HydraConfig
-
+    """Return the output folder of this job, relative to the current folder where it is below."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     here = Path.cwd()
     return folder.relative_to(here) if folder.is_relative_to(here) else folder

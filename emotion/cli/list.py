@@ -5,7 +5,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from emotion.cli.commands import OK
-from emotion.errors import ConfigError, near
+from emotion.errors import ConfigError, suggest
 
 CONFIGS = "emotion.conf"
 GROUPS = {
@@ -20,10 +20,10 @@ GROUPS = {
     "loggers": "logger",
     "sources": "source",
 }
-"""What a person asks for, and the config group that holds it."""
+"""Words of the command line, and the config group of each."""
 
-SHARED = "base"
-"""A file of a group that its others start from: no choice by itself."""
+BASE = "base"
+"""A file with the common settings of a group; not a choice."""
 
 
 def run(words: Sequence[str]) -> int:
@@ -33,31 +33,31 @@ def run(words: Sequence[str]) -> int:
 
 
 def list_choices(words: Sequence[str]) -> str:
-    """Return the choices of the groups named, or of all groups.
+    """Return the choices of some config groups, or of all.
 
     Args:
-        words: names from `GROUPS`; a group's own name, such as model, will do.
+        words: from `GROUPS`, or names of config groups; empty for all.
 
     Raises:
-        ConfigError: a word that names no group.
+        ConfigError: a word that is not a group.
     """
     groups = []
     for word in words or GROUPS:
         group = GROUPS.get(word.lower(), word.lower())
         if group not in GROUPS.values():
-            raise ConfigError(f"there are no {word!r} to list.{near(word, GROUPS)}")
+            raise ConfigError(f"there is no config group {word!r}.{suggest(word, GROUPS)}")
         groups.append(group)
     choices = {group: choices_of(group) for group in groups}
-    width = max((len(name) for some in choices.values() for name in some), default=0)
+    width = max((len(name) for group in choices.values() for name in group), default=0)
     blocks = []
-    for group, some in choices.items():
-        lines = [f"  {name:<{width}}  {comment}".rstrip() for name, comment in some.items()]
+    for group, comments in choices.items():
+        lines = [f"  {name:<{width}}  {comment}".rstrip() for name, comment in comments.items()]
         blocks.append("\n".join([f"{group}=", *lines] if lines else [f"{group}=", "  (none)"]))
     return "\n\n".join(blocks)
 
 
 def choices_of(group: str) -> dict[str, str]:
-    """Return the names that a config group offers, each with its first comment line."""
+    """Return the choices of a config group, each with its first comment line."""
     folder = files(CONFIGS) / group
     if not folder.is_dir():
         return {}
@@ -66,11 +66,11 @@ def choices_of(group: str) -> dict[str, str]:
         for file in folder.iterdir()
         if file.name.endswith(".yaml")
     }
-    return {name: found[name] for name in sorted(found) if name != SHARED}
+    return {name: found[name] for name in sorted(found) if name != BASE}
 
 
 def first_comment(file: Traversable) -> str:
-    """Return the first comment that stands above a YAML's keys, or an empty text."""
+    """Return the first comment line above the keys of a YAML file, or an empty text."""
     for line in file.read_text(encoding="utf-8").splitlines():
         text = line.strip().removeprefix("#").strip()
         if line.startswith("#") and text and not text.startswith("@package"):

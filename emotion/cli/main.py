@@ -1,7 +1,6 @@
-"""The program `emotion`: takes a command line, runs its command under Hydra, explains errors."""
+"""Entry point of the program `emotion`: runs a command, explains errors, sets the exit code."""
 
 import io
-import logging
 import os
 import re
 import signal
@@ -10,19 +9,17 @@ from collections.abc import Sequence
 
 from emotion.cli.commands import COMMANDS, FAILED, OK, USAGE, load_command
 from emotion.cli.overrides import UsageError
-from emotion.errors import EmotionError, near
+from emotion.errors import EmotionError, suggest
 from emotion.utils.printable import printable
-from emotion.utils.signals import Stopped, signals_raised
-
-log = logging.getLogger("emotion")
+from emotion.utils.signals import StopSignal, signals_as_exceptions
 
 
 def main() -> None:
-    """Run the command that the shell gave, and leave with its exit code."""
-    # Threads that wait for one another sleep. Spinning, as is the default, makes a step ten times
-    # slower as soon as another process wants the same cores. Read when torch is loaded.
+    """Run the command of the command line, and exit with its code."""
+    # Waiting threads sleep. By default they spin, which makes a training step ten times slower as
+    # soon as another process uses the same cores. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    for stream in (sys.stdout, sys.stderr):  # a file's name may hold what no terminal takes
+    for stream in (sys.stdout, sys.stderr):  # file names may hold bytes that cannot be printed
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
@@ -42,29 +39,38 @@ def run(arguments: Sequence[str]) -> int:
         return OK
     command, *rest = arguments
     if command not in COMMANDS:
-        return fail(f"there is no command {command!r}.{near(command, COMMANDS)}", USAGE)
-    debug = "debug=true" in rest
-    try:
-        if not COMMANDS[command].hydra:
-            return load_command(command)(rest)
-        from emotion.cli.hydra_job import run_hydra
+        return fail(f"there is no command {command!r}.{suggest(command, COMMANDS)}", USAGE)
+    if not COMMANDS[command].hydra:
+        return run_plain(command, rest)
+    return run_hydra(command, [word for word in rest if word != "--debug"], "--debug" in rest)
 
-        with signals_raised():
-            return run_hydra(command, rest)
+
+def run_plain(command: str, words: Sequence[str]) -> int:
+    """Run a command that takes plain words; return its exit code."""
+    try:
+        return load_command(command)(words)
+    except EmotionError as err:
+        return fail(str(err), FAILED)
+
+
+def run_hydra(command: str, words: Sequence[str], debug: bool) -> int:
+    """Run a command with settings that Hydra composes; return its exit code."""
+    from emotion.cli.error_messages import explain_error
+    from emotion.cli.hydra_job import HydraJob
+
+    job = HydraJob(command, words, debug=debug)
+    try:
+        with signals_as_exceptions():
+            return job.run()
     except UsageError as err:
         return fail(str(err), USAGE)
-    except EmotionError as err:
-        if debug:
-            raise
-        return fail(str(err), FAILED)
-    except Stopped as stopped:
+    except StopSignal as stopped:
         return fail(f"stopped by {signal.Signals(stopped.signum).name}", 128 + stopped.signum)
     except Exception as err:
-        if debug:
+        if job.debug:
             raise
-        from emotion.cli.error_messages import explained
-
-        return fail(explained(err, command), FAILED)
+        is_ours = isinstance(err, EmotionError)
+        return fail(str(err) if is_ours else explain_error(err, command), FAILED)
 
 
 def fail(message: str, code: int) -> int:
@@ -84,8 +90,9 @@ def usage() -> str:
             "",
             "emotion train                        a first run, on synthetic voices",
             "emotion train dataset=cs334 model=mobilenet_v3 split=kfold split.fold=2",
-            "emotion train -m loader.batch_size=32,64   one run a value",
-            "emotion train --cfg job              show all settings and stop",
+            "emotion train -m loader.batch_size=32,64   one run for each value",
+            "emotion train --cfg job              print all settings and stop",
+            "emotion train --debug …              print errors with their traceback",
         ]
     )
 
@@ -108,6 +115,4 @@ def complete(words: list[str]) -> int:
         os.environ["COMP_POINT"] = str(point - len(line) + len(os.environ["COMP_LINE"]))
     if command not in COMMANDS or not COMMANDS[command].hydra:
         return OK
-    from emotion.cli.hydra_job import run_hydra
-
-    return run_hydra(command, words)
+    return run_hydra(command, words, debug=False)

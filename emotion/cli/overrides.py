@@ -1,39 +1,18 @@
-"""From the shell's words to Hydra's: any file name goes through, and bare words are inputs."""
+"""Translates the words of a command line into overrides that Hydra can parse."""
 
 import os
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
-PATH_KEYS = frozenset(
-    [
-        "inputs",
-        "output",
-        "archive",
-        "source.fetch.url",
-        "data_root",
-        "cache_dir",
-        "output_root",
-        "segments",
-        "resume",
-        "run",
-        "init_from",
-        "dataset.root",
-        "dataset.path",
-        "dataset.speaker",
-        "split.path",
-        "model.weights",
-        "hydra.run.dir",
-        "hydra.sweep.dir",
-    ]
-)
-"""Keys whose values are paths or patterns: any character may stand in them."""
+from emotion.config.schema import SETTINGS, path_keys
 
-HEARS = frozenset(["predict", "embed"])
-"""Commands that take bare words, as the names of what is heard; `-` is stdin."""
+TAKES_INPUTS = frozenset(["predict", "embed"])
+"""Commands whose plain words are inputs; `-` is stdin."""
 
 SETTING = re.compile(r"(\+{0,2}[A-Za-z_][\w./@:-]*=|~[A-Za-z_])")
-"""How a word begins that is a setting, by Hydra's grammar."""
+"""Start of a word that is a setting, by Hydra's grammar."""
 
 FLAGS_WITH_VALUE = frozenset(
     [
@@ -54,12 +33,22 @@ FLAGS_WITH_VALUE = frozenset(
 
 
 class UsageError(Exception):
-    """A command line that no command understands."""
+    """A word of the command line that the command does not take."""
 
 
-def overrides(command: str, words: Sequence[str]) -> list[str]:
-    """Return Hydra's words: paths quoted, bare words taken as inputs, or as what to download."""
-    flags: list[str] = []  # first: argparse takes no settings on both sides of a flag
+@cache
+def quoted_keys(command: str) -> frozenset[str]:
+    """Return the keys of a command whose values are paths or patterns, in which any sign may be."""
+    return frozenset([*path_keys(SETTINGS[command]), "hydra.run.dir", "hydra.sweep.dir"])
+
+
+def to_hydra(command: str, words: Sequence[str]) -> list[str]:
+    """Return the overrides for Hydra: paths are quoted, plain words become inputs or a source.
+
+    Raises:
+        UsageError: a word that is neither a setting nor an input.
+    """
+    flags: list[str] = []  # first: argparse does not take settings on both sides of a flag
     out: list[str] = []
     inputs: list[str] = []
     takes_value = False
@@ -68,9 +57,9 @@ def overrides(command: str, words: Sequence[str]) -> list[str]:
         if takes_value or (word.startswith("-") and word != "-"):
             takes_value = word in FLAGS_WITH_VALUE
             flags.append(word)
-        elif equals and key.lstrip("+~") in PATH_KEYS:
+        elif equals and key.lstrip("+~") in quoted_keys(command):
             out.append(f"{key}={quote_paths(value)}")
-        elif command in HEARS and (not SETTING.match(word) or Path(word).exists()):
+        elif command in TAKES_INPUTS and (not SETTING.match(word) or Path(word).exists()):
             inputs.append(word)
         elif command == "download" and re.fullmatch(r"\w+", word):
             out.append(f"source={word}")
@@ -84,7 +73,7 @@ def overrides(command: str, words: Sequence[str]) -> list[str]:
 
 
 def quote_paths(value: str) -> str:
-    """Return a path, or a list of them in brackets, as Hydra's grammar takes it."""
+    """Return a path, or a list of paths in brackets, quoted for Hydra's grammar."""
     if value in ("", "null") or value[0] in "'\"":
         return value
     if value.startswith("[") and value.endswith("]") and not Path(value).exists():
@@ -95,7 +84,7 @@ def quote_paths(value: str) -> str:
 
 
 def quote(value: str) -> str:
-    """Return text as a quoted value: nothing in it means anything to Hydra."""
+    """Return text as a quoted value, in which no sign has a meaning for Hydra."""
     home = os.path.expanduser(value) if value.startswith("~") else value  # noqa: PTH111
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", home)
     escaped = re.sub(r"(\\+)$", r"\1\1", escaped).replace("${", r"\${")

@@ -1,4 +1,4 @@
-"""The command `prepare`: index and waveform cache, and what could not be used."""
+"""The command `prepare`: builds the index and the waveform cache, and lists unusable files."""
 
 import time
 from pathlib import Path
@@ -6,35 +6,36 @@ from pathlib import Path
 import pandas as pd
 
 from emotion.cli.commands import OK
-from emotion.config.composition import Config
+from emotion.config.composition import Composition, build
+from emotion.config.schema import DatasetSettings, PrepareSettings
 from emotion.data.corpora.index import Index, open_clips, summarise_skipped
 from emotion.data.dask_cluster import on_cluster
-from emotion.data.waveform_cache import Cache
-from emotion.utils.progress import bars
+from emotion.data.waveform_cache import WaveformCache
+from emotion.utils.progress import progress_bar
 from emotion.utils.tables import write_table
 
 
-def run(config: Config) -> int:
+def run(composition: Composition[PrepareSettings]) -> int:
     """Index the clips and cache their waveforms; return the exit code."""
-    print(prepare(config))
+    print(prepare(composition.settings))
     return OK
 
 
-def open_dataset(config: Config) -> tuple[Index, Cache]:
-    """Return the composed dataset's index and cache, built where they are missing."""
+def open_dataset(settings: DatasetSettings) -> tuple[Index, WaveformCache]:
+    """Return the index and waveform cache of a dataset, built where they are missing."""
     return open_clips(
-        config.build("dataset"),
-        config.build("preprocessing"),
-        cache_dir=Path(config["cache_dir"]),
-        progress=bars("decoding"),
+        build(settings.dataset, "dataset"),
+        build(settings.preprocessing, "preprocessing"),
+        cache_dir=Path(settings.cache_dir),
+        progress=progress_bar("decoding"),
     )
 
 
-def prepare(config: Config) -> str:
-    """Build index and cache; return what a person wants to know of them."""
+def prepare(settings: PrepareSettings) -> str:
+    """Build index and cache; return a summary of clips, hours and skipped files."""
     start = time.perf_counter()
-    with on_cluster(config["scheduler"]):
-        index, cache = open_dataset(config)
+    with on_cluster(settings.scheduler):
+        index, cache = open_dataset(settings)
     seconds = time.perf_counter() - start
     skipped = cache.folder / "left_out.csv"
     write_table(skipped, index.skipped)

@@ -1,9 +1,12 @@
-"""The command `serve`: opens the page and the JSON service."""
+"""The command `serve`: serves the page and the JSON service."""
 
-from emotion.config.composition import Config
+from emotion.cli.commands import OK
+from emotion.config.composition import Composition
+from emotion.config.schema import ServeSettings
 from emotion.serving.server import serve
 
 
-def run(config: Config) -> int:
+def run(composition: Composition[ServeSettings]) -> int:
     """Serve until a signal; return the exit code."""
-    return serve(config)
+    serve(composition.settings)
+    return OK

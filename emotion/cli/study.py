@@ -2,12 +2,13 @@
 
 from emotion.cli.commands import FAILED, OK
 from emotion.cli.hydra_job import task_overrides
-from emotion.config.composition import Config
+from emotion.config.composition import Composition
+from emotion.config.schema import StudySettings
 from emotion.experiments.study import run_study
 
 
-def run(config: Config) -> int:
-    """Run what is missing of a study; return the exit code."""
-    table, done = run_study(config, task_overrides())
+def run(composition: Composition[StudySettings]) -> int:
+    """Run the missing cells of a study; return the exit code."""
+    table, complete = run_study(composition.settings, task_overrides())
     print(table)
-    return OK if done else FAILED
+    return OK if complete else FAILED

@@ -1,34 +1,69 @@
-"""The command `train`: fits, tests and reports one run, or resumes it."""
+"""The command `train`: trains, tests and reports one run, or resumes it."""
 
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from emotion.cli.commands import OK
 from emotion.cli.hydra_job import output_folder, task_overrides
-from emotion.config.composition import Config
-from emotion.runs.lock import held
-from emotion.runs.run import find_run
+from emotion.cli.overrides import to_hydra
+from emotion.config.composition import Composition, compose
+from emotion.config.schema import TrainSettings
+from emotion.runs.lock import locked_run
+from emotion.runs.run import Run, find_run
 from emotion.training.init_from import apply_init_from
 from emotion.training.log_file import log_to_file
-from emotion.training.summary import summary
+from emotion.training.summary import summarise_run
 from emotion.training.train import resume, train
-from emotion.utils.distributed import is_first
+from emotion.utils.distributed import is_rank_zero
+from emotion.utils.signals import StopSignal, signals_as_exceptions
 
 
-def run(config: Config) -> int:
-    """Fit, test and report one run; return the exit code."""
-    if config["resume"]:
-        found = find_run(config["resume"], Path(config["output_root"]))
-        with log_to_file(found.folder), held(found.folder):
-            found = resume(found, task_overrides())
-    elif config["search.by"]:
+def run(composition: Composition[TrainSettings]) -> int:
+    """Train one run, or resume it; return the exit code."""
+    trained = train_composition(composition, output_folder(), task_overrides())
+    if is_rank_zero():
+        print(summarise_run(trained))
+    return OK
+
+
+def train_composition(
+    composition: Composition[TrainSettings], folder: Path, words: Sequence[str]
+) -> Run:
+    """Train a new run in a folder, resume the run that `resume` names, or train a search's trial.
+
+    Args:
+        composition: of `emotion train`.
+        folder: of a new run.
+        words: the overrides that made the composition.
+    """
+    settings = composition.settings
+    if settings.resume:
+        saved = find_run(settings.resume, Path(settings.output_root))
+        with log_to_file(saved.folder), locked_run(saved.folder):
+            return resume(saved, words)
+    if settings.search.by:
         from emotion.experiments.search import run_trial
 
-        words = task_overrides()
-        found = run_trial(apply_init_from(config, words), output_folder(), words)
-    else:
-        folder = output_folder()
-        with log_to_file(folder), held(folder):
-            found = train(apply_init_from(config, task_overrides()), folder)
-    if is_first():
-        print(summary(found))
-    return OK
+        return run_trial(apply_init_from(composition, words), folder, words)
+    with log_to_file(folder), locked_run(folder):
+        composition = apply_init_from(composition, words)
+        return train(composition.settings, folder, choices=composition.choices)
+
+
+def train_from_python(overrides: Sequence[str]) -> Run:
+    """Train a run with the words of a command line, without Hydra's job; return it.
+
+    Raises:
+        KeyboardInterrupt: SIGINT; the run is saved and can be resumed.
+        SystemExit: SIGTERM, likewise.
+    """
+    words = to_hydra("train", overrides)
+    composition = compose("train", words)
+    try:
+        with signals_as_exceptions():
+            return train_composition(composition, Path(composition.run_folder), words)
+    except StopSignal as stopped:
+        if stopped.signum == signal.SIGINT:
+            raise KeyboardInterrupt from stopped
+        raise SystemExit(128 + stopped.signum) from stopped

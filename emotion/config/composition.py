@@ -1,11 +1,14 @@
-"""From Hydra's composition to objects: the only place that instantiates."""
+"""Compositions of Hydra as typed settings, and objects built from nodes with a `_target_`."""
 
 import contextlib
+import dataclasses
 import importlib.resources
+import types
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -13,10 +16,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import InstantiationException
 from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from emotion.config.schema import StudySchema, TrainSchema
-from emotion.errors import ConfigError, EmotionError, near
-from emotion.utils.distributed import devices_here, hosts, is_first
+from emotion.config.schema import SETTINGS, CommonSettings, Node, TrainSettings
+from emotion.errors import ConfigError, EmotionError, suggest
+from emotion.utils.distributed import is_rank_zero
 
 CONFIGS = "emotion.conf"
 
@@ -24,136 +28,83 @@ GROUPS = frozenset(("dataset", "preprocessing", "split", "model", "trainer", "lo
 FIXED = frozenset(
     ("dataset", "preprocessing", "split", "model", "seed", "recipe", "data_root", "init_from")
 )
-"""What a run cannot change when it goes on."""
+"""Keys that a resumed run cannot change."""
+
+S = TypeVar("S", bound=CommonSettings)
 
 
 @dataclass(frozen=True)
-class Config:
-    """A composition, read-only. `DictConfig` goes no further than this class."""
+class Composition(Generic[S]):
+    """A composition of a command, read-only; interpolations between its settings are kept.
+
+    Args:
+        node: Hydra's tree.
+        schema: the class of its settings.
+        choices: the choice of each config group.
+        run_folder: Hydra's output folder; empty inside a job, whose folder Hydra made.
+    """
 
     node: DictConfig
+    schema: type[S]
     choices: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """The choice of each config group."""
+    run_folder: str = ""
 
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> "Config":
-        """Return a composition of plain values."""
-        return cls(OmegaConf.create(dict(values)))
-
-    def __getitem__(self, key: str) -> Any:
-        """Return a value, resolved, as plain Python; dots go deeper."""
-        value = OmegaConf.select(self.node, key, throw_on_missing=True)
-        if OmegaConf.is_config(value):
-            return OmegaConf.to_container(value, resolve=True)
-        return value
-
-    def get(self, key: str) -> Any:
-        """Return a value as plain Python, or None where there is no such key."""
-        return self[key] if OmegaConf.select(self.node, key) is not None else None
-
-    def build(self, key: str, **more: Any) -> Any:
-        """Return the object that a node describes; `more` are further arguments.
+    @property
+    def settings(self) -> S:
+        """The typed settings, resolved.
 
         Raises:
-            ConfigError: the node's class does not exist, or does not take these arguments.
+            ConfigError: a value of the wrong type, or outside the allowed range.
         """
-        node = OmegaConf.select(self.node, key)
-        if not isinstance(node, DictConfig) or "_target_" not in node:
-            raise ConfigError(f"{key} has no _target_: it must name a class or function.")
-        try:
-            make = hydra.utils.instantiate(node, _partial_=True, _convert_="all")
-            return make(**more) if not node.get("_partial_") else make
-        except InstantiationException as err:
-            cause = err.__cause__
-            while cause is not None and not isinstance(cause, EmotionError):
-                cause = cause.__cause__
-            if cause is not None:
-                raise cause from err
-            raise ConfigError(f"{key} cannot be built: {first_line(err)}") from err
-        except TypeError as err:
-            raise ConfigError(f"{key}: {node['_target_']} does not take this: {err}.") from err
+        return to_settings(self.node, self.schema)
 
-    def build_all(self, key: str, **more: Any) -> list[Any]:
-        """Return the objects that a node's children describe, in their order."""
-        return [self.build(f"{key}.{name}", **more) for name in self[key] or {}]
+    def replaced(self, changes: Mapping[str, object]) -> "Composition[S]":
+        """Return the composition with some values changed; keys are dotted.
 
-    def replaced(self, changes: Mapping[str, object]) -> "Config":
-        """Return the composition with some values changed."""
+        Raises:
+            ConfigError: a value of the wrong type.
+        """
         node = self.node.copy()
         OmegaConf.set_readonly(node, False)
-        for key, value in changes.items():
-            OmegaConf.update(node, key, value, merge=False, force_add=True)
-        return Config(node, self.choices)
+        with _errors_named():
+            for key, value in changes.items():
+                OmegaConf.update(node, key, value, merge=False, force_add=True)
+        return dataclasses.replace(self, node=node)
 
-    def overridden(self, words: Sequence[str]) -> "Config":
-        """Return the composition of a run that goes on, with what the command line changes.
+    def keys(self) -> list[str]:
+        """Return every key, dotted, config groups included."""
 
-        Raises:
-            ConfigError: a change of data, labels or model, of a whole group, or of an unknown key.
-        """
-        changes: dict[str, object] = {}
-        for override in OverridesParser.create().parse_overrides(list(words)):
-            key = override.key_or_group
-            if key in ("resume", "debug") or key.startswith("hydra"):
-                continue
-            if key.partition(".")[0] in FIXED or key in GROUPS:
-                raise ConfigError(
-                    f"resume= goes on with the run's own data, labels and model: {key}= cannot "
-                    "change. Start a new run, with init_from=RUN to keep the weights."
-                )
-            if OmegaConf.select(self.node, key, default=MISSING) == MISSING:
-                raise ConfigError(
-                    f"the run has no setting {key!r}.{near(key, flat_keys(self.node))}"
-                )
-            changes[key] = override.value()
-        return self.replaced(changes)
+        def walk(value: Any, prefix: str) -> Iterator[str]:
+            for key, child in value.items() if isinstance(value, dict) else ():
+                yield f"{prefix}{key}"
+                yield from walk(child, f"{prefix}{key}.")
 
-    def yaml(self) -> str:
-        """Return the composition, resolved, as it is saved."""
-        return OmegaConf.to_yaml(self.node, resolve=True)
+        return list(walk(OmegaConf.to_container(self.node), ""))
 
 
-def load_config(path: Path) -> Config:
-    """Return a saved composition.
-
-    Raises:
-        ConfigError: the file is no YAML.
-    """
-    try:
-        node = OmegaConf.load(path)
-    except Exception as err:  # the parser has many errors
-        raise ConfigError(f"{path} cannot be read: {first_line(err)}") from err
-    if not isinstance(node, DictConfig):
-        raise ConfigError(f"{path} is no composition.")
-    return Config(node)
-
-
-@contextlib.contextmanager
-def composed(command: str, overrides: list[str]) -> Iterator[Config]:
-    """Give the composition of a command without running it."""
+def compose(command: str, overrides: Sequence[str]) -> Composition[Any]:
+    """Return the composition of a command without running it."""
     register()
-    outer = GlobalHydra.instance().hydra  # inside a command, Hydra is at work already
+    outer = GlobalHydra.instance().hydra  # set where a command is running already
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_module(CONFIGS, version_base="1.3", job_name=command):
-            node = hydra.compose(command, overrides=overrides, return_hydra_config=True)
+            node = hydra.compose(command, overrides=list(overrides), return_hydra_config=True)
             choices = chosen_groups(node.hydra.runtime.choices)
+            run_folder = str(node.hydra.run.dir)
             OmegaConf.set_struct(node, False)
             del node["hydra"]
             OmegaConf.set_struct(node, True)
-            yield Config(node, choices)
+            return Composition(node, SETTINGS[command], choices, run_folder)
     finally:
         GlobalHydra.instance().hydra = outer
 
 
 def register() -> None:
-    """Make the schema and the resolvers known to Hydra."""
-    ConfigStore.instance().store("train_schema", TrainSchema)
-    ConfigStore.instance().store("study_schema", StudySchema)
+    """Make schemas and resolvers known to Hydra."""
+    for command, schema in SETTINGS.items():
+        ConfigStore.instance().store(f"{command}_schema", _schema_node(schema))
     OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
-    OmegaConf.register_new_resolver("shipped", _shipped, replace=True)
-    OmegaConf.register_new_resolver("devices_here", devices_here, replace=True)
-    OmegaConf.register_new_resolver("hosts", hosts, replace=True)
     OmegaConf.register_new_resolver("either", lambda first, second: first or second, replace=True)
 
 
@@ -162,36 +113,199 @@ def chosen_groups(choices: Mapping[Any, Any]) -> dict[str, str]:
     return {
         str(group).lstrip("/"): str(choice)
         for group, choice in choices.items()
-        if choice and not str(group).startswith("hydra/") and "@" not in str(group)
+        if choice and not str(group).startswith(("hydra/", "command")) and "@" not in str(group)
     }
 
 
+# --- settings ------------------------------------------------------------------------------------
+
+
+def to_settings(node: DictConfig, schema: type[S]) -> S:
+    """Return a tree as typed settings, resolved.
+
+    Raises:
+        ConfigError: a value of the wrong type, a missing one, or an unknown key.
+    """
+    with _errors_named():
+        settings = OmegaConf.to_object(OmegaConf.merge(_schema_node(schema), node))
+    assert isinstance(settings, schema)
+    return settings
+
+
+def to_yaml(settings: CommonSettings) -> str:
+    """Return settings as they are saved."""
+    return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(settings)))
+
+
+def load_settings(path: Path) -> TrainSettings:
+    """Return the saved settings of a run.
+
+    Raises:
+        ConfigError: the file cannot be read, or does not hold the settings of a run.
+    """
+    try:
+        node = OmegaConf.load(path)
+    except Exception as err:  # the parser has many errors
+        raise ConfigError(f"{path} cannot be read: {first_line(err)}") from err
+    if not isinstance(node, DictConfig):
+        raise ConfigError(f"{path} does not hold the settings of a run.")
+    try:
+        return to_settings(node, TrainSettings)
+    except ConfigError as err:
+        raise ConfigError(f"{path}: {err}") from err
+
+
+def override_resumed(settings: TrainSettings, words: Sequence[str]) -> TrainSettings:
+    """Return the settings of a resumed run with the overrides of the command line.
+
+    Raises:
+        ConfigError: a change of data, labels or model, of a whole group, or of an unknown key.
+    """
+    node = OmegaConf.merge(_schema_node(TrainSettings), dataclasses.asdict(settings))
+    assert isinstance(node, DictConfig)
+    saved = Composition(node, TrainSettings)
+    changes: dict[str, object] = {}
+    for override in OverridesParser.create().parse_overrides(list(words)):
+        key = override.key_or_group
+        if key in ("resume", "debug") or key.startswith("hydra"):
+            continue
+        if key.partition(".")[0] in FIXED or key in GROUPS:
+            raise ConfigError(
+                f"{key}= cannot change in a resumed run, which keeps its data, labels and model. "
+                "Start a new run; init_from=RUN keeps the weights."
+            )
+        if OmegaConf.select(saved.node, key, default=MISSING) == MISSING:
+            raise ConfigError(f"the run has no setting {key!r}.{suggest(key, saved.keys())}")
+        changes[key] = override.value()
+    return saved.replaced(changes).settings
+
+
+def value_at(settings: CommonSettings, key: str) -> Any:
+    """Return the value of a dotted key that is known only at run time."""
+    value: Any = settings
+    for name in key.split("."):
+        value = value[name] if isinstance(value, Mapping) else getattr(value, name)
+    return value
+
+
+@contextlib.contextmanager
+def _errors_named() -> Iterator[None]:
+    """Raise errors of OmegaConf as ConfigError, with the key."""
+    try:
+        yield
+    except OmegaConfBaseException as err:
+        key = getattr(err, "full_key", None)
+        raise ConfigError(f"{key}: {first_line(err)}" if key else first_line(err)) from err
+
+
+def _schema_node(schema: type[Any]) -> DictConfig:
+    """Return a schema as a tree to merge into; OmegaConf makes that of a frozen class read-only."""
+    node: DictConfig = OmegaConf.structured(schema)
+    OmegaConf.set_readonly(node, None)
+    for name, hint in typing.get_type_hints(schema).items():
+        if dataclasses.is_dataclass(hint):
+            node[name] = _schema_node(typing.cast(type[Any], hint))
+    return node
+
+
+# --- objects -------------------------------------------------------------------------------------
+
+
+def build(node: Node, key: str, **more: Any) -> Any:
+    """Return the object that a node describes.
+
+    Args:
+        node: its `_target_` names a class or function.
+        key: the key of the node, for messages.
+        more: further arguments.
+
+    Raises:
+        ConfigError: the class does not exist, or does not take these arguments.
+    """
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        raise ConfigError(f"{key} has no _target_: it must name a class or function.")
+    check_arguments(node, key)
+    try:
+        make = hydra.utils.instantiate(dict(node), _partial_=True, _convert_="all")
+        return make if node.get("_partial_") else make(**more)
+    except InstantiationException as err:
+        cause = err.__cause__
+        while cause is not None and not isinstance(cause, EmotionError):
+            cause = cause.__cause__
+        if cause is not None:
+            raise cause from err
+        raise ConfigError(f"{key} cannot be built: {first_line(err)}") from err
+    except TypeError as err:
+        raise ConfigError(f"{key}: {node['_target_']} does not take these values: {err}.") from err
+
+
+def check_arguments(node: Node, key: str) -> None:
+    """Check the plain values of a node, and of nodes in it, against the types of its class.
+
+    Raises:
+        ConfigError: a value of the wrong type, with its key, value and the type.
+    """
+    hints = _argument_types(str(node.get("_target_", "")))
+    for name, value in node.items():
+        if isinstance(value, Mapping):
+            check_arguments(value, f"{key}.{name}")
+        elif name in hints and not _fits(value, hints[name]):
+            hint = hints[name]
+            shown = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+            raise ConfigError(
+                f"{key}.{name}={value!r} is a {type(value).__name__}, but must be {shown}."
+            )
+
+
+def _argument_types(target: str) -> dict[str, Any]:
+    """Return the types of a class's or function's arguments, base classes included."""
+    try:
+        called = hydra.utils.get_object(target) if target else None
+    except Exception:  # `build` explains a target that does not exist
+        return {}
+    hints: dict[str, Any] = {}
+    for owner in reversed(called.__mro__) if isinstance(called, type) else [called]:
+        function = getattr(owner, "__init__", None) if isinstance(owner, type) else owner
+        try:
+            hints |= typing.get_type_hints(function)
+        except (TypeError, NameError):  # no annotations, or some that cannot be resolved
+            continue
+    return hints
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Return whether a plain value has a type; types of objects fit everything."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, each) for each in arguments)
+    if origin is typing.Literal:
+        return value in arguments
+    if hint in (type(None), bool, int, float, str):
+        if hint in (int, float) and isinstance(value, bool):
+            return False
+        return isinstance(value, int | float if hint is float else hint)
+    if origin in (list, tuple, Sequence):
+        if not isinstance(value, list | tuple):
+            return False
+        return all(_fits(each, arguments[0]) for each in value if arguments)
+    if origin is Mapping or origin is dict or hint is Path:
+        return isinstance(value, Mapping | str) and (hint is Path) == isinstance(value, str)
+    return True
+
+
 def first_line(error: BaseException) -> str:
-    """Return what an error says, in one line."""
+    """Return the message of an error as one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
 
-def flat_keys(node: DictConfig) -> list[str]:
-    """Return every key of a composition, with dots, groups included."""
-
-    def walk(value: Any, prefix: str) -> Iterator[str]:
-        for key, child in value.items() if isinstance(value, dict) else ():
-            yield f"{prefix}{key}"
-            yield from walk(child, f"{prefix}{key}.")
-
-    return list(walk(OmegaConf.to_container(node), ""))
-
-
-def _shipped(name: str) -> str:
-    """Return the path of a file that lies beside the configs."""
-    return str(importlib.resources.files(CONFIGS) / name)
+def shipped_file(name: str) -> Path:
+    """Return the path of a file that is packaged beside the configs."""
+    return Path(str(importlib.resources.files(CONFIGS) / name))
 
 
 def _run_folder(resume: str | None, fresh: str) -> str:
     """Return where a run writes: into the run that it resumes, else into a fresh folder."""
     if resume is None:
-        return fresh if is_first() else "."
-    if Path(resume).is_dir():
-        return resume
-    return "."  # the error follows once the run is looked for
+        return fresh if is_rank_zero() else "."
+    return resume if Path(resume).is_dir() else "."  # the error follows once the run is opened

@@ -1,128 +1,383 @@
-"""The keys of `emotion train` and `emotion study` and their types, which Hydra checks."""
+"""Settings of every command: types and allowed values; the values are in conf/.
 
-from dataclasses import dataclass, field
-from typing import Any
+Each class is both the schema that Hydra checks a composition with and the frozen record that the
+command receives. A node with a `_target_` stays a plain mapping (`Node`): the class that it names
+checks its arguments.
+"""
 
-from omegaconf import MISSING
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, get_type_hints
 
+from emotion.errors import ConfigError
 
-@dataclass
-class RecipeSchema:
-    """What the report asks for with a model: each file of conf/model/ sets its own."""
+Node = Mapping[str, Any]
+"""A node with a `_target_`, resolved to plain values."""
 
-    max_epochs: int = 50
-    batch_size: int = 64
-    channels_last: Any = False
-
-
-@dataclass
-class LoaderSchema:
-    """How batches are made: see conf/train.yaml."""
-
-    batch_size: int = MISSING
-    num_workers: int = 0
-    place: str = "auto"
-    features: str = "auto"
+PATH: Mapping[str, tuple[str, ...]] = {"paths": ("",)}
+"""Metadata of a field whose value is a path or a list of paths."""
 
 
-@dataclass
-class CheckpointSchema:
-    """When a run is saved: see conf/settings/run.yaml."""
-
-    every_steps: int | None = None
+def paths_below(*keys: str) -> dict[str, tuple[str, ...]]:
+    """Return metadata of a field of which some keys hold paths or patterns."""
+    return {"paths": keys}
 
 
-@dataclass
-class EarlyStoppingSchema:
-    """What decides on the best epoch and on the end."""
+def check_choice(key: str, value: object, choices: tuple[object, ...]) -> None:
+    """Check that a value is one of the allowed ones.
 
-    monitor: str = "val/uar"
-    mode: str = "max"
-    patience: int = 5
-
-
-@dataclass
-class TrainerSchema:
-    """How a model is fitted: see conf/trainer/."""
-
-    max_epochs: int = MISSING
-    accelerator: str = "auto"
-    devices: Any = 1
-    num_nodes: int = 1
-    strategy: str = "auto"
-    precision: str = "32-true"
-    sync_batchnorm: bool = False
-    channels_last: Any = False
-    compile: bool = False
-    gradient_clip: float | None = None
-    overfit_batches: float = 0.0
-    fast_dev_run: bool = False
-    detect_anomaly: bool = False
-    class_weights: bool = False
-    label_mask: bool = False
-    frozen: str | None = None
-    label_smoothing: float = 0.0
-    mixup: float = 0.0
-    ema_decay: float | None = None
-    keep: str = "best"
-    early_stopping: EarlyStoppingSchema = field(default_factory=EarlyStoppingSchema)
-    optimizer: Any = MISSING
-    schedule: Any = None
+    Raises:
+        ConfigError: with the key, the value and all choices.
+    """
+    if not any(value is choice or (value == choice and value is not True) for choice in choices):
+        names = ["null" if each is None else str(each).lower() for each in choices]
+        shown = "null" if value is None else str(value)
+        raise ConfigError(
+            f"{key}={shown} is not valid: choose {', '.join(names[:-1])} or {names[-1]}."
+        )
 
 
-@dataclass
-class SearchSchema:
-    """What a search varies, and how: see conf/sweep/random.yaml."""
+@dataclass(frozen=True, kw_only=True)
+class CommonSettings:
+    """Settings of every command: conf/command/base.yaml."""
 
-    by: str | None = None
-    trial: int = 0
-    seed: int = 0
-    space: Any = field(default_factory=dict)
+    output_root: str = field(metadata=PATH)
+    debug: bool
 
 
-@dataclass
-class TrainSchema:
-    """The keys of `emotion train`; the groups check their own."""
+@dataclass(frozen=True, kw_only=True)
+class RecipeSettings:
+    """Training settings that belong to a model: each file of conf/model/ sets its own."""
 
-    seed: int = 0
-    data_root: str = MISSING
-    output_root: str = MISSING
-    cache_dir: str = MISSING
-    resume: str | None = None
-    init_from: str | None = None
-    debug: bool = False
-    test: bool = True
-    search: SearchSchema = field(default_factory=SearchSchema)
-    recipe: RecipeSchema = field(default_factory=RecipeSchema)
-    dataset: Any = MISSING
-    preprocessing: Any = MISSING
-    split: Any = MISSING
-    model: Any = MISSING
+    max_epochs: int
+    batch_size: int
+    channels_last: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoaderSettings:
+    """Batches and cached tensors: conf/settings/run.yaml."""
+
+    batch_size: int
+    num_workers: int
+    place: str
+    features: str
+
+    def __post_init__(self) -> None:
+        check_choice("loader.features", self.features, ("auto", "cached", "live"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSettings:
+    """Times of checkpoints: conf/settings/run.yaml."""
+
+    every_steps: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyStoppingSettings:
+    """Metric that selects the best epoch and ends training: conf/trainer/base.yaml."""
+
+    monitor: str
+    mode: str
+    patience: int
+
+    def __post_init__(self) -> None:
+        check_choice("trainer.early_stopping.mode", self.mode, ("min", "max"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerSettings:
+    """Training of a model: conf/trainer/."""
+
+    max_epochs: int
+    accelerator: str
+    devices: Any
+    num_nodes: Any
+    strategy: str
+    precision: str
+    sync_batchnorm: bool
+    channels_last: Any
+    compile: bool
+    gradient_clip: float | None
+    overfit_batches: float
+    fast_dev_run: bool
+    detect_anomaly: bool
+    class_weights: bool
+    label_mask: bool
+    frozen: str | None
+    label_smoothing: float
+    mixup: float
+    ema_decay: float | None
+    keep: str
+    early_stopping: EarlyStoppingSettings
+    optimizer: Any
+    schedule: Any
+
+    def __post_init__(self) -> None:
+        check_choice("trainer.keep", self.keep, ("best", "last"))
+        check_choice("trainer.frozen", self.frozen, ("norms", "body", None))
+        check_choice(
+            "trainer.channels_last", self.channels_last, (True, False, "cpu", "cuda", "mps")
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """Which settings a search varies, and how: conf/sweep/random.yaml."""
+
+    by: str | None
+    trial: int
+    seed: int
+    space: Any
+
+    def __post_init__(self) -> None:
+        check_choice("search.by", self.by, ("random", "optuna", None))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSettings(CommonSettings):
+    """Settings of commands that read a dataset: conf/command/dataset.yaml."""
+
+    data_root: str = field(metadata=PATH)
+    cache_dir: str = field(metadata=PATH)
+    dataset: Any = field(metadata=paths_below("root", "path", "speaker"))
+    preprocessing: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings(DatasetSettings):
+    """Settings of `emotion train`."""
+
+    seed: int
+    resume: str | None = field(metadata=PATH)
+    init_from: str | None = field(metadata=PATH)
+    test: bool
+    search: SearchSettings
+    recipe: RecipeSettings
+    split: Any = field(metadata=paths_below("path"))
+    model: Any = field(metadata=paths_below("weights"))
     logger: Any = None
-    loader: LoaderSchema = field(default_factory=LoaderSchema)
-    checkpoint: CheckpointSchema = field(default_factory=CheckpointSchema)
-    trainer: TrainerSchema = field(default_factory=TrainerSchema)
+    loader: LoaderSettings
+    checkpoint: CheckpointSettings
+    trainer: TrainerSettings
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, by id."""
+        return tuple(self.dataset["labels"])
 
 
-@dataclass
-class GridSchema:
-    """What a study varies: see conf/study.yaml."""
+@dataclass(frozen=True, kw_only=True)
+class GridSettings:
+    """Grid of a study: conf/study.yaml."""
 
-    protocols: Any = None
-    models: list[str] = field(default_factory=lambda: ["cnn"])
-    trainers: list[str] = field(default_factory=lambda: ["half_cycle"])
-    folds: Any = "all"
-    seeds: list[int] = field(default_factory=lambda: [0])
-    split_seed: int = 0
-    jobs: int = 1
-    threads: int | None = None
-    retry: bool = False
-    recorded: str | None = None
+    protocols: Any
+    models: list[str]
+    trainers: list[str]
+    folds: Any
+    seeds: list[int]
+    split_seed: int
+    jobs: int
+    threads: int | None
+    retry: bool
+    recorded: str | None = field(metadata=PATH)
 
 
-@dataclass
-class StudySchema(TrainSchema):
-    """The keys of `emotion study`: a run's, and what the runs differ in."""
+@dataclass(frozen=True, kw_only=True)
+class StudySettings(TrainSettings):
+    """Settings of `emotion study`: those of a run, and the grid."""
 
-    name: str = "study"
-    study: GridSchema = field(default_factory=GridSchema)
+    name: str
+    study: GridSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareSettings(DatasetSettings):
+    """Settings of `emotion prepare`."""
+
+    scheduler: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatsSettings(DatasetSettings):
+    """Settings of `emotion stats`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectSettings(DatasetSettings):
+    """Settings of `emotion inspect`."""
+
+    seed: int
+    clips: int
+    model: Any = field(metadata=paths_below("weights"))
+    recipe: Any = None
+
+    def __post_init__(self) -> None:
+        check_at_least("clips", self.clips, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExternalSplitSettings:
+    """Split file that predictions of another tool are scored on: conf/evaluate.yaml."""
+
+    path: str | None = field(metadata=PATH)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings(CommonSettings):
+    """Settings of `emotion evaluate`."""
+
+    run: Any = field(metadata=PATH)
+    predictions: Any = field(metadata=PATH)
+    split: ExternalSplitSettings
+    perturb: Any
+    seed: int
+    data_root: str = field(metadata=PATH)
+    cache_dir: str = field(metadata=PATH)
+    accelerator: str
+    dataset: Any = field(default=None, metadata=paths_below("root", "path", "speaker"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings(CommonSettings):
+    """Settings of commands that open trained models."""
+
+    run: Any = field(metadata=PATH)
+    accelerator: str
+
+    @property
+    def run_names(self) -> list[str | None]:
+        """The names that `run` holds: one, or several."""
+        return list(self.run) if isinstance(self.run, list) else [self.run]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictorSettings(ModelSettings):
+    """Settings of commands that predict with trained models."""
+
+    abstain_below: float
+    labels: list[str] | None
+    priors: Any
+    speech_gate: bool
+    profile: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSettings(PredictorSettings):
+    """Settings of `emotion predict`."""
+
+    inputs: Any = field(metadata=PATH)
+    output: str | None = field(metadata=PATH)
+    timeline: bool
+    window_s: float | None
+    hop_s: float | None
+    smoothing: float
+    segments: str | None = field(metadata=PATH)
+    batch_size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedSettings(ModelSettings):
+    """Settings of `emotion embed`."""
+
+    inputs: Any = field(metadata=PATH)
+    output: str | None = field(metadata=PATH)
+    batch_size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeSettings(PredictorSettings):
+    """Settings of `emotion serve`."""
+
+    host: str
+    port: int
+    max_mb: float
+    max_seconds: float
+    waiting: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings(CommonSettings):
+    """Settings of `emotion export`."""
+
+    run: str | None = field(metadata=PATH)
+    quantize: bool
+    clips: int | None
+    cache_dir: str = field(metadata=PATH)
+
+    def __post_init__(self) -> None:
+        if self.clips is not None:
+            check_at_least("clips", self.clips, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkSettings(CommonSettings):
+    """Settings of `emotion benchmark`."""
+
+    run: Any = field(metadata=PATH)
+    models: list[str]
+    batch_sizes: list[int]
+    repeats: int
+    seconds: float
+    threads: list[int | None]
+    accelerator: str
+    preprocessing: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadSettings(CommonSettings):
+    """Settings of `emotion download`."""
+
+    data_root: str = field(metadata=PATH)
+    archive: str | None = field(metadata=PATH)
+    source: Any = field(default=None, metadata=paths_below("fetch.url"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneSettings(CommonSettings):
+    """Settings of `emotion prune`."""
+
+    older_than: Any
+    keep_under: Any
+    kind: Any
+    apply: bool
+    cache_dir: str = field(metadata=PATH)
+
+
+SETTINGS: Mapping[str, type[CommonSettings]] = {
+    "train": TrainSettings,
+    "study": StudySettings,
+    "prepare": PrepareSettings,
+    "stats": StatsSettings,
+    "inspect": InspectSettings,
+    "evaluate": EvaluateSettings,
+    "predict": PredictSettings,
+    "embed": EmbedSettings,
+    "export": ExportSettings,
+    "serve": ServeSettings,
+    "benchmark": BenchmarkSettings,
+    "download": DownloadSettings,
+    "prune": PruneSettings,
+}
+"""The settings of every command that Hydra composes."""
+
+
+def check_at_least(key: str, value: float, least: float) -> None:
+    """Check that a number is not under a limit.
+
+    Raises:
+        ConfigError: with the key, the value and the limit.
+    """
+    if value < least:
+        raise ConfigError(f"{key}={value} must be at least {least}.")
+
+
+def path_keys(settings: type[Any], prefix: str = "") -> Iterator[str]:
+    """Yield the keys of a command's settings whose values are paths or patterns."""
+    types = get_type_hints(settings)
+    for each in fields(settings):
+        key = prefix + each.name
+        if is_dataclass(types[each.name]):
+            yield from path_keys(types[each.name], f"{key}.")
+        yield from (f"{key}.{name}" if name else key for name in each.metadata.get("paths", ()))

@@ -1,4 +1,4 @@
-"""What a datamodule hands to a model."""
+"""Batches: clips with their lengths, targets and rows."""
 
 from typing import NamedTuple
 
@@ -8,12 +8,12 @@ from emotion.data.clip_store import Stored
 
 
 class Batch(NamedTuple):
-    """Clips side by side.
+    """A batch on the device, as models take it.
 
     Attributes:
         x: waves, (B, T) float32, zero beyond each clip's length; or, where features are cached,
-            spectrograms, (B, 1, M, F) float32, in dB.
-        length: samples of each clip, (B,).
+            features, (B, 1, M, F) float32.
+        length: samples of each clip's wave, (B,); also where x holds features.
         target: ids of the classes, (B,).
         row: the clips' rows in the index, (B,).
     """
@@ -25,7 +25,7 @@ class Batch(NamedTuple):
 
 
 class RawBatch(NamedTuple):
-    """What crosses to the device: stored samples, and what they are."""
+    """A batch before the transfer to the device: stored samples, targets and rows."""
 
     stored: Stored
     target: Tensor

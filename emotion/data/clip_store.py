@@ -1,4 +1,4 @@
-"""Cached clips as one flat tensor on the disk, in memory or on a device; a batch is a gather."""
+"""Clip store: cached clips as one flat tensor on disk, in memory or on a device."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 
 from emotion.errors import ConfigError
+from emotion.utils.locks import SharedLock
 
 Place = Literal["auto", "device", "memory", "disk"]
-FREE_SHARE = 0.5
-"""Of what is free, the share that tensors may take where their place is chosen for the user."""
+MAX_FREE_FRACTION = 0.5
+"""Fraction of the free memory that tensors may take with place="auto"."""
 
 
 class Stored(NamedTuple):
-    """A gathered batch as it is stored: samples, (B, …) int16 or float32, and how to read them.
+    """A batch as stored: samples, (B, …) int16 or float32, with scale, shift and length, (B,) each.
 
-    A value is sample · scale + shift; `length` counts each clip's own samples.
+    A value is sample · scale + shift; `length` is the number of samples of each clip.
     """
 
     samples: Tensor
@@ -32,25 +33,26 @@ class Stored(NamedTuple):
         """Return the values, (B, …) float32."""
         shape = (-1, *(1,) * (self.samples.ndim - 1))
         values = self.samples.to(torch.float32)
-        if values is self.samples:  # what is stored stays as it is
+        if values is self.samples:  # the stored samples must not change
             values = values.clone()
         return values.mul_(self.scale.view(shape)).add_(self.shift.view(shape))
 
 
 @dataclass
 class ClipStore:
-    """Clips of one or of many lengths, behind one another in a flat file.
+    """Clips of equal or different lengths in one flat file.
 
     Args:
-        file: the samples, followed by zeros for one clip of the greatest length.
-        dtype: of the samples.
-        offset: where each clip starts, (N,) int64.
+        file: the samples of all clips in order, then zeros for one clip of the greatest length.
+        dtype: type of the samples.
+        offset: index of the first sample of each clip, (N,) int64.
         length: samples of each clip, (N,) int64.
         scale: see `Stored`, (N,) float32.
         shift: see `Stored`, (N,) float32.
-        shape: of one clip, where all have the same; None for (T,).
-        place: where the samples are kept.
-        device: where batches are wanted.
+        shape: shape of every clip; None for clips of different lengths, (T,) each.
+        place: location of the samples.
+        device: device of the batches.
+        lock: keeps the file from `emotion prune`.
     """
 
     file: Path
@@ -62,13 +64,14 @@ class ClipStore:
     shape: tuple[int, ...] | None = None
     place: Place = "disk"
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    lock: SharedLock | None = None
     _flat: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.offset)
 
     def __getstate__(self) -> dict[str, object]:
-        """Pickle the file's name, never what was read or mapped from it."""
+        """Pickle the path of the file, not its samples."""
         return self.__dict__ | {"_flat": None}
 
     @property
@@ -77,18 +80,20 @@ class ClipStore:
         return self.file.stat().st_size
 
     def put(self, place: Place, device: torch.device) -> "ClipStore":
-        """Return the store with its samples at a place; `auto` takes the fastest that has room.
+        """Return the store with its samples at `place`; `auto` takes the fastest one with room.
 
         Raises:
-            ConfigError: a place that does not exist.
+            ConfigError: an unknown place.
         """
         if place not in ("auto", "device", "memory", "disk"):
-            raise ConfigError(f"loader.place={place!r}: choose auto, device, memory or disk.")
+            raise ConfigError(
+                f"loader.place={place!r} is not valid: choose auto, device, memory or disk."
+            )
         if place == "auto":
-            if device.type != "cpu" and self.bytes <= FREE_SHARE * free_device_bytes(device):
+            if device.type != "cpu" and self.bytes <= MAX_FREE_FRACTION * free_device_bytes(device):
                 place = "device"
             else:
-                room = FREE_SHARE * psutil.virtual_memory().available
+                room = MAX_FREE_FRACTION * psutil.virtual_memory().available
                 place = "memory" if self.bytes <= room else "disk"
         self._flat = None
         self.place = "memory" if place == "device" and device.type == "cpu" else place
@@ -99,7 +104,7 @@ class ClipStore:
         return self
 
     def gather(self, rows: Tensor) -> Stored:
-        """Return clips side by side, (B, T) up to the longest of them, or (B, *shape)."""
+        """Return a batch of clips: (B, T), as long as the longest of them, or (B, *shape)."""
         flat = self.flat()
         rows = rows.to(self.offset.device)
         length = self.length[rows]
@@ -109,13 +114,13 @@ class ClipStore:
             samples = samples.view(-1, *self.shape)
         else:
             longest = int(length.max())
-            # Every place of the flat tensor starts a row of this view: a clip is one row of it.
+            # Row i of this view starts at sample i of the flat tensor, so that a clip is one row.
             windows = flat.as_strided((len(flat) - longest + 1, longest), (1, 1))
             samples = windows.index_select(0, self.offset[rows])
         return Stored(samples, self.scale[rows], self.shift[rows], length)
 
     def flat(self) -> Tensor:
-        """Return all samples; read, or mapped from the disk, at the first call."""
+        """Return all samples, read or memory-mapped at the first call."""
         if self._flat is None:
             if self.place == "disk":
                 count = self.bytes // self.dtype.itemsize
@@ -130,7 +135,7 @@ class ClipStore:
 
 
 def free_device_bytes(device: torch.device) -> int:
-    """Return the memory that is free on an accelerator; none where it cannot be asked."""
+    """Return the free memory of an accelerator; 0 where that cannot be queried."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if device.type == "mps":

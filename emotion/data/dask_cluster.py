@@ -1,4 +1,4 @@
-"""A Dask cluster in place of this machine's cores, for whatever goes through joblib."""
+"""Dask cluster as the joblib backend, in place of the cores of this machine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,23 +7,23 @@ from joblib import parallel_config
 
 from emotion.errors import ConfigError, DependencyError
 
-SECONDS = 10
-"""How long a scheduler may take to answer."""
+TIMEOUT_SECONDS = 10
+"""Time limit for the connection to the scheduler."""
 
 
 @contextmanager
 def on_cluster(scheduler: str | None) -> Iterator[None]:
-    """Let a Dask cluster do what joblib is given inside the block; None: this machine's cores.
+    """Run joblib calls inside the block on a Dask cluster; None: on the cores of this machine.
 
-    Its workers need this program and the same file system. What a worker that dies had begun,
-    another one does again.
+    The workers need this program and the same file system. Tasks of a worker that dies are repeated
+    by other workers.
 
     Args:
-        scheduler: the cluster's address, such as tcp://10.0.0.5:8786.
+        scheduler: address of the cluster, such as tcp://10.0.0.5:8786.
 
     Raises:
         DependencyError: Dask is not installed.
-        ConfigError: nobody answers at the address.
+        ConfigError: no scheduler is reachable at the address.
     """
     if scheduler is None:
         yield
@@ -33,11 +33,11 @@ def on_cluster(scheduler: str | None) -> Iterator[None]:
     except ModuleNotFoundError as err:
         raise DependencyError("scheduler= needs Dask: pip install 'emotion[scale]'.") from err
     try:
-        client = Client(scheduler, timeout=SECONDS)  # type: ignore[no-untyped-call]
+        client = Client(scheduler, timeout=TIMEOUT_SECONDS)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as err:
         raise ConfigError(
-            f"no Dask scheduler answers at scheduler={scheduler}. Start one with dask scheduler, "
-            "and workers with dask worker."
+            f"no Dask scheduler is reachable at scheduler={scheduler}. Start one with dask "
+            "scheduler, and workers with dask worker."
         ) from err
     with client, parallel_config(backend="dask"):
         yield

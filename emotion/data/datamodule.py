@@ -1,4 +1,4 @@
-"""The LightningDataModule: from a dataset's files to batches of cached tensors."""
+"""LightningDataModule: turns the files of a dataset into batches of cached tensors."""
 
 import copy
 from collections.abc import Callable
@@ -13,37 +13,39 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from emotion.audio.standardise import Standardiser
-from emotion.config.composition import Config
+from emotion.config.composition import build
+from emotion.config.schema import TrainSettings
 from emotion.data.batch import Batch, RawBatch
 from emotion.data.clip_store import ClipStore, Place, Stored
 from emotion.data.corpora import dataset as datasets
 from emotion.data.corpora.index import Index, open_clips
 from emotion.data.feature_cache import open_feature_cache
+from emotion.data.labels import encode_labels
 from emotion.data.samplers import DistributedBatchSampler, EpochSampler, ResumableLoader
 from emotion.data.splits.base import SUBSETS, TEST, TRAIN, VAL, Split, SplitProtocol
-from emotion.data.waveform_cache import Cache, Progress
+from emotion.data.waveform_cache import Progress, WaveformCache
 from emotion.errors import ConfigError
 from emotion.features.base import Features
-from emotion.features.log_mel import mask_padding
-from emotion.utils.progress import bars
+from emotion.features.padding import mask_padding
+from emotion.utils.progress import progress_bar
 
 STATISTICS_CLIPS = 2048
-"""Training clips, drawn evenly, whose spectrograms give the mean and deviation."""
+"""Number of evenly spaced training clips that give mean and deviation of the features."""
 
 
 class EmotionDataModule(L.LightningDataModule):
-    """Feeds a run.
+    """Batches of training, validation and test clips.
 
     Args:
-        dataset: which clips there are.
-        standardiser: what each goes through, once.
-        protocol: which subset each belongs to.
-        cache_dir: where headers, waveforms and spectrograms are kept.
-        batch_size: clips a batch, over all processes of a run.
+        dataset: readers and labels of the clips.
+        standardiser: preprocessing of every clip.
+        protocol: assigns each clip to a subset.
+        cache_dir: folder of headers, waveforms and features.
+        batch_size: clips per batch over all processes of a run.
         num_workers: loader processes; 0 is fastest, since batches are gathered, not read.
-        place: where cached tensors are kept: auto, device, memory or disk.
-        seed: of the order of the training clips.
-        progress: told of the clips that are decoded or computed, with the name of the part.
+        place: location of the cached tensors: auto, device, memory or disk.
+        seed: seed of the order of the training clips.
+        progress: makes a progress callback for a task with the given name.
     """
 
     def __init__(
@@ -75,24 +77,24 @@ class EmotionDataModule(L.LightningDataModule):
         self.seed = seed
         self.progress = progress
         self.device = torch.device("cpu")
-        self.asked: tuple[str, ...] = (VAL, TEST)
+        self.prediction_subsets: tuple[str, ...] = (VAL, TEST)
 
     # --- files to tables -------------------------------------------------------------------------
 
     def prepare_data(self) -> None:
-        """Build what is missing of index and cache; called once a machine."""
+        """Build index and cache where they are missing; called once per machine."""
         if not hasattr(self, "cache"):
             self._open()
 
     def setup(self, stage: str | None = None) -> None:
-        """Open index and cache, and divide the clips."""
+        """Open index and cache, and assign the clips to subsets."""
         self.prepare_data()
         if not hasattr(self, "split"):
-            self.divide(self.protocol.assign(self.index.table))
+            self.use_split(self.protocol.assign(self.index.table))
 
     def _open(self) -> None:
         self.index: Index
-        self.cache: Cache
+        self.cache: WaveformCache
         self.index, self.cache = open_clips(
             self.dataset,
             self.standardiser,
@@ -111,35 +113,36 @@ class EmotionDataModule(L.LightningDataModule):
             shift=torch.zeros(len(self.cache.index)),
         )
         self.store = self.waves
-        ids = {label: place for place, label in enumerate(self.index.labels)}
-        self.targets = torch.tensor([ids[name] for name in self.index.table["emotion"]])
+        self.targets = torch.from_numpy(
+            encode_labels(self.index.table["emotion"], self.index.labels)
+        )
 
-    def divide(self, split: Split) -> None:
-        """Take a split of the index' table."""
+    def use_split(self, split: Split) -> None:
+        """Use a split of the table of the index."""
         self.split = split
         self.rows = {
             part: torch.from_numpy(np.flatnonzero((split.subset == part).to_numpy()))
             for part in SUBSETS
         }
 
-    # --- what is known of the training clips -----------------------------------------------------
+    # --- properties of the training clips --------------------------------------------------------
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes, by id."""
+        """Names of the classes, in the order of their ids."""
         return self.index.labels
 
     @property
     def table(self) -> pd.DataFrame:
-        """The index' table with each clip's subset."""
+        """Table of the index with each clip's subset."""
         return self.index.table.assign(subset=self.split.subset)
 
     def class_counts(self) -> Tensor:
-        """Return the training clips of each class, (C,)."""
+        """Return the number of training clips of each class, (C,)."""
         return torch.bincount(self.targets[self.rows[TRAIN]], minlength=len(self.labels))
 
     def known_classes(self) -> Tensor:
-        """Return which classes the training clips of each row's corpus have, (rows, C) bool."""
+        """Return the classes among the training clips of each row's corpus, (rows, C) bool."""
         corpus = torch.from_numpy(pd.factorize(self.index.table["corpus"])[0])
         rows = self.rows[TRAIN]
         known = torch.zeros(int(corpus.max()) + 1, len(self.labels), dtype=torch.bool)
@@ -148,17 +151,18 @@ class EmotionDataModule(L.LightningDataModule):
 
     @torch.no_grad()
     def feature_statistics(self, features: Features) -> tuple[float, float]:
-        """Return mean and deviation of the training clips' spectrograms, dB."""
+        """Return mean and standard deviation of the training clips' features, dB."""
         rows = self.rows[TRAIN]
         if len(rows) > STATISTICS_CLIPS:
             rows = rows[torch.linspace(0, len(rows) - 1, STATISTICS_CLIPS).long()]
         features = copy.deepcopy(features).to(self.device)
         count, total, squares = 0, 0.0, 0.0
-        for some in torch.split(rows, 64):
-            image = self._values(self.store.gather(self._store_rows(some)))
+        for batch in torch.split(rows, 64):
+            stored = self.store.gather(self._store_rows(batch))
+            image = self._values(stored)
             if image.ndim == 2:
-                image = features(image.to(self.device))
-            image = image.cpu().double()  # not every accelerator has doubles
+                image = features(image.to(self.device), stored.length.to(self.device))
+            image = image.cpu().double()  # some accelerators have no float64
             count += image.numel()
             total += float(image.sum())
             squares += float(image.square().sum())
@@ -168,7 +172,7 @@ class EmotionDataModule(L.LightningDataModule):
     # --- tables to batches -----------------------------------------------------------------------
 
     def place_on(self, device: torch.device, features: Features | None = None) -> None:
-        """Choose where tensors are kept and, given `features`, feed spectrograms, not waves."""
+        """Move the cached tensors; with `features`, batches hold features in place of waves."""
         self.device = device
         if features is not None:
             self.store = open_feature_cache(
@@ -183,27 +187,27 @@ class EmotionDataModule(L.LightningDataModule):
     def loader(
         self, rows: Tensor, *, shuffle: bool = False, waves: bool = False
     ) -> "ResumableLoader":
-        """Return batches of the clips at the given rows of the table.
+        """Return a loader of the clips at the given rows of the table.
 
         Args:
-            rows: of the table.
-            shuffle: in a new order every epoch.
-            waves: feed waves, also where spectrograms are cached.
+            rows: rows of the table.
+            shuffle: use a new order in every epoch.
+            waves: load waves even where features are cached.
         """
         store = self.waves if waves else self.store
         clips = _Clips(store, self._store_rows(rows), self.targets[rows], rows)
         order = EpochSampler(len(clips), self.seed) if shuffle else SequentialSampler(clips)
         if self.processes > 1:
-            share = DistributedBatchSampler(
+            sampler = DistributedBatchSampler(
                 order, self.batch_size, False, rank=self.rank, processes=self.processes
             )
-            batches: dict[str, Any] = {"batch_sampler": share}
+            batches: dict[str, Any] = {"batch_sampler": sampler}
         else:
             batches = {"batch_size": self.batch_size, "sampler": order}
         return ResumableLoader(
             clips,
             **batches,
-            collate_fn=_as_gathered,  # type: ignore[arg-type] # __getitems__ gave a whole batch
+            collate_fn=_as_gathered,  # type: ignore[arg-type] # __getitems__ returns a whole batch
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=self.device.type == "cuda" and store.place != "device",
@@ -215,26 +219,23 @@ class EmotionDataModule(L.LightningDataModule):
     def val_dataloader(self) -> DataLoader[RawBatch]:
         return self.loader(self.rows[VAL])
 
-    def test_dataloader(self) -> DataLoader[RawBatch]:
-        return self.loader(self.rows[TEST])
-
     def predict_dataloader(self) -> list[DataLoader[RawBatch]]:
-        """Return the clips of each subset that is asked for, where there are some, as waves."""
-        parts = [self.rows[part] for part in self.asked]
-        return [self.loader(rows, waves=True) for rows in parts if len(rows)]
+        """Return a loader of waves for each subset in `prediction_subsets` that has clips."""
+        subsets = [self.rows[subset] for subset in self.prediction_subsets]
+        return [self.loader(rows, waves=True) for rows in subsets if len(rows)]
 
     def on_after_batch_transfer(self, batch: RawBatch, dataloader_idx: int) -> Batch:
-        """Turn stored samples into values, on the device."""
+        """Convert stored samples to values, on the device."""
         return Batch(self._values(batch.stored), batch.stored.length, batch.target, batch.row)
 
     @property
     def processes(self) -> int:
-        """How many processes the clips are shared out to."""
+        """Number of processes of the run."""
         return self.trainer.world_size if self.trainer is not None else 1
 
     @property
     def rank(self) -> int:
-        """Which of them this is."""
+        """Rank of this process."""
         return self.trainer.global_rank if self.trainer is not None else 0
 
     def _values(self, stored: Stored) -> Tensor:
@@ -243,30 +244,38 @@ class EmotionDataModule(L.LightningDataModule):
         return values if fixed else mask_padding(values, stored.length)
 
     def _store_rows(self, rows: Tensor) -> Tensor:
-        """Return the cache's rows of the table's rows."""
+        """Return the rows of the cache that belong to rows of the table."""
         return torch.from_numpy(self.index.table["row"].to_numpy()[rows.numpy()].copy())
 
 
-def build_datamodule(config: Config, **changes: Any) -> EmotionDataModule:
-    """Return the datamodule that a composition describes; `changes` replace its parts."""
-    parts: dict[str, Any] = {
-        "dataset": lambda: config.build("dataset"),
-        "standardiser": lambda: config.build("preprocessing"),
-        "protocol": lambda: config.build("split"),
-    }
+def build_datamodule(
+    settings: TrainSettings,
+    *,
+    protocol: SplitProtocol | None = None,
+    standardiser: Standardiser | None = None,
+) -> EmotionDataModule:
+    """Return the datamodule of a run.
+
+    Args:
+        settings: of the run.
+        protocol: in place of the one of the settings.
+        standardiser: likewise.
+    """
     return EmotionDataModule(
-        **{name: changes[name] if name in changes else make() for name, make in parts.items()},
-        cache_dir=Path(config["cache_dir"]),
-        batch_size=config["loader.batch_size"],
-        num_workers=config["loader.num_workers"],
-        place=config["loader.place"],
-        seed=config["seed"],
-        progress=bars,
+        dataset=build(settings.dataset, "dataset"),
+        standardiser=standardiser or build(settings.preprocessing, "preprocessing"),
+        protocol=protocol or build(settings.split, "split"),
+        cache_dir=Path(settings.cache_dir),
+        batch_size=settings.loader.batch_size,
+        num_workers=settings.loader.num_workers,
+        place=settings.loader.place,  # type: ignore[arg-type] # the store checks it
+        seed=settings.seed,
+        progress=progress_bar,
     )
 
 
 class _Clips(Dataset[RawBatch]):
-    """Clips of a store by their place in a subset; a whole batch is asked for at once."""
+    """Clips of a subset by their position in it; loads a whole batch at once."""
 
     def __init__(self, store: ClipStore, store_rows: Tensor, targets: Tensor, rows: Tensor) -> None:
         self.store = store
@@ -277,8 +286,8 @@ class _Clips(Dataset[RawBatch]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitems__(self, places: list[int]) -> RawBatch:
-        chosen = torch.tensor(places)
+    def __getitems__(self, positions: list[int]) -> RawBatch:
+        chosen = torch.tensor(positions)
         stored = self.store.gather(self.store_rows[chosen])
         return RawBatch(stored, self.targets[chosen], self.rows[chosen])
 

@@ -1,27 +1,27 @@
-"""Features computed once: a second cache, derived from the waveforms, for training on a CPU.
+"""Feature cache: features of all clips, computed once from the waveforms, for training on a CPU.
 
-A picture is stored as int16 over its own range, so that a step is 0.0012 dB at a range of 80 dB;
-where it must be exact, as float32.
+Each image is quantised to int16 over its own range: steps of 0.0012 dB at a range of 80 dB. Exact
+features are stored as float32.
 """
 
 import hashlib
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 from torch import Tensor
 
 from emotion.data.clip_store import ClipStore
 from emotion.errors import CacheError
 from emotion.features.base import Features
-from emotion.features.log_mel import mask_padding
-from emotion.utils.files import naming, sync_folder, write_text
+from emotion.features.padding import mask_padding
+from emotion.utils.files import build_folder, path_in_errors, write_json
 
-FORMAT = 1
+FORMAT_VERSION = 1
 BATCH_CLIPS = 64
 
 
@@ -34,39 +34,30 @@ def open_feature_cache(
     folder: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> ClipStore:
-    """Return the store of all clips' spectrograms, (1, M, F) each, computed where they are missing.
+    """Return the store of all clips' features, (1, M, F) each, computed where they are missing.
 
     Args:
         waves: the clips.
-        features: what is computed of them, on the CPU.
-        key: what the clips are, such as their cache's key.
-        folder: where feature caches lie.
-        progress: told the clips done and in all.
+        features: computed on the CPU.
+        key: key of the waveform cache.
+        folder: folder of all feature caches.
+        progress: called with the number of finished clips and the total number.
 
     Raises:
-        CacheError: what lies there is damaged.
+        CacheError: the cache is damaged.
     """
-    settings = {"format": FORMAT, "waves": key, **features.settings}
+    settings = {"format": FORMAT_VERSION, "waves": key, **features.settings}
     name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:20]
     final = folder / name
-    if not final.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{name}.lock"):
-            if not final.is_dir():
-                partial = folder / f"{name}.partial"
-                partial.mkdir(exist_ok=True)
-                _compute(waves, features, partial, progress)
-                write_text(partial / "about.json", json.dumps(settings, indent=2) + "\n")
-                partial.rename(final)
-                sync_folder(folder)
+    lock = build_folder(final, partial(_compute, waves, features, settings, progress=progress))
     shape = (1, features.rows, features.columns)
     size = features.rows * features.columns
-    for part, wanted in (("samples.bin", _itemsize(features) * size), ("scales.bin", 8)):
-        file = final / part
-        found = file.stat().st_size if file.is_file() else 0
-        if found != wanted * len(waves):
+    for file_name, clip_bytes in (("samples.bin", _itemsize(features) * size), ("scales.bin", 8)):
+        file = final / file_name
+        found, expected = file.stat().st_size if file.is_file() else 0, clip_bytes * len(waves)
+        if found != expected:
             raise CacheError(
-                f"cache {final} is damaged: {part} has {found} bytes, not {wanted * len(waves)}. "
+                f"cache {final} is damaged: {file_name} has {found} bytes, not {expected}. "
                 "Delete that folder, run again."
             )
     scales = torch.from_numpy(np.fromfile(final / "scales.bin", dtype="float32")).view(-1, 2)
@@ -78,21 +69,18 @@ def open_feature_cache(
         scale=scales[:, 0].contiguous(),
         shift=scales[:, 1].contiguous(),
         shape=shape,
+        lock=lock,
     )
 
 
 def quantise_images(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return images as int16 over each one's own range, with scale and shift, (B,) each."""
+    """Return images as int16, each over its own range, with scale and shift, (B,) each."""
     flat = image.flatten(1)
     low, high = flat.amin(dim=1), flat.amax(dim=1)
     scale = ((high - low) / 65534).clamp(min=1e-12)
     shift = (high + low) / 2
     samples = ((flat - shift[:, None]) / scale[:, None]).round().to(torch.int16)
     return samples, scale, shift
-
-
-def _as_it_is(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return image.flatten(1), torch.ones(len(image)), torch.zeros(len(image))
 
 
 def _itemsize(features: Features) -> int:
@@ -102,16 +90,18 @@ def _itemsize(features: Features) -> int:
 def _compute(
     waves: ClipStore,
     features: Features,
-    partial: Path,
+    settings: dict[str, object],
+    folder: Path,
+    *,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    """Append spectrograms to the files, from the last whole batch of a killed call on."""
+    """Append the features to the files, after the last complete batch of a killed build."""
     features.load()
     row_bytes = features.rows * features.columns * _itemsize(features)
     with (
-        naming(partial / "samples.bin"),
-        (partial / "samples.bin").open("ab") as samples,
-        (partial / "scales.bin").open("ab") as scales,
+        path_in_errors(folder / "samples.bin"),
+        (folder / "samples.bin").open("ab") as samples,
+        (folder / "scales.bin").open("ab") as scales,
     ):
         done = min(samples.tell() // row_bytes, scales.tell() // 8)
         done = done // BATCH_CLIPS * BATCH_CLIPS
@@ -119,9 +109,9 @@ def _compute(
         scales.truncate(done * 8)
         for start in range(done, len(waves), BATCH_CLIPS):
             stored = waves.gather(torch.arange(start, min(start + BATCH_CLIPS, len(waves))))
-            image = features(mask_padding(stored.values(), stored.length))
+            image = features(mask_padding(stored.values(), stored.length), stored.length)
             if features.exact:
-                values, scale, shift = _as_it_is(image)
+                values, scale, shift = image, torch.ones(len(image)), torch.zeros(len(image))
             else:
                 values, scale, shift = quantise_images(image)
             samples.write(values.numpy().tobytes())
@@ -131,3 +121,4 @@ def _compute(
         for file in (samples, scales):
             file.flush()
             os.fsync(file.fileno())
+    write_json(folder / "about.json", settings)

@@ -1,41 +1,42 @@
-"""The emotion classes: their names and the order that fixes their ids."""
+"""Emotion classes: default names, the order that defines their ids, and label encoding."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from emotion.errors import ConfigError, near
+import numpy as np
+import numpy.typing as npt
 
-DEFAULT = ("sad", "angry", "disgust", "fear", "happy", "neutral")
-"""The six classes that all four corpora share; a label's place is its id."""
+from emotion.errors import ConfigError
 
-KNOWN = (*DEFAULT, "calm", "surprise")
+DEFAULT_LABELS = ("sad", "angry", "disgust", "fear", "happy", "neutral")
+"""The six classes that all four corpora share; the id of a label is its index."""
+
+KNOWN_LABELS = (*DEFAULT_LABELS, "calm", "surprise")
 """Every class that a built-in reader can produce."""
 
 
 def check_labels(labels: Sequence[object]) -> tuple[str, ...]:
-    """Return the labels as a tuple of distinct strings, at least two.
+    """Return the labels as a tuple of at least two distinct strings.
 
     Raises:
-        ConfigError: fewer than two labels, or one named twice.
+        ConfigError: fewer than two labels, or a repeated label.
     """
     names = tuple(str(label) for label in labels)
     if len(names) < 2:
         raise ConfigError(
             f"dataset.labels={list(names)} names fewer than two classes. "
-            "Give all that are to be told apart."
+            "Name every class to distinguish."
         )
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigError(f"dataset.labels names {', '.join(twice)} more than once.")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ConfigError(f"dataset.labels names {', '.join(repeated)} more than once.")
     return names
 
 
-def label_id(name: str, labels: Sequence[str]) -> int:
-    """Return the id of a label.
+def encode_labels(names: Iterable[str], labels: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the id of each name, its index in `labels`: (N,).
 
     Raises:
-        ConfigError: the label is not one of `labels`.
+        KeyError: a name is not one of the labels.
     """
-    try:
-        return labels.index(name)
-    except ValueError as err:
-        raise ConfigError(f"{name!r} is no class of this run.{near(name, labels)}") from err
+    ids = {label: index for index, label in enumerate(labels)}
+    return np.array([ids[name] for name in names], dtype=np.int64)

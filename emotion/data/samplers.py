@@ -11,7 +11,7 @@ from emotion.errors import ConfigError
 
 
 class EpochSampler(Sampler[int]):
-    """A new order every epoch, of seed and epoch alone, so that a resumed run has it too."""
+    """Random order that depends only on seed and epoch, so that a resumed run repeats it."""
 
     def __init__(self, size: int, seed: int) -> None:
         self.size = size
@@ -22,7 +22,7 @@ class EpochSampler(Sampler[int]):
         return self.size
 
     def set_epoch(self, epoch: int) -> None:
-        """Take the epoch's number; Lightning calls this."""
+        """Set the number of the epoch; called by Lightning."""
         self.epoch = epoch
 
     def __iter__(self):  # type: ignore[no-untyped-def]
@@ -31,10 +31,10 @@ class EpochSampler(Sampler[int]):
 
 
 class ResumableLoader(DataLoader[RawBatch]):
-    """A loader whose next epoch can start behind batches that were done before.
+    """A loader whose next epoch can skip batches that were finished before.
 
-    Lightning keeps its state in a checkpoint that is written in the midst of an epoch. The order
-    is drawn when the first batch is asked for: by then the sampler knows the epoch.
+    Lightning saves its state in a checkpoint written within an epoch. The order is drawn with the
+    first batch, when the sampler already has the number of the epoch.
     """
 
     done = 0
@@ -47,30 +47,30 @@ class ResumableLoader(DataLoader[RawBatch]):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Return how many of the epoch's batches were given out; none once all were."""
+        """Return the number of finished batches of the epoch; 0 once all are finished."""
         return {"done": self.done % len(self)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Pass over so many batches, once."""
+        """Skip the finished batches in the next epoch."""
         self.skip = state["done"]
 
 
 class DistributedBatchSampler(BatchSampler):
-    """One process' share of every batch that one process alone would be fed.
+    """This rank's part of every batch of a single-process run.
 
-    All processes get as many batches, since each waits for the others at every one, and no clip is
-    fed twice to make up the numbers: the few clips that are left where the last batch has fewer
-    clips than there are processes go to the batch before.
+    All ranks get the same number of batches, since they wait for each other at every batch, and no
+    clip is repeated to fill a batch. If the last batch has fewer clips than there are ranks, its
+    clips are added to the batch before.
 
     Args:
-        sampler: the order of all clips, the same in every process.
-        batch_size: clips a batch, over all processes.
+        sampler: order of all clips, the same on every rank.
+        batch_size: clips per batch over all ranks.
         drop_last: must be False.
-        rank: which process this is.
-        processes: how many there are.
+        rank: rank of this process.
+        processes: number of processes.
 
     Raises:
-        ConfigError: there are more processes than clips, or than clips a batch.
+        ConfigError: more processes than clips, or than clips per batch.
     """
 
     def __init__(
@@ -82,13 +82,13 @@ class DistributedBatchSampler(BatchSampler):
         self.clips = len(sampler)  # type: ignore[arg-type] # all of ours have a length
         if processes > batch_size:
             raise ConfigError(
-                f"loader.batch_size={batch_size} is under the {processes} processes of this run: "
-                "each wants a clip a batch. Take larger batches, or fewer devices."
+                f"loader.batch_size={batch_size} is less than the {processes} processes of this "
+                "run: each needs one clip per batch. Use larger batches or fewer devices."
             )
         if processes > self.clips:
             raise ConfigError(
-                f"a subset of {self.clips} clips is under the {processes} processes of this run. "
-                "Take fewer devices."
+                f"a subset of {self.clips} clips is too small for the {processes} processes of "
+                "this run. Use fewer devices."
             )
 
     def __len__(self) -> int:

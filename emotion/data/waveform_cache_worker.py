@@ -1,6 +1,6 @@
-"""One part of a cache, made by a process of its own: clips decoded, standardised, measured.
+"""Worker of the waveform cache: decodes, standardises and measures the clips of one part.
 
-What is imported here every such process imports first, so pandas is not.
+Every worker process imports this module first, so it does not import pandas.
 """
 
 import dataclasses
@@ -10,26 +10,29 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion.audio.clip_statistics import ClipStatistics, measure
+from emotion.audio.clip_statistics import ClipStatistics, measure_clip
 from emotion.audio.decode import decode
 from emotion.audio.quantise import quantise
 from emotion.audio.standardise import Standardiser
 from emotion.errors import AudioError, CacheError
-from emotion.utils.files import naming
+from emotion.utils.files import path_in_errors
 
-FACTS = [field.name for field in dataclasses.fields(ClipStatistics)]
-COLUMNS = ["path", "error", "offset", "length", "scale", *FACTS]
+STATISTICS = [field.name for field in dataclasses.fields(ClipStatistics)]
+COLUMNS = ["path", "error", "offset", "length", "scale", *STATISTICS]
 
 Clip = tuple[str, int, int]
-"""A file's path below the root, its size and its time of change."""
+"""Path of a file relative to the root, its size in bytes and its modification time in ns."""
 
 
 @dataclass(frozen=True)
 class CachePart:
-    """Clips that are done in one go.
+    """Clips that one worker call decodes.
 
-    `samples` is an existing file, which other parts may be writing to as well; this part's begin
-    at `offset`, in samples. `index` takes the rows, once the samples are on the disk.
+    Args:
+        clips: in the order of the table.
+        index: CSV file of the part's rows, written once the samples are on disk.
+        samples: existing file, to which other parts may write at the same time.
+        offset: where this part begins in `samples`, in samples.
     """
 
     clips: Sequence[Clip]
@@ -39,14 +42,14 @@ class CachePart:
 
 
 def build_part(part: CachePart, standardiser: Standardiser, root: Path) -> list[dict[str, object]]:
-    """Write a part's samples; return a row a clip, those that cannot be read included.
+    """Write a part's samples; return one row per clip, unreadable clips included.
 
     Raises:
         CacheError: a file changed while it was read.
     """
     rows: list[dict[str, object]] = []
     offset = part.offset
-    with naming(part.samples), part.samples.open("r+b") as file:
+    with path_in_errors(part.samples), part.samples.open("r+b") as file:
         file.seek(offset * np.dtype(standardiser.storage).itemsize)
         for name, size, mtime_ns in part.clips:
             path = root / name
@@ -56,20 +59,22 @@ def build_part(part: CachePart, standardiser: Standardiser, root: Path) -> list[
             except AudioError as err:
                 error = str(err)
             if _size_and_time(path) != (size, mtime_ns):
-                raise CacheError(f"{path} changed while it was read. Run again when it is at rest.")
+                raise CacheError(
+                    f"{path} changed while it was read. Run again once nothing writes to it."
+                )
             if error:
                 rows.append({"path": name, "error": error})
                 continue
             samples, scale = quantise(standardiser(wave, rate), standardiser.storage)
             file.write(samples.data)
-            place = {"path": name, "error": "", "offset": offset, "length": len(samples)}
-            rows.append(place | {"scale": scale} | vars(measure(wave, rate)))
+            location = {"path": name, "error": "", "offset": offset, "length": len(samples)}
+            rows.append(location | {"scale": scale} | vars(measure_clip(wave, rate)))
             offset += len(samples)
     return rows
 
 
 def _size_and_time(path: Path) -> tuple[int, int] | None:
-    """Return a file's size and time of change, or None where it is gone."""
+    """Return a file's size and modification time, or None if it is missing."""
     try:
         status = path.stat()
     except OSError:

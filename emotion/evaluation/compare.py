@@ -1,11 +1,12 @@
-"""Two systems on the clips that both judged: the difference, and what can be said of it."""
+"""Comparison of two systems on the same clips: difference in UAR, interval and tests."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from emotion.data.labels import encode_labels
+from emotion.data.speakers import speaker_ids
 from emotion.errors import RunError
 from emotion.metrics.intervals import speaker_confusions
 from emotion.metrics.significance import (
@@ -20,9 +21,9 @@ from emotion.metrics.significance import (
 class Comparison:
     """UAR of `a` minus UAR of `b`, as fractions, on `n` shared clips of `speakers` speakers.
 
-    `low` and `high` are the 95 % interval over speakers, `p` the sign-flip test's over speakers,
-    `smallest` the true difference that this test set would show four times in five; None where
-    there are too few speakers. `mcnemar_p` ignores speakers and is an extra only.
+    `low` and `high` are the 95 % interval over speakers, `p` is that of the sign-flip test over
+    speakers, `smallest` the true difference that this test set detects with 80 % power; None for
+    too few speakers. `mcnemar_p` ignores speakers and is for information only.
     """
 
     a: str
@@ -38,23 +39,23 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Say which is better, or that the two cannot be told apart."""
+        """The better system, or that the two are not distinguishable."""
         if self.low is None or self.high is None or self.low <= 0 <= self.high:
             return "not distinguishable"
         return f"{self.a if self.difference > 0 else self.b} is better"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values for a JSON file."""
+        """Return plain values for comparison.json."""
         return asdict(self) | {"verdict": self.verdict}
 
     def sentence(self) -> str:
-        """Return what a person wants to know."""
+        """Return the comparison as a sentence for the console."""
         interval = (
             f"95 % interval {self.low:+.1%} to {self.high:+.1%}"
             if self.low is not None
             else "no interval: too few speakers"
         )
-        smallest = f"; {self.smallest:.1%} could have been shown" if self.smallest else ""
+        smallest = f"; {self.smallest:.1%} is detectable with 80 % power" if self.smallest else ""
         return (
             f"{self.a} - {self.b}: UAR {self.difference:+.1%} ({interval}; sign flip over "
             f"{self.speakers} speakers p = {self.p:.3f}; {self.n:,} clips{smallest}): "
@@ -63,28 +64,31 @@ class Comparison:
         )
 
 
-def compare(first: pd.DataFrame, second: pd.DataFrame, *, names: tuple[str, str]) -> Comparison:
+def compare_predictions(
+    first: pd.DataFrame, second: pd.DataFrame, *, names: tuple[str, str]
+) -> Comparison:
     """Return the comparison of two predictions tables: path, corpus, speaker, target, predicted.
 
     Raises:
-        RunError: no shared clip, or clips whose targets differ.
+        RunError: the tables share no clip, or their targets differ.
     """
     both = first.merge(second[["path", "target", "predicted"]], on="path", suffixes=("_a", "_b"))
     if not len(both):
-        raise RunError(f"{names[0]} and {names[1]} share no test clip: nothing can be compared.")
+        raise RunError(
+            f"{names[0]} and {names[1]} share no test clip. Choose runs with the same test clips."
+        )
     differ = both[both["target_a"] != both["target_b"]]
     if len(differ):
         clip = differ.iloc[0]
         raise RunError(
-            f"{clip.path} is {clip.target_a} for {names[0]} and {clip.target_b} for {names[1]}."
+            f"{clip.path} has the target {clip.target_a} in {names[0]} and {clip.target_b} in "
+            f"{names[1]}. Compare runs with the same labels."
         )
     classes = sorted(set(both["target_a"]) | set(both["predicted_a"]) | set(both["predicted_b"]))
-    ids = {label: place for place, label in enumerate(classes)}
     target, a, b = (
-        both[name].map(ids).to_numpy(dtype=np.int64)
-        for name in ("target_a", "predicted_a", "predicted_b")
+        encode_labels(both[name], classes) for name in ("target_a", "predicted_a", "predicted_b")
     )
-    speaker = (both["corpus"] + "/" + both["speaker"]).to_numpy()
+    speaker = speaker_ids(both).to_numpy()
     n_classes = len(classes)
     interval = paired_difference(target, a, predicted_b=b, speaker=speaker, n_classes=n_classes)
     flip = sign_flip_test(

@@ -1,4 +1,4 @@
-"""Several runs asked as one: the mean of their probabilities."""
+"""Ensemble of runs: the mean of their probabilities."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from emotion.errors import RunError
 
 
 def mean_predictions(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the predictions of an ensemble: each clip's mean probabilities, and their greatest.
+    """Return the predictions of an ensemble: mean probabilities, and the most probable class.
 
     Args:
         tables: predictions tables of the same clips and classes, in any order.
@@ -18,18 +18,18 @@ def mean_predictions(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
         RunError: the clips or the classes differ.
     """
     first = tables[0]
-    chances = [str(name) for name in first if str(name).startswith("p_")]
+    probabilities = [str(name) for name in first if str(name).startswith("p_")]
     indexed = [table.set_index("path") for table in tables]
     for table in indexed[1:]:
         same = set(table.index) == set(first["path"]) and len(table) == len(first)
-        if not same or [name for name in table if str(name).startswith("p_")] != chances:
+        if not same or [name for name in table if str(name).startswith("p_")] != probabilities:
             raise RunError(
-                "an ensemble's members must have judged the same clips and classes. "
-                "Take runs of one division and one dataset.labels."
+                "the members of an ensemble must have the same clips and classes. "
+                "Choose runs with the same split and the same dataset.labels."
             )
     order = first["path"]
-    mean = np.mean([table.loc[order, chances].to_numpy() for table in indexed], axis=0)
-    names = np.array([name.removeprefix("p_") for name in chances], dtype=object)
-    together = first.assign(predicted=names[mean.argmax(axis=1)])
-    together[chances] = mean
-    return together
+    mean = np.mean([table.loc[order, probabilities].to_numpy() for table in indexed], axis=0)
+    names = np.array([name.removeprefix("p_") for name in probabilities], dtype=object)
+    ensemble = first.assign(predicted=names[mean.argmax(axis=1)])
+    ensemble[probabilities] = mean
+    return ensemble

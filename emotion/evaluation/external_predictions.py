@@ -1,63 +1,69 @@
-"""Predictions that another tool made, judged as if they were a run's own."""
+"""Predictions of other tools, read from a CSV file and checked against a split."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from emotion.data.labels import encode_labels
+from emotion.data.splits.base import TEST
 from emotion.errors import RunError, SplitError
 from emotion.evaluation.scored_predictions import ScoredPredictions
 from emotion.utils.tables import read_table
 
-FLOOR = 1e-12
-"""A probability of 0 has no logarithm: this stands for it."""
+MIN_PROBABILITY = 1e-12
+"""Replaces lower probabilities, since 0 has no logarithm."""
 
 
 def read_predictions(path: Path, split: pd.DataFrame) -> ScoredPredictions:
-    """Return what a tool said of a split's test clips.
+    """Return the predictions of a tool for the test clips of a split.
 
     Args:
-        path: a CSV with path and either probabilities, p_<label>…, or one label, predicted; a
+        path: a CSV with path and either p_<label>… (probabilities) or predicted (a label); a
             column target is checked against the split.
         split: path, corpus, speaker, emotion and subset of every clip.
 
     Raises:
-        RunError: a column is missing, or clips that are tested have no prediction.
+        RunError: a column is missing, or a test clip has no prediction or another target.
+        SplitError: the split has no test clip.
     """
     if not path.is_file():
-        raise RunError(f"there is no predictions file {path}.")
-    told = read_table(path).drop_duplicates("path", keep=False)
-    columns = [str(name) for name in told.columns]
-    chances = [name for name in columns if name.startswith("p_")]
-    if "path" not in columns or not (chances or "predicted" in columns):
+        raise RunError(f"the predictions file {path} does not exist.")
+    table = read_table(path).drop_duplicates("path", keep=False)
+    columns = [str(name) for name in table.columns]
+    probabilities = [name for name in columns if name.startswith("p_")]
+    if "path" not in columns or not (probabilities or "predicted" in columns):
         raise RunError(
             f"{path} needs a column path, and either predicted or p_<label> for every label; "
             f"it has {', '.join(columns)}."
         )
-    test = split[split["subset"] == "test"]
+    test = split[split["subset"] == TEST]
     if not len(test):
-        raise SplitError("the split file names no test clip: there is nothing to judge.")
-    both = test.merge(told, on="path", how="left", suffixes=("", "_told"), indicator=True)
+        raise SplitError("the split file has no test clip. Write test into its column subset.")
+    both = test.merge(table, on="path", how="left", suffixes=("", "_theirs"), indicator=True)
     missing = both["path"][both["_merge"] == "left_only"]
     if len(missing):
         raise RunError(
-            f"{path} has no single prediction for {len(missing)} of {len(test)} test clips, such "
-            f"as {missing.iloc[0]}. A judgement of some of them would not be one of the test."
+            f"{path} has no prediction, or several, for {len(missing)} of {len(test)} test clips, "
+            f"such as {missing.iloc[0]}. Every test clip needs one row."
         )
-    if "target" in told:
+    if "target" in table:
         wrong = both[both["target"] != both["emotion"]]
         if len(wrong):
             clip = wrong.iloc[0]
-            raise RunError(f"{path} calls {clip.path} {clip.target}, the split {clip.emotion}.")
-    if chances:
-        labels = tuple(name.removeprefix("p_") for name in chances)
-        logits = np.log(np.maximum(both[chances].to_numpy(dtype=np.float64), FLOOR))
+            raise RunError(
+                f"{clip.path} has the target {clip.target} in {path} and {clip.emotion} in the "
+                "split. Correct one of them."
+            )
+    if probabilities:
+        labels = tuple(name.removeprefix("p_") for name in probabilities)
+        logits = np.log(np.maximum(both[probabilities].to_numpy(dtype=np.float64), MIN_PROBABILITY))
     else:
         labels = tuple(sorted(set(both["emotion"]) | set(both["predicted"])))
-        certain = np.eye(len(labels))[[labels.index(name) for name in both["predicted"]]]
-        logits = np.log(np.maximum(certain, FLOOR))
+        one_hot = np.eye(len(labels))[encode_labels(both["predicted"], labels)]
+        logits = np.log(np.maximum(one_hot, MIN_PROBABILITY))
     unknown = sorted(set(both["emotion"]) - set(labels))
     if unknown:
-        raise RunError(f"{path} has no probability for {', '.join(unknown)}, which are tested.")
-    table = both[["path", "corpus", "speaker", "emotion"]].assign(sex="")
-    return ScoredPredictions(table, logits, labels)
+        raise RunError(f"{path} has no column p_<label> for the targets {', '.join(unknown)}.")
+    clips = both[["path", "corpus", "speaker", "emotion"]].assign(sex="")
+    return ScoredPredictions(clips, logits, labels)

@@ -1,4 +1,4 @@
-"""Data leakage across a split: speakers, files and recordings on both sides."""
+"""Data leakage of a split: speakers, files and recordings in test and in training."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,20 +6,21 @@ from typing import Any
 
 import pandas as pd
 
-from emotion.data.corpora.readers import UNKNOWN
+from emotion.data.speakers import UNKNOWN
 from emotion.data.splits.base import TEST, TRAIN, VAL
 from emotion.errors import LeakError
 
-NAMED = 3
+MAX_NAMED = 3
+"""Number of speakers, files or recordings that a message names."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found in a split.
+    """Result of the leakage check of a split.
 
     Attributes:
-        leaks: a sentence each, on what is in test and also in train or val; empty where clean.
-        remarks: what a reader should know and is no leak, such as shared sentences.
+        leaks: a sentence for each kind of leak.
+        remarks: findings that are not leaks, such as shared sentences.
     """
 
     leaks: tuple[str, ...] = ()
@@ -31,31 +32,31 @@ class Audit:
 
 
 def audit_split(
-    table: pd.DataFrame, *, allow_leak: bool, heard: pd.DataFrame | None = None
+    table: pd.DataFrame, *, allow_leak: bool, trained_on: pd.DataFrame | None = None
 ) -> Audit:
-    """Return what is wrong with a division, from columns path, corpus, speaker, text, subset.
+    """Return the leaks of a split.
 
     A leak is a speaker, a file or a recording (`audio_hash`) that is in test and also in train or
-    val, or a speaker whom the weights have `heard`. Validation may share speakers with train,
+    val, or a test speaker that is also in `trained_on`. Validation may share speakers with train,
     never with test.
 
     Args:
-        table: a row a clip.
-        allow_leak: find leaks, and do not refuse them.
-        heard: clips that the weights learned from before, with corpus and speaker.
+        table: a row a clip: path, corpus, speaker, text, subset, and audio_hash if known.
+        allow_leak: return leaks in place of an error.
+        trained_on: clips that the initial weights were trained on: corpus, speaker.
 
     Raises:
         LeakError: there is a leak and `allow_leak` is not set.
     """
     found = list(_leaks(table))
-    way_out = "Mend the split"
-    if heard is not None and (before := list(_leaks_of_weights(table, heard))):
-        found += before
-        way_out += " or start from other weights"
+    remedy = "Correct the split"
+    if trained_on is not None and (earlier := list(_leaks_of_weights(table, trained_on))):
+        found += earlier
+        remedy += " or start from other weights"
     if found and not allow_leak:
         raise LeakError(
-            f"this split leaks: {'; '.join(found)}. {way_out}, or set split.allow_leak=true "
-            "to train all the same, every figure marked."
+            f"this split leaks: {'; '.join(found)}. {remedy}, or set split.allow_leak=true "
+            "to train in spite of it: all metrics are then marked LEAKS."
         )
     return Audit(tuple(found), tuple(_remarks(table)))
 
@@ -76,36 +77,37 @@ def _leaks(table: pd.DataFrame) -> Iterator[str]:
             yield f"{_listed(kind, shared)} in test and in {part}"
 
 
-def _leaks_of_weights(table: pd.DataFrame, heard: pd.DataFrame) -> Iterator[str]:
+def _leaks_of_weights(table: pd.DataFrame, trained_on: pd.DataFrame) -> Iterator[str]:
     test = table[table["subset"] == TEST]
-    told, known = (
+    tested, known = (
         set((clips["corpus"] + " " + clips["speaker"])[clips["speaker"] != UNKNOWN])
-        for clips in (test, heard)
+        for clips in (test, trained_on)
     )
-    if shared := sorted(told & known):
-        yield f"{_listed('speaker', shared)} in test and in what the weights learned from before"
+    if shared := sorted(tested & known):
+        named = _listed("speaker", shared)
+        yield f"{named} in test and in the training clips of the initial weights"
 
 
 def _listed(kind: str, names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{kind}{'s' if len(names) > 1 else ''} {', '.join(names[:NAMED])}{more}"
+    """Return the first names and the number of further ones."""
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return f"{kind}{'s' if len(names) > 1 else ''} {', '.join(names[:MAX_NAMED])}{more}"
 
 
 def _both_paths(table: pd.DataFrame, digest: str, part: str) -> str:
-    """Return the two files that hold one recording."""
+    """Return the two files that contain one recording."""
     same = table[table["audio_hash"] == digest]
     first = same["path"][same["subset"] == TEST].iloc[0]
     return f"{first} = {same['path'][same['subset'] == part].iloc[0]}"
 
 
 def _remarks(table: pd.DataFrame) -> Iterator[str]:
-    spoken = table["corpus"] + "/" + table["text"]
+    texts = table["corpus"] + "/" + table["text"]
     known = table["text"] != ""
-    test = set(spoken[known & (table["subset"] == TEST)])
-    shared = test & set(spoken[known & (table["subset"] == TRAIN)])
+    test = set(texts[known & (table["subset"] == TEST)])
+    shared = test & set(texts[known & (table["subset"] == TRAIN)])
     if shared:
         yield (
             f"{len(shared)} of the {len(test)} sentences or words of the test clips are also in "
-            "train: the model may know the words, not the voices"
+            "train: the words are not new to the model, the speakers are"
         )

@@ -1,9 +1,9 @@
-"""What a noisy place, a room, a codec and a microphone do to a clip, made without any download.
+"""Perturbations of a waveform: noise, babble, reverberation, codecs, level, clipping and silence.
 
 Every function takes a mono wave, (T,) float32 of finite samples, and returns a new one, (T,)
-float32; only `pad_silence` returns more. Nothing but `clip_peaks` and `code_mu_law` bounds the
-result, which may exceed full scale. The same seed at each strength gives the same noise, the same
-talkers or the same room, so that a curve over strengths varies in nothing else.
+float32; only `pad_silence` returns a longer one. Only `clip_peaks` and `code_mu_law` bound the
+result, which may exceed full scale. The same seed at each strength gives the same noise, voices or
+room, so that a curve over strengths varies in nothing else.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,32 +18,33 @@ from numpy.random import Generator
 from scipy.signal import fftconvolve, firwin
 
 from emotion.audio.decode import Wave
-from emotion.audio.standardise import active_span, fit_length, resample
-from emotion.errors import ConfigError, near
+from emotion.audio.standardise import fit_length, nonsilent_interval, resample
+from emotion.errors import ConfigError, suggest
+from emotion.utils.mp3 import encode_mp3
 
 Babble = Sequence[Wave] | npt.NDArray[np.float32]
-"""Clips of other people at the wave's own rate: a list of (T,), or one array (N, T)."""
+"""Clips of other speakers at the rate of the wave: a list of (T,), or one array (N, T)."""
 
-TALKERS = 6
-"""How many voices make babble, where there are as many."""
+BABBLE_VOICES = 6
+"""Number of voices in babble, if there are as many clips."""
 
 ROOM_M3, DISTANCE_M = 60.0, 1.0
-"""The room of `room_response` and how far the voice is from the microphone."""
+"""Volume of the room of `room_response`, and distance from the voice to the microphone."""
 
 MP3_RATES = (16_000, 22_050, 24_000)
-"""The rates of MPEG-2 layer III, Hz, the kind of MP3 that has low bitrates."""
+"""Sample rates of MPEG-2 layer III, Hz, the variant of MP3 with low bitrates."""
 
 MP3_DELAY = 1105
-"""What LAME (576) and a decoder (529) put in front, samples: lame.sourceforge.io/tech-FAQ.txt."""
+"""Samples that LAME (576) and a decoder (529) prepend: lame.sourceforge.io/tech-FAQ.txt."""
 
 
 def mix_at_snr(wave: Wave, noise: Wave, *, sample_rate: int, snr_db: float) -> Wave:
     """Return the clip, (T,), with noise, (T,), added at a signal-to-noise ratio in dB.
 
-    The signal's power is that of the clip's active part (without the silence at its ends), the
-    noise's that of all of it. A silent clip stays silent; silent noise changes nothing.
+    The power of the signal is that of the clip without the silence at its ends, the power of the
+    noise that of all of it. A silent clip stays silent; silent noise changes nothing.
     """
-    start, stop = active_span(wave, sample_rate)
+    start, stop = nonsilent_interval(wave, sample_rate)
     noise_power = _power(noise)
     if noise_power == 0:
         return wave.copy()
@@ -52,7 +53,7 @@ def mix_at_snr(wave: Wave, noise: Wave, *, sample_rate: int, snr_db: float) -> W
 
 
 def add_white_noise(wave: Wave, sample_rate: int, *, snr_db: float, rng: Generator) -> Wave:
-    """Return the clip in Gaussian white noise, as of a poor microphone amplifier."""
+    """Return the clip with Gaussian white noise, as from a poor microphone amplifier."""
     noise = rng.standard_normal(len(wave), dtype=np.float32)
     return mix_at_snr(wave, noise, sample_rate=sample_rate, snr_db=snr_db)
 
@@ -60,19 +61,20 @@ def add_white_noise(wave: Wave, sample_rate: int, *, snr_db: float, rng: Generat
 def add_babble(
     wave: Wave, sample_rate: int, *, snr_db: float, rng: Generator, babble: Babble
 ) -> Wave:
-    """Return the clip among up to `TALKERS` other voices, all equally loud.
+    """Return the clip with up to `BABBLE_VOICES` other voices, all of the same level.
 
-    Each is one of the clips in `babble`, without the silence at its ends, begun anywhere and
-    repeated as often as it takes. Give training clips: a test clip would speak against itself.
+    Each is one of the clips in `babble`, without the silence at its ends, started at a random
+    sample and repeated to the length of the clip. Pass training clips, since a test clip could be
+    mixed with itself.
 
     Raises:
-        ConfigError: there are no clips to mix.
+        ConfigError: `babble` is empty.
     """
     if not len(babble):
-        raise ConfigError("perturb=babble mixes other clips in, and got none. Pass training clips.")
+        raise ConfigError("perturb=babble needs other clips to mix in. Pass training clips.")
     noise = np.zeros_like(wave)
-    for number in rng.choice(len(babble), size=min(TALKERS, len(babble)), replace=False):
-        start, stop = active_span(babble[number], sample_rate)
+    for number in rng.choice(len(babble), size=min(BABBLE_VOICES, len(babble)), replace=False):
+        start, stop = nonsilent_interval(babble[number], sample_rate)
         voice = np.roll(babble[number][start:stop], rng.integers(stop - start))
         power = _power(voice)
         if power > 0:
@@ -81,49 +83,49 @@ def add_babble(
 
 
 def band_limit(wave: Wave, sample_rate: int, *, high_hz: float = 3400.0) -> Wave:
-    """Return the clip as a telephone passes it: 300 Hz to `high_hz`, by way of 8 kHz, no delay."""
+    """Return the clip in telephone bandwidth: 300 Hz to `high_hz`, through 8 kHz, without delay."""
     narrow = resample(wave, sample_rate, to_rate=8000)
     taps = firwin(255, [300.0, high_hz], pass_zero=False, fs=8000).astype(np.float32)
-    narrow = fftconvolve(narrow, taps, mode="same")  # odd and symmetric: nothing moves
+    narrow = fftconvolve(narrow, taps, mode="same")  # odd and symmetric: no delay
     return fit_length(resample(narrow, 8000, to_rate=sample_rate), len(wave), padding="zero")
 
 
 def code_mu_law(wave: Wave, sample_rate: int) -> Wave:
-    """Return the clip after 8-bit µ-law (ITU-T G.711) at its own rate: the quantising alone."""
-    bounded = np.clip(wave, -1, 1)  # libsndfile looks beyond its table for anything louder
-    return _through_file(bounded, sample_rate, format="WAV", subtype="ULAW")
+    """Return the clip after 8-bit µ-law (ITU-T G.711) at its own rate: quantisation only."""
+    bounded = np.clip(wave, -1, 1)  # libsndfile reads beyond its table for higher levels
+    file = BytesIO()
+    sf.write(file, bounded, sample_rate, format="WAV", subtype="ULAW")
+    return _decode(file.getvalue())
 
 
 def code_mp3(wave: Wave, sample_rate: int, *, kbps: float) -> Wave:
-    """Return the clip after MP3 at a constant bitrate, 16 to 160 kbit/s, in line with the original.
+    """Return the clip after MP3 at a constant bitrate, 16 to 160 kbit/s, aligned with the original.
 
-    It is coded at the highest of `MP3_RATES` that is not above its own, else at the lowest.
+    The codec runs at the highest of `MP3_RATES` that is not above the rate of the clip, else at
+    the lowest.
     """
     rate = max((rate for rate in MP3_RATES if rate <= sample_rate), default=MP3_RATES[0])
     source = resample(wave, sample_rate, to_rate=rate)
-    level = (160 - kbps) / (160 - 8)  # libsndfile: 0 is MPEG-2's highest bitrate, 1 its lowest
-    coded = _through_file(
-        source, rate, format="MP3", compression_level=level, bitrate_mode="CONSTANT"
-    )
-    if len(coded) > len(source):  # small frames hold no tag that would have a decoder cut this
+    coded = _decode(encode_mp3(source, rate, kbps=kbps))
+    if len(coded) > len(source):  # small frames have no tag that makes the decoder remove this
         coded = coded[MP3_DELAY:]
     coded = fit_length(coded, len(source), padding="zero")
     return fit_length(resample(coded, rate, to_rate=sample_rate), len(wave), padding="zero")
 
 
 def reverberate(wave: Wave, sample_rate: int, *, rt60_s: float, rng: Generator) -> Wave:
-    """Return the clip as heard in a room: in line with the original, cut at its end."""
+    """Return the clip with the reverberation of a room: aligned with the original, as long."""
     response = room_response(rt60_s, sample_rate, rng=rng)
     out: Wave = fftconvolve(wave, response)[: len(wave)]
     return out
 
 
 def room_response(rt60_s: float, sample_rate: int, *, rng: Generator) -> Wave:
-    """Return a room's impulse response, (R,) float32 of energy 1, R = `rt60_s` seconds.
+    """Return the impulse response of a room, (R,) float32 of energy 1, R = `rt60_s` seconds.
 
-    The direct path at sample 0, then noise that falls by 60 dB in `rt60_s` (Polack, 1988). Their
-    energies stand as (critical distance / distance)², critical distance 0.057 √(V / RT60) m
-    (Kuttruff, Room Acoustics): the longer the tail, the louder against the direct path.
+    The direct path is at sample 0, then comes noise that decays by 60 dB in `rt60_s` (Polack,
+    1988). The ratio of their energies is (critical distance / distance)², where the critical
+    distance is 0.057 √(V / RT60) m (Kuttruff, Room Acoustics).
     """
     time = np.arange(max(2, round(rt60_s * sample_rate))) / sample_rate  # (R,) s
     response = rng.standard_normal(len(time)) * 10 ** (-3 * time / rt60_s)
@@ -134,31 +136,25 @@ def room_response(rt60_s: float, sample_rate: int, *, rng: Generator) -> Wave:
 
 
 def amplify(wave: Wave, gain_db: float) -> Wave:
-    """Return the clip louder or softer by `gain_db`."""
+    """Return the clip with its level changed by `gain_db`."""
     return wave * np.float32(10 ** (gain_db / 20))
 
 
 def clip_peaks(wave: Wave, sample_rate: int, *, percent: float) -> Wave:
-    """Return the clip cut at the level that `percent` of its active part's samples exceed."""
-    start, stop = active_span(wave, sample_rate)
+    """Return the clip clipped at the level that `percent` of its samples exceed, silence aside."""
+    start, stop = nonsilent_interval(wave, sample_rate)
     limit = np.float32(np.quantile(np.abs(wave[start:stop]), 1 - percent / 100))
     return np.clip(wave, -limit, limit)
 
 
 def pad_silence(wave: Wave, sample_rate: int, *, lead_ms: float = 0, tail_ms: float = 0) -> Wave:
-    """Return the whole clip between digital silence: longer than it was, nothing of it lost.
-
-    Where a model wants one length, the caller cuts the end, as with any longer clip.
-    """
+    """Return the whole clip with digital silence before and after it, and so a longer one."""
     lead, tail = (round(sample_rate * pad_ms / 1000) for pad_ms in (lead_ms, tail_ms))
     return np.pad(wave, (lead, tail))
 
 
 def shift(wave: Wave, sample_rate: int, *, by_ms: float) -> Wave:
-    """Return the clip later (or, below 0, earlier), cut at the end it leaves by.
-
-    The gap is filled with zeros, not with what left: a recorder started too early or too late.
-    """
+    """Return the clip delayed by `by_ms` (below 0: advanced), as long, with zeros in the gap."""
     count = min(len(wave), round(sample_rate * abs(by_ms) / 1000))
     kept = len(wave) - count
     return np.pad(wave[:kept], (count, 0)) if by_ms > 0 else np.pad(wave[count:], (0, count))
@@ -169,22 +165,19 @@ def _power(wave: Wave) -> float:
     return float(np.mean(np.square(wave, dtype=np.float64)))
 
 
-def _through_file(wave: Wave, sample_rate: int, **coding: str | float) -> Wave:
-    """Return a wave written to a file in memory, and read back."""
-    file = BytesIO()
-    sf.write(file, wave, sample_rate, **coding)
-    file.seek(0)
-    coded: Wave = sf.read(file, dtype="float32")[0]
-    return coded
+def _decode(content: bytes) -> Wave:
+    """Return the wave of an audio file."""
+    wave: Wave = sf.read(BytesIO(content), dtype="float32")[0]
+    return wave
 
 
 Apply = Callable[[Wave, int, float, Generator, Babble], Wave]
-"""Wave (T,), its rate in Hz, strength, randomness and other clips to the perturbed wave."""
+"""From a wave (T,), its rate in Hz, strength, randomness and other clips to the perturbed wave."""
 
 
 @dataclass(frozen=True)
 class Perturbation:
-    """One curve of a report: a name, the unit of its axis, and the strengths along it."""
+    """One kind of perturbation: name, unit of its strength, and strengths of a curve."""
 
     name: str
     unit: str
@@ -192,7 +185,7 @@ class Perturbation:
     apply: Apply
 
     def label(self, strength: float) -> str:
-        """Return one strength in words, such as "time shift -100 ms"."""
+        """Return the name of one strength, such as "time shift -100 ms"."""
         return f"{self.name.replace('_', ' ')} {strength:g} {self.unit}"
 
 
@@ -237,7 +230,7 @@ _TABLE = (
     ),
 )
 PERTURBATIONS: Mapping[str, Perturbation] = MappingProxyType({p.name: p for p in _TABLE})
-"""What `perturb=` can name, in the order of a report."""
+"""Choices of `perturb=`, in the order of a report."""
 
 
 def apply_perturbation(
@@ -249,27 +242,27 @@ def apply_perturbation(
     rng: Generator,
     babble: Babble = (),
 ) -> Wave:
-    """Return the clip, (T,) float32, under one perturbation of `PERTURBATIONS`.
+    """Return the clip, (T,) float32, with one perturbation of `PERTURBATIONS`.
 
     Raises:
-        ConfigError: the name is unknown, or `babble` is wanted and empty.
+        ConfigError: the name is unknown, or it is babble and `babble` is empty.
     """
     return _find(name).apply(wave, sample_rate, strength, rng, babble)
 
 
-def expand(names: str | Iterable[str]) -> list[tuple[str, float]]:
-    """Return the (name, strength) pairs of one name, of several, or of "all".
+def list_conditions(names: str | Iterable[str]) -> list[tuple[str, float]]:
+    """Return the (name, strength) pairs of one name, of several, or of `all`.
 
     Raises:
         ConfigError: a name is unknown.
     """
-    wanted = [names] if isinstance(names, str) else list(names)
-    if "all" in wanted:
-        wanted = list(PERTURBATIONS)
-    return [(name, x) for name in dict.fromkeys(wanted) for x in _find(name).strengths]
+    chosen = [names] if isinstance(names, str) else list(names)
+    if "all" in chosen:
+        chosen = list(PERTURBATIONS)
+    return [(name, x) for name in dict.fromkeys(chosen) for x in _find(name).strengths]
 
 
 def _find(name: str) -> Perturbation:
     if name not in PERTURBATIONS:
-        raise ConfigError(f"perturb={name} is unknown.{near(name, ['all', *PERTURBATIONS])}")
+        raise ConfigError(f"perturb={name} is unknown.{suggest(name, ['all', *PERTURBATIONS])}")
     return PERTURBATIONS[name]

@@ -1,6 +1,5 @@
-"""From logits to what a run leaves: predictions.csv and the figures of metrics.json."""
+"""Scored predictions: predictions.csv and the metrics of metrics.json from logits."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,18 +7,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from emotion.data.labels import encode_labels
+from emotion.data.speakers import speaker_ids
 from emotion.metrics.calibration import brier_score, expected_calibration_error, softmax
-from emotion.metrics.classification import confusion_matrix, score
+from emotion.metrics.classification import Array, confusion_matrix, score
 from emotion.metrics.intervals import speaker_interval
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class ScoredPredictions:
-    """What a model said of some clips.
+    """Logits of a model, (N, C), for clips with known emotions.
 
-    `table` has path, corpus, speaker, sex and emotion (the target); `logits` are (N, C).
+    `table` has the columns path, corpus, speaker, sex and emotion (the target).
     """
 
     table: pd.DataFrame
@@ -28,15 +27,14 @@ class ScoredPredictions:
 
     @property
     def target(self) -> npt.NDArray[np.int64]:
-        """The true ids, (N,)."""
-        ids = {label: place for place, label in enumerate(self.labels)}
-        return np.array([ids[name] for name in self.table["emotion"]], dtype=np.int64)
+        """Ids of the true classes, (N,)."""
+        return encode_labels(self.table["emotion"], self.labels)
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
-        """The most probable ids, (N,)."""
-        best: npt.NDArray[np.int64] = self.logits.argmax(axis=1).astype(np.int64)
-        return best
+        """Ids of the most probable classes, (N,)."""
+        ids: npt.NDArray[np.int64] = self.logits.argmax(axis=1).astype(np.int64)
+        return ids
 
     def probabilities(self, temperature: float) -> Array:
         """Return calibrated probabilities, (N, C)."""
@@ -44,61 +42,51 @@ class ScoredPredictions:
 
     def predictions(self, temperature: float) -> pd.DataFrame:
         """Return predictions.csv: path, corpus, speaker, target, predicted, p_<label>…"""
-        names = np.array(self.labels, dtype=object)
-        columns = {
+        clips = {
             "path": self.table["path"].to_numpy(),
             "corpus": self.table["corpus"].to_numpy(),
             "speaker": self.table["speaker"].to_numpy(),
             "target": self.table["emotion"].to_numpy(),
-            "predicted": names[self.predicted],
+            "predicted": np.array(self.labels, dtype=object)[self.predicted],
         }
-        probabilities = self.probabilities(temperature)
-        columns |= {
-            f"p_{label}": probabilities[:, place] for place, label in enumerate(self.labels)
-        }
-        return pd.DataFrame(columns)
+        by_label = zip(self.labels, self.probabilities(temperature).T, strict=True)
+        return pd.DataFrame(clips | {f"p_{label}": column for label, column in by_label})
 
-    def figures(self, temperature: float) -> dict[str, Any]:
-        """Return the figures of these clips, overall and by group, as plain values."""
-        target, predicted = self.target, self.predicted
-        figures = score(target, predicted, self.labels).as_dict()
-        figures["loss"] = self.loss(1.0)
-        figures["confusion"] = confusion_matrix(
-            target, predicted, n_classes=len(self.labels)
-        ).tolist()
-        figures["interval"] = _interval(self)
-        figures["calibration"] = {
+    def metrics(self, temperature: float) -> dict[str, Any]:
+        """Return the metrics of these clips, overall and by group, as plain values."""
+        target, predicted, n_classes = self.target, self.predicted, len(self.labels)
+        speakers = speaker_ids(self.table)
+        interval = speaker_interval(target, predicted, speakers.tolist(), n_classes=n_classes)
+        metrics = score(target, predicted, self.labels).as_dict()
+        metrics["loss"] = self.loss(1.0)
+        metrics["confusion"] = confusion_matrix(target, predicted, n_classes=n_classes).tolist()
+        metrics["interval"] = {
+            "uar_low": interval.low,
+            "uar_high": interval.high,
+            "speakers": interval.n_clusters,
+        }
+        metrics["calibration"] = {
             "temperature": temperature,
             "loss": self.loss(temperature),
             "ece": expected_calibration_error(self.probabilities(temperature), target),
             "ece_uncalibrated": expected_calibration_error(self.probabilities(1.0), target),
             "brier": brier_score(self.probabilities(temperature), target),
         }
-        for group in ("corpus", "sex", "speaker"):
-            figures[f"by_{group}"] = self._by(group)
-        return figures
+        for group in ("corpus", "sex"):
+            metrics[f"by_{group}"] = self._group_metrics(self.table[group])
+        metrics["by_speaker"] = self._group_metrics(speakers)
+        return metrics
 
     def loss(self, temperature: float) -> float:
         """Return the mean negative log-likelihood, in nats."""
-        chosen = self.probabilities(temperature)[np.arange(len(self.logits)), self.target]
-        return float(-np.log(np.maximum(chosen, 1e-300)).mean())
+        likelihoods = self.probabilities(temperature)[np.arange(len(self.logits)), self.target]
+        return float(-np.log(np.maximum(likelihoods, 1e-300)).mean())
 
-    def _by(self, group: str) -> dict[str, dict[str, float]]:
-        """Return uar, wa and n of each group; speakers by corpus/speaker."""
-        names = self.table[group]
-        if group == "speaker":
-            names = self.table["corpus"] + "/" + names
-        out = {}
-        for name in sorted(set(names) - {""}):
-            here = (names == name).to_numpy()
-            figures = score(self.target[here], self.predicted[here], self.labels)
-            out[str(name)] = {"uar": figures.uar, "wa": figures.wa, "n": figures.n}
-        return out
-
-
-def _interval(outcome: ScoredPredictions) -> dict[str, Any]:
-    speakers: Sequence[str] = (outcome.table["corpus"] + "/" + outcome.table["speaker"]).tolist()
-    interval = speaker_interval(
-        outcome.target, outcome.predicted, speakers, n_classes=len(outcome.labels)
-    )
-    return {"uar_low": interval.low, "uar_high": interval.high, "speakers": interval.n_clusters}
+    def _group_metrics(self, groups: "pd.Series[str]") -> dict[str, dict[str, float]]:
+        """Return UAR, WA and number of clips of each group, without the empty name."""
+        found = {}
+        for name in sorted(set(groups) - {""}):
+            rows = (groups == name).to_numpy()
+            scores = score(self.target[rows], self.predicted[rows], self.labels)
+            found[str(name)] = {"uar": scores.uar, "wa": scores.wa, "n": scores.n}
+        return found

@@ -1,7 +1,6 @@
-"""Shortcuts: how well the class is predicted from level and silence alone."""
+"""Shortcut probes: UAR of predicting the emotion from level and silence alone."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,39 +13,35 @@ from sklearn.preprocessing import StandardScaler
 from emotion.data.splits.base import TEST, TRAIN
 
 CUES = ("level_db", "loudest_db", "lead_ms", "tail_ms", "dc", "clipped")
-"""Fields of `ClipStatistics` (level and silence) that should carry no emotion."""
+"""Inputs of the probes: fields of `ClipStatistics` that should not depend on the emotion."""
 
 
 @dataclass(frozen=True)
 class Shortcuts:
-    """What two tiny probes reach on the test clips, UAR, from level and silence alone.
+    """UAR of two probes on the test clips.
 
     Attributes:
-        emotion: of telling the emotion; near `chance` where nothing betrays it.
+        emotion: of predicting the emotion; near `chance` if level and silence do not depend on it.
         chance: 1 / the number of classes.
-        corpus: of telling the corpus; None where there is only one.
+        corpus: of predicting the corpus; None for a single corpus.
         corpus_chance: 1 / the number of corpora.
-        cues: what the probes saw.
     """
 
     emotion: float
     chance: float
     corpus: float | None = None
     corpus_chance: float | None = None
-    cues: Sequence[str] = field(default=CUES)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for metrics.json."""
-        return {
-            name: getattr(self, name) for name in ("emotion", "chance", "corpus", "corpus_chance")
-        }
+        return asdict(self)
 
 
 def probe_shortcuts(table: pd.DataFrame) -> Shortcuts | None:
-    """Return what level and silence alone tell, or None where there are no test clips.
+    """Return the UAR of the probes, or None without test clips or with a single class.
 
-    The probes are logistic regressions on `CUES`, fitted on the training clips and judged on the
-    test clips; a probe of the corpus is fitted where both have several corpora.
+    The probes are logistic regressions on `CUES`, fitted on the training clips and tested on the
+    test clips; the corpus is probed if several corpora are in both.
     """
     train, test = table[table["subset"] == TRAIN], table[table["subset"] == TEST]
     if not len(test) or train["emotion"].nunique() < 2:
@@ -66,9 +61,11 @@ def _probe(train: pd.DataFrame, test: pd.DataFrame, target: str) -> float:
         StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
     )
     model.fit(_cues(train), train[target])
-    there = sorted(set(test[target]))
-    told = model.predict(_cues(test))
-    return float(recall_score(test[target], told, labels=there, average="macro", zero_division=0))
+    target_names, predicted = test[target], model.predict(_cues(test))
+    labels = sorted(set(target_names))
+    return float(
+        recall_score(target_names, predicted, labels=labels, average="macro", zero_division=0)
+    )
 
 
 def _cues(table: pd.DataFrame) -> Any:

@@ -1,4 +1,4 @@
-"""A run's test clips under what a microphone, a room, a codec and a noisy place do to them."""
+"""Robustness: UAR of a run on test clips with noise, reverberation, codecs and other changes."""
 
 import logging
 from collections.abc import Sequence
@@ -10,8 +10,9 @@ import numpy as np
 
 from emotion.audio.decode import Wave, decode
 from emotion.audio.standardise import resample
+from emotion.data.labels import encode_labels
 from emotion.data.splits.base import TEST, TRAIN
-from emotion.evaluation.perturbations import PERTURBATIONS, apply_perturbation, expand
+from emotion.evaluation.perturbations import PERTURBATIONS, apply_perturbation, list_conditions
 from emotion.inference.torch_model import TorchModel
 from emotion.metrics.classification import score
 from emotion.runs.run import Run
@@ -25,14 +26,14 @@ BATCH_CLIPS = 64
 def evaluate_conditions(
     run: Run, *, names: str | Sequence[str], seed: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return, by perturbation, strength, UAR and label of each condition.
+    """Return the conditions of each perturbation: strength, label and UAR.
 
-    Clips are perturbed as they were recorded, then standardised; babble is mixed from training
-    clips. A clip meets the same noise, talkers and room at every strength.
+    Clips are perturbed as recorded, then standardised; babble is mixed from training clips. Noise,
+    talkers and room of a clip are the same at every strength.
     """
-    conditions = expand(names)
-    predictor = TorchModel(run)
-    root = Path(run.config["dataset.root"])
+    conditions = list_conditions(names)
+    model = TorchModel(run)
+    root = Path(run.settings.dataset["root"])
     split = run.split
     talkers = split["path"][split["subset"] == TRAIN].sample(
         BABBLE_CLIPS, random_state=seed, replace=True
@@ -44,33 +45,32 @@ def evaluate_conditions(
         return tuple(resample(wave, rate, to_rate=sample_rate) for wave, rate in clips)
 
     test = split[split["subset"] == TEST]
-    ids = {label: place for place, label in enumerate(run.labels)}
-    target = np.array([ids[name] for name in test["emotion"]])
+    target = encode_labels(test["emotion"], run.labels)
     predicted = np.zeros((len(conditions), len(test)), dtype=np.int64)
     paths = test["path"].tolist()
     for start in range(0, len(paths), BATCH_CLIPS):
         clips = [decode(root / path) for path in paths[start : start + BATCH_CLIPS]]
         for condition, (name, strength) in enumerate(conditions):
             waves = []
-            for place, (wave, rate) in enumerate(clips):
+            for index, (wave, rate) in enumerate(clips):
                 changed = apply_perturbation(
                     wave,
                     name=name,
                     strength=strength,
                     sample_rate=rate,
-                    rng=np.random.default_rng((seed, start + place)),
+                    rng=np.random.default_rng((seed, start + index)),
                     babble=babble(rate) if name == "babble" else (),
                 )
-                waves.append(predictor.standardise(changed, rate))
-            chosen = predictor.answer(waves).probabilities.argmax(axis=1)
-            predicted[condition, start : start + len(clips)] = chosen
+                waves.append(model.standardise(changed, rate))
+            labels = model.infer(waves).probabilities.argmax(axis=1)
+            predicted[condition, start : start + len(clips)] = labels
         log.info("perturbed: %d of %d clips", min(start + BATCH_CLIPS, len(paths)), len(paths))
     curves: dict[str, list[dict[str, Any]]] = {}
-    for (name, strength), answers in zip(conditions, predicted, strict=True):
+    for (name, strength), labels in zip(conditions, predicted, strict=True):
         point = {
             "strength": strength,
             "label": PERTURBATIONS[name].label(strength),
-            "uar": score(target, answers, run.labels).uar,
+            "uar": score(target, labels, run.labels).uar,
         }
         curves.setdefault(name, []).append(point)
     return curves

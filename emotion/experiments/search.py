@@ -1,8 +1,8 @@
-"""A search: jobs that each train with settings of their own, drawn or asked for.
+"""Hyperparameter search: each job of a sweep trains with settings from a proposer.
 
-The jobs are a sweep's. They share only its folder, so that they may run side by side on many
-machines, and a search that was stopped goes on. What is best on validation clips becomes a YAML
-that `experiment=` takes; no test clip is heard.
+The jobs share only the folder of the sweep, so that they can run in parallel on several machines,
+and a stopped search can be resumed. The settings that are best on validation clips become a YAML
+file for `experiment=`; test clips are not used.
 """
 
 import json
@@ -16,8 +16,10 @@ from filelock import FileLock
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from emotion.config.composition import Config, flat_keys
-from emotion.errors import ConfigError, DependencyError, near
+from emotion.config.composition import Composition, value_at
+from emotion.config.schema import TrainSettings
+from emotion.errors import ConfigError, DependencyError, suggest
+from emotion.runs.lock import locked_run
 from emotion.runs.run import Run, find_runs
 from emotion.training.log_file import log_to_file
 from emotion.training.train import resume, train
@@ -26,46 +28,46 @@ from emotion.utils.files import write_text
 FOUND = "best_found"
 JOURNAL = "study.journal"
 KEPT = ("preprocessing", "model", "trainer", "recipe", "loader")
-"""What a found experiment sets; which clips it is used on is the user's to say."""
+"""Config groups of a found experiment; it does not set dataset and split."""
 
 
 @dataclass(frozen=True)
-class Between:
-    """Any number from `low` to `high`, whole if both are; evenly over its logarithm if `log`."""
+class NumberRange:
+    """A number from `low` to `high`, an integer if both are; log-uniform if `log`."""
 
     low: float
     high: float
     log: bool = False
 
     @property
-    def whole(self) -> bool:
-        """Whether only whole numbers are meant."""
+    def is_integer(self) -> bool:
+        """Whether only integers are drawn."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
 
 @dataclass(frozen=True)
-class OneOf:
-    """One of some values."""
+class Choice:
+    """One of several values."""
 
     options: tuple[Any, ...]
 
 
-Space = Mapping[str, Between | OneOf]
-"""What a search varies, by key."""
+Space = Mapping[str, NumberRange | Choice]
+"""Searched values, by key of the setting."""
 
 
 class Proposer(Protocol):
-    """Says what a trial trains with, and is told what came of it."""
+    """Proposes the settings of trials, and receives their scores."""
 
     def propose(self, trial: int) -> dict[str, Any]:
-        """Return a trial's settings, by key; the same at every call."""
+        """Return the settings of a trial, by key; the same at every call."""
 
-    def tell(self, trial: int, score: float) -> None:
-        """Take what a trial came to: higher is better."""
+    def add_score(self, trial: int, score: float) -> None:
+        """Take the score of a trial; higher is better."""
 
 
 class RandomProposer:
-    """Draws each trial's settings from the search's seed and the trial's number alone."""
+    """Draws the settings of each trial from the seed and the number of the trial."""
 
     def __init__(self, space: Space, seed: int) -> None:
         self.space = space
@@ -75,17 +77,17 @@ class RandomProposer:
         generator = np.random.default_rng((self.seed, trial))
         return {key: _draw(generator, self.space[key]) for key in sorted(self.space)}
 
-    def tell(self, trial: int, score: float) -> None:
-        """Learn nothing."""
+    def add_score(self, trial: int, score: float) -> None:
+        """Ignore the score."""
 
 
 class OptunaProposer:
-    """Asks Optuna, whose study lies in a file that all jobs of a search share.
+    """Proposer by Optuna; all jobs of a search share the file of its study.
 
     Args:
-        space: what may be varied.
+        space: searched values.
         seed: of the sampler.
-        file: the study's journal, made where it is missing.
+        file: journal of the study, created if it is missing.
 
     Raises:
         DependencyError: Optuna is not installed.
@@ -126,97 +128,96 @@ class OptunaProposer:
             for key, value in known.params.items()
         }
 
-    def tell(self, trial: int, score: float) -> None:
+    def add_score(self, trial: int, score: float) -> None:
         with self.lock:
             known = self._known(trial)
             if known is not None and not known.state.is_finished():
                 self.study.tell(known.number, score)
 
     def _sampler(self, trial: int) -> Any:
-        """Return what thinks of a trial's settings: each trial's draws are its own."""
+        """Return the sampler of a trial, with a seed of its own."""
         from optuna.samplers import TPESampler
 
         return TPESampler(seed=(self.seed * 1_000_003 + trial) % 2**32, constant_liar=True)
 
     def _known(self, trial: int) -> Any:
-        """Return Optuna's record of a job that has asked before, or None."""
+        """Return Optuna's record of a trial that has been proposed before, or None."""
         records = self.study.get_trials(deepcopy=False)
         return next((each for each in records if each.user_attrs.get("job") == trial), None)
 
 
-def run_trial(config: Config, folder: Path, words: Sequence[str]) -> Run:
-    """Train one trial of a search in its folder; one that was begun goes on; return its run.
+def run_trial(composition: Composition[TrainSettings], folder: Path, words: Sequence[str]) -> Run:
+    """Train one trial of a search in its folder, or resume it; return its run.
 
     Args:
-        config: the composition; its `search` says what is varied, and how.
+        composition: its settings `search` define the search.
         folder: the job's, below the sweep's.
         words: the overrides that the user gave.
 
     Raises:
-        ConfigError: a search by something else, of a setting that is not there, or without
-            validation clips.
+        ConfigError: a search of a setting that does not exist, or without validation clips.
     """
     run = Run(folder)
-    trial = config["search.trial"]
-    with log_to_file(folder):
-        proposer = make_proposer(config, folder.parent)
+    trial = composition.settings.search.trial
+    with log_to_file(folder), locked_run(folder):
+        proposer = make_proposer(composition, folder.parent)
         values = proposer.propose(trial)
-        begun = (folder / "config.yaml").exists()
-        run = resume(run, []) if begun else train(config.replaced(values), folder)
+        if (folder / "config.yaml").exists():
+            run = resume(run, [])
+        else:
+            drawn = composition.replaced(values)
+            run = train(drawn.settings, folder, choices=drawn.choices)
     if "val" not in run.metrics:
         raise ConfigError(
-            "a search goes by validation clips, and this split has none. Take another split=…."
+            "a search needs validation clips, and this split has none. Choose another split=…."
         )
-    proposer.tell(trial, run.metrics["val"]["uar"])
+    proposer.add_score(trial, run.metrics["val"]["uar"])
     write_found(folder.parent, words)
     return run
 
 
-def make_proposer(config: Config, folder: Path) -> Proposer:
-    """Return what proposes the settings of a search's trials; see `run_trial`."""
-    space = read_space(config)
-    by, seed = config["search.by"], config["search.seed"]
-    if by == "random":
-        return RandomProposer(space, seed)
-    if by == "optuna":
-        return OptunaProposer(space, seed, folder / JOURNAL)
-    raise ConfigError(f"search.by={by!r}: choose random or optuna.")
+def make_proposer(composition: Composition[TrainSettings], folder: Path) -> Proposer:
+    """Return the proposer of the settings of each trial."""
+    space, search = read_space(composition), composition.settings.search
+    if search.by == "optuna":
+        return OptunaProposer(space, search.seed, folder / JOURNAL)
+    return RandomProposer(space, search.seed)
 
 
-def read_space(config: Config) -> Space:
-    """Return what a search varies: a mapping of low and high, or a list to choose from, a key.
+def read_space(composition: Composition[TrainSettings]) -> Space:
+    """Return the space of a search: by key, a mapping with low and high, or a list of values.
 
     Raises:
-        ConfigError: a key that is no setting, or neither of the two.
+        ConfigError: an unknown key, or another kind of value.
     """
-    space: dict[str, Between | OneOf] = {}
-    known = flat_keys(config.node)
-    for key, told in config["search.space"].items():
+    space: dict[str, NumberRange | Choice] = {}
+    known = composition.keys()
+    for key, values in composition.settings.search.space.items():
         if key not in known:
             raise ConfigError(
-                f"search.space has {key!r}, which this model or trainer has not."
-                f"{near(key, known)} Or take another space=…."
+                f"search.space has {key!r}, which is not a setting of this model or trainer."
+                f"{suggest(key, known)} Or take another space=…."
             )
-        if isinstance(told, list) and told:
-            space[key] = OneOf(tuple(told))
-        elif isinstance(told, dict) and {"low", "high"} <= set(told) <= {"low", "high", "log"}:
-            space[key] = Between(**told)
-            if not told["low"] < told["high"] or (told.get("log") and told["low"] <= 0):
+        if isinstance(values, list) and values:
+            space[key] = Choice(tuple(values))
+        elif isinstance(values, dict) and {"low", "high"} <= set(values) <= {"low", "high", "log"}:
+            space[key] = NumberRange(**values)
+            if not values["low"] < values["high"] or (values.get("log") and values["low"] <= 0):
                 raise ConfigError(
-                    f"search.space {key} from {told['low']} to {told['high']}: low must be under "
-                    "high, and above 0 where log is true."
+                    f"search.space {key} from {values['low']} to {values['high']}: low must be "
+                    "below high, and above 0 where log is true."
                 )
         else:
             raise ConfigError(
-                f"search.space {key}: {told!r} must be {{low: …, high: …}} or a list of values."
+                f"search.space {key}: {values!r} must be {{low: …, high: …}} or a list of values."
             )
     if not space:
-        raise ConfigError("search.space is empty. Pick one with space=…: emotion list spaces.")
+        raise ConfigError("search.space is empty. Choose one with space=…: emotion list spaces.")
     return space
 
 
 def write_found(folder: Path, words: Sequence[str]) -> None:
-    """Write the best trial so far of a sweep's folder as `folder`/experiment/best_found.yaml."""
+    """Write the best trial of a sweep so far as `folder`/experiment/best_found.yaml."""
     with FileLock(folder / f".{FOUND}.lock"):
         runs = [run for run in find_runs(folder) if run.finished]
         best = max(runs, key=lambda run: float(run.metrics["val"]["uar"]))
@@ -224,8 +225,8 @@ def write_found(folder: Path, words: Sequence[str]) -> None:
 
 
 def _experiment(run: Run, trials: int, words: Sequence[str]) -> str:
-    """Return a run's settings as an experiment's YAML."""
-    config, choices = run.config, run.environment["choices"]
+    """Return the settings of a run as the YAML of an experiment."""
+    settings, choices = run.settings, run.environment["choices"]
     defaults: list[Any] = [choices["experiment"]] if "experiment" in choices else []
     defaults += [{f"override /{group}": choices[group]} for group in KEPT if group in choices]
     keys = [
@@ -234,41 +235,41 @@ def _experiment(run: Run, trials: int, words: Sequence[str]) -> str:
         if "." in override.key_or_group and override.key_or_group.partition(".")[0] in KEPT
     ]
     found = OmegaConf.create({"defaults": [*defaults, "_self_"]})
-    for key in dict.fromkeys([*keys, *config["search.space"]]):
-        OmegaConf.update(found, key, config[key])
+    for key in dict.fromkeys([*keys, *settings.search.space]):
+        OmegaConf.update(found, key, value_at(settings, key))
     return (
         "# @package _global_\n"
         f"# Trial {run.folder.name}, the best of {trials} on validation clips: "
-        f"UAR {run.metrics['val']['uar']:.3f}. No test clip was heard.\n"
+        f"UAR {run.metrics['val']['uar']:.3f}. Test clips were not used.\n"
         f"{OmegaConf.to_yaml(found)}"
     )
 
 
-def _draw(generator: np.random.Generator, what: Between | OneOf) -> Any:
-    if isinstance(what, OneOf):
+def _draw(generator: np.random.Generator, what: NumberRange | Choice) -> Any:
+    if isinstance(what, Choice):
         return what.options[int(generator.integers(len(what.options)))]
     if what.log:
         value = float(np.exp(generator.uniform(np.log(what.low), np.log(what.high))))
     else:
         value = float(generator.uniform(what.low, what.high))
-    return round(value) if what.whole else _short(value)
+    return round(value) if what.is_integer else _short(value)
 
 
 def _short(value: float) -> float:
-    """Return a number with no more digits than a person wants to read."""
+    """Return a number rounded to four digits."""
     return value if isinstance(value, int) else float(f"{value:.4g}")
 
 
-def _distribution(what: Between | OneOf) -> Any:
-    """Return Optuna's distribution; values that it does not take stand in as JSON."""
+def _distribution(what: NumberRange | Choice) -> Any:
+    """Return a distribution of Optuna; lists and mappings are given as JSON."""
     from optuna.distributions import (
         CategoricalDistribution,
         FloatDistribution,
         IntDistribution,
     )
 
-    if isinstance(what, OneOf):
+    if isinstance(what, Choice):
         return CategoricalDistribution([json.dumps(option) for option in what.options])
-    if what.whole:
+    if what.is_integer:
         return IntDistribution(int(what.low), int(what.high), log=what.log)
     return FloatDistribution(what.low, what.high, log=what.log)

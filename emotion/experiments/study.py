@@ -1,7 +1,7 @@
 """A study: protocols × models × trainers × folds × seeds as one table that survives a kill.
 
-Every cell is a run folder below the study's. A finished cell is never run again; one that was
-stopped goes on where it was; one that failed is shown, and tried again on request.
+Every cell is a run folder below the study's folder. A finished cell is never run again, a stopped
+one is resumed, a failed one is listed and run again on request.
 """
 
 import json
@@ -13,25 +13,28 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-from emotion.config.composition import Config, composed, first_line
-from emotion.data.splits.base import TEST, SplitProtocol
+from emotion.config.composition import build, compose, first_line, shipped_file
+from emotion.config.schema import GridSettings, StudySettings
+from emotion.data.splits.base import TEST, Split, SplitProtocol
 from emotion.errors import ConfigError, EmotionError
-from emotion.experiments.study_table import Finished, write_tables
+from emotion.experiments.study_table import CellRun, write_tables
 from emotion.runs.run import Run
 from emotion.utils.files import full_disk, write_json
-from emotion.utils.signals import Stopped
+from emotion.utils.signals import StopSignal
 
 log = logging.getLogger(__name__)
 
-SELF_MADE = ("study", "name", "hydra", "resume")
+OWN_KEYS = ("study", "name", "hydra", "resume")
+"""Keys that belong to the study, and are not passed to its cells."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a study: what it is called, and the overrides that make it."""
+    """One run of a study: its position in the table, and its overrides."""
 
     folder: Path
     protocol: str
@@ -47,53 +50,52 @@ class Cell:
 
     @property
     def failure(self) -> str:
-        """Why the cell failed; empty where it did not."""
+        """The error of a failed cell; empty for all others."""
         path = self.failure_file
         return str(json.loads(path.read_text(encoding="utf-8"))["error"]) if path.exists() else ""
 
     @property
     def failure_file(self) -> Path:
-        """Where it is written that the cell failed."""
+        """The file with the error of a failed cell."""
         return self.folder.with_name(f"{self.folder.name}.failed.json")
 
     @property
     def lock(self) -> FileLock:
-        """Held by the process that works on the cell; a process that dies lets go of it."""
+        """Lock of the process that runs the cell; it is released when the process ends."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(self.folder.with_name(f".{self.folder.name}.lock"))
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether the cell is finished or has failed."""
         return self.run.finished or bool(self.failure)
 
 
-def run_study(config: Config, words: Sequence[str]) -> tuple[str, bool]:
-    """Run what is missing of a study, write its table; return the table and whether all is done.
+def run_study(settings: StudySettings, words: Sequence[str]) -> tuple[str, bool]:
+    """Run the missing cells of a study; return its table, and whether no cell failed.
 
     Args:
-        config: the study's composition.
-        words: the overrides that the user gave: every cell gets those that are not the study's.
+        settings: of the study.
+        words: the overrides of the command line; those of runs are passed to every cell.
     """
-    folder = _folder(config)
-    recorded = _recorded(config)
-    own = (*SELF_MADE, "experiment") if config["study.protocols"] else SELF_MADE
+    folder = _folder(settings)
+    recorded = _recorded_table(settings.study.recorded)
+    own = (*OWN_KEYS, "experiment") if settings.study.protocols else OWN_KEYS
     shared = [word for word in words if not word.lstrip("+~").startswith(own)]
-    cells, left_out = plan_study(config, folder, shared)
-    _check_same(folder, config, shared)
-    if config["study.retry"]:
+    cells, left_out = plan_study(settings, folder, shared)
+    _check_same(folder, settings.study, shared)
+    if settings.study.retry:
         for cell in cells:
             cell.failure_file.unlink(missing_ok=True)
     todo = [cell for cell in cells if not cell.done]
     log.info("%d cells, %d of them to do", len(cells), len(todo))
-    for wait in (False, True):  # first what nobody works on, then what others did not finish
+    for wait in (False, True):  # first free cells, then those that other processes left
         left = [cell for cell in todo if not cell.done]
-        jobs, threads = config["study.jobs"], config["study.threads"]
-        _run_cells(left, jobs=jobs, threads=threads, wait=wait)
+        _run_cells(left, jobs=settings.study.jobs, threads=settings.study.threads, wait=wait)
     failed = [cell for cell in cells if cell.failure]
     table = write_tables(
         folder,
-        [Finished(cell.protocol, cell.row, cell.fold, cell.seed, cell.run) for cell in cells],
+        [CellRun(cell.protocol, cell.row, cell.fold, cell.seed, cell.run) for cell in cells],
         settings=" ".join(shared) or "no other settings",
         recorded=recorded,
     )
@@ -105,32 +107,36 @@ def run_study(config: Config, words: Sequence[str]) -> tuple[str, bool]:
     return "\n".join(lines), not failed
 
 
-def _folder(config: Config) -> Path:
-    """Return a study's folder.
+def _folder(settings: StudySettings) -> Path:
+    """Return the folder of a study.
 
     Raises:
-        ConfigError: its name leads out of the studies' folder.
+        ConfigError: a name that leads out of the folder of all studies.
     """
-    studies, name = Path(config["output_root"]) / "studies", config["name"]
+    studies, name = Path(settings.output_root) / "studies", settings.name
     folder = Path(os.path.normpath(studies / name))
     if Path(os.path.normpath(studies)) not in folder.parents:
         raise ConfigError(f"name={name} must name a folder below {studies}, such as name=folds.")
     return folder
 
 
-def plan_study(config: Config, folder: Path, shared: Sequence[str]) -> tuple[list[Cell], list[str]]:
-    """Return the cells of every protocol, and a line for each whose corpora are not here.
+def plan_study(
+    settings: StudySettings, folder: Path, shared: Sequence[str]
+) -> tuple[list[Cell], list[str]]:
+    """Return the cells of every protocol, and a line for each protocol without its corpora.
 
     Raises:
-        EmotionError: no protocol can be run; the first one's reason.
+        EmotionError: no protocol can be run; the error of the first one.
     """
-    protocols = dict(config["study.protocols"] or {}) or {"": ""}
+    protocols = dict(settings.study.protocols or {}) or {"": ""}
     cells: list[Cell] = []
     reasons: list[EmotionError] = []
     left_out = []
     for protocol, overrides in protocols.items():
         try:
-            cells += plan_cells(config, folder, [*overrides.split(), *shared], protocol=protocol)
+            cells += plan_cells(
+                settings.study, folder, [*overrides.split(), *shared], protocol=protocol
+            )
         except EmotionError as err:
             reasons.append(err)
             left_out.append(f"left out: {protocol}: {first_line(err)}")
@@ -142,88 +148,95 @@ def plan_study(config: Config, folder: Path, shared: Sequence[str]) -> tuple[lis
 
 
 def plan_cells(
-    config: Config, folder: Path, shared: Sequence[str], *, protocol: str = ""
+    grid: GridSettings, folder: Path, shared: Sequence[str], *, protocol: str = ""
 ) -> list[Cell]:
-    """Return all cells of a protocol, models first, then trainers, folds and seeds.
+    """Return all cells of a protocol, by model, trainer, fold and seed.
 
     Raises:
         ConfigError: a fold that the protocol does not have.
     """
-    folds = _folds(config, shared)
+    folds = _folds(grid, shared)
     cells = []
-    for entry in config["study.models"]:
+    for entry in grid.models:
         model, *own = entry.split()
-        for trainer in config["study.trainers"]:
-            row = entry if len(config["study.trainers"]) == 1 else f"{entry} {trainer}"
+        for trainer in grid.trainers:
+            row = entry if len(grid.trainers) == 1 else f"{entry} {trainer}"
             for fold in folds:
-                for seed in config["study.seeds"]:
+                for seed in grid.seeds:
                     name = re.sub(r"[^A-Za-z0-9_.=]+", "-", f"{protocol} {row}".strip())
-                    # The division is the study's: seeds vary the training, never the test clips.
+                    # All seeds share one split: they vary the training, not the test clips.
                     given = any(word.startswith("trainer=") for word in own)
                     words = [*shared, f"model={model}", *own]
                     words += [] if given else [f"trainer={trainer}"]
-                    words += [f"seed={seed}", f"split.seed={config['study.split_seed']}"]
+                    words += [f"seed={seed}", f"split.seed={grid.split_seed}"]
                     words += [f"split.fold={fold}"] if len(folds) > 1 or fold else []
-                    place = folder / "cells" / f"{name}-fold{fold}-seed{seed}"
-                    cells.append(Cell(place, protocol, row, fold, seed, tuple(words)))
+                    path = folder / "cells" / f"{name}-fold{fold}-seed{seed}"
+                    cells.append(Cell(path, protocol, row, fold, seed, tuple(words)))
     return cells
 
 
-def _folds(config: Config, shared: Sequence[str]) -> list[int]:
-    """Return the folds of a study; of `all`, those whose test clips are on this disk."""
+def _folds(grid: GridSettings, shared: Sequence[str]) -> list[int]:
+    """Return the folds of a study; for `all`, those whose test clips are on this disk."""
     from emotion.data.corpora.index import open_clips
 
-    with composed("train", [word for word in shared if not word.startswith("-")]) as cell:
-        dataset, standardiser = cell.build("dataset"), cell.build("preprocessing")
-        index, _ = open_clips(dataset, standardiser, cache_dir=Path(cell["cache_dir"]))
-        wanted = config["study.folds"]
-        if cell.get("split.fold") is None:
-            return [0]
-        seed = {"split.seed": config["study.split_seed"]}
-        protocol: SplitProtocol = cell.replaced({**seed, "split.fold": 0}).build("split")
-        count = protocol.assign(index.table).folds
-        chosen = range(count) if wanted == "all" else wanted
-        folds = []
-        for fold in chosen:
-            if not 0 <= fold < count:
-                raise ConfigError(f"study.folds has {fold}; this protocol has folds 0…{count - 1}.")
-            split = cell.replaced({**seed, "split.fold": fold}).build("split").assign(index.table)
-            if (split.subset == TEST).any():
-                folds.append(fold)
-            else:
-                log.warning("fold %d is left out: %s", fold, "; ".join(split.notes))
+    composition = compose("train", [word for word in shared if not word.startswith("-")])
+    cell = composition.settings
+    index, _ = open_clips(
+        build(cell.dataset, "dataset"),
+        build(cell.preprocessing, "preprocessing"),
+        cache_dir=Path(cell.cache_dir),
+    )
+    if cell.split.get("fold") is None:
+        return [0]
+
+    def split_of(fold: int) -> Split:
+        protocol: SplitProtocol = build(
+            {**cell.split, "seed": grid.split_seed, "fold": fold}, "split"
+        )
+        return protocol.assign(index.table)
+
+    count = split_of(0).folds
+    folds = []
+    for fold in range(count) if grid.folds == "all" else grid.folds:
+        if not 0 <= fold < count:
+            raise ConfigError(f"study.folds has {fold}; this protocol has folds 0…{count - 1}.")
+        split = split_of(fold)
+        if (split.subset == TEST).any():
+            folds.append(fold)
+        else:
+            log.warning("fold %d is left out: %s", fold, "; ".join(split.notes))
     return folds
 
 
-def _check_same(folder: Path, config: Config, shared: Sequence[str]) -> None:
-    """Refuse to mix cells of different settings in one study.
+def _check_same(folder: Path, grid: GridSettings, shared: Sequence[str]) -> None:
+    """Check that all cells of a study have the same settings.
 
     Raises:
-        ConfigError: the study of this name was made with other settings.
+        ConfigError: the study of this name has other settings.
     """
     path = folder / "study.json"
-    settings = {
+    settings: dict[str, Any] = {
         "overrides": sorted(shared),
-        "split_seed": config["study.split_seed"],
-        "protocols": dict(config["study.protocols"] or {}),
+        "split_seed": grid.split_seed,
+        "protocols": dict(grid.protocols or {}),
     }
     if path.exists():
         before = {"protocols": {}} | json.loads(path.read_text(encoding="utf-8"))
         for name in set(before["protocols"]) & set(settings["protocols"]):
             was, now = before["protocols"][name], settings["protocols"][name]
             if was != now:
-                raise ConfigError(f"{folder} has {name} as {was}, not {now}. Give another name=….")
+                raise ConfigError(f"{folder} has {name}: {was}, not {now}. Choose another name=….")
         settings["protocols"] = before["protocols"] | settings["protocols"]
         if before != settings | {"protocols": before["protocols"]}:
             raise ConfigError(
-                f"{folder} was made with {' '.join(before['overrides']) or 'no overrides'}, not "
-                f"{' '.join(settings['overrides']) or 'none'}. Give another name=…."
+                f"{folder} has the overrides {' '.join(before['overrides']) or '(none)'}, not "
+                f"{' '.join(settings['overrides']) or '(none)'}. Choose another name=…."
             )
     write_json(path, settings)
 
 
 def _run_cells(cells: Sequence[Cell], *, jobs: int, threads: int | None, wait: bool) -> None:
-    """Run cells one after the other, or `jobs` side by side, each in a process that stays."""
+    """Run cells one after the other, or `jobs` in parallel in processes of their own."""
     if jobs == 1 or not cells:
         for cell in cells:
             run_cell(cell, threads, wait=wait)
@@ -236,20 +249,20 @@ def _run_cells(cells: Sequence[Cell], *, jobs: int, threads: int | None, wait: b
         try:
             for done in as_completed(waiting):
                 done.result()
-        except Stopped:
+        except StopSignal:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
-                process.terminate()  # as a kill does: the cell goes on from its last checkpoint
+                process.terminate()  # the cell is resumed from its last checkpoint
             raise
 
 
 def run_cell(cell: Cell, threads: int | None, *, wait: bool) -> None:
-    """Run a cell, or go on with it, unless another process of the study does or has done so.
+    """Run or resume a cell, unless another process runs it or has done so.
 
     Args:
-        cell: what to run.
-        threads: of its computations; None leaves the number as it is.
-        wait: whether to wait for a process that works on the cell; else the cell is left to it.
+        cell: the cell.
+        threads: CPU threads; None keeps the number.
+        wait: whether to wait for another process that runs the cell; else it is left to it.
     """
     import torch
 
@@ -259,47 +272,48 @@ def run_cell(cell: Cell, threads: int | None, *, wait: bool) -> None:
     try:
         with cell.lock.acquire(blocking=wait):
             if not cell.done:
-                _work_on(cell)
+                _run_locked(cell)
     except Timeout:
-        log.info("cell %s is another process' work", cell.folder.name)
+        log.info("another process runs cell %s", cell.folder.name)
 
 
-def _work_on(cell: Cell) -> None:
-    """Run a cell, or go on with it; a failure is written down, and does not stop the study."""
-    from emotion.runs.lock import held
+def _run_locked(cell: Cell) -> None:
+    """Run or resume a cell; a failure is recorded, and does not stop the study."""
+    from emotion.runs.lock import locked_run
     from emotion.training.log_file import log_to_file
     from emotion.training.train import resume, train
 
     log.info("cell %s", cell.folder.name)
     try:
-        with log_to_file(cell.folder), held(cell.folder):
+        with log_to_file(cell.folder), locked_run(cell.folder):
             if (cell.folder / "config.yaml").exists():
                 resume(cell.run, [])
             else:
-                with composed("train", list(cell.overrides)) as config:
-                    train(config, cell.folder)
-    except Exception as err:  # whatever ails one cell, the others go on; its train.log has it all
-        if full_disk(err):  # which ails all of them, for now
+                composition = compose("train", cell.overrides)
+                train(composition.settings, cell.folder, choices=composition.choices)
+    except Exception as err:  # one failed cell must not stop the study; train.log has the error
+        if full_disk(err):  # all cells would fail
             raise
         with log_to_file(cell.folder):
-            log.error("cell %s failed: %s", cell.folder.name, err, exc_info=_unforeseen(err))
-        said = f"{type(err).__name__}: {first_line(err)}" if _unforeseen(err) else first_line(err)
-        write_json(cell.failure_file, {"error": said})
+            log.error("cell %s failed: %s", cell.folder.name, err, exc_info=_is_foreign(err))
+        kind = f"{type(err).__name__}: " if _is_foreign(err) else ""
+        write_json(cell.failure_file, {"error": kind + first_line(err)})
 
 
-def _unforeseen(err: Exception) -> bool:
+def _is_foreign(err: Exception) -> bool:
     return not isinstance(err, EmotionError)
 
 
-def _recorded(config: Config) -> Path | None:
-    """Return the table that a study's figures are held against.
+def _recorded_table(name: str | None) -> Path | None:
+    """Return the recorded table that a study is compared with; a plain name is a packaged one.
 
     Raises:
-        ConfigError: it is not there.
+        ConfigError: there is no such table.
     """
-    if not config["study.recorded"]:
+    if not name:
         return None
-    path = Path(config["study.recorded"]).expanduser()
+    packaged = shipped_file(f"experiment/{name}.csv")
+    path = packaged if packaged.is_file() else Path(name).expanduser()
     if not path.is_file():
         raise ConfigError(f"there is no table study.recorded={path}.")
     return path

@@ -1,45 +1,39 @@
-"""The page of a study: its table, and every row's interval at a glance."""
+"""Report of a study: its table, and the interval of every row as a chart."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from emotion.experiments.study_columns import UAR_KEYS, Column, Group
+from emotion.plots.charts import interval_chart
 from emotion.plots.templates_env import load_page
 from emotion.utils.files import write_text
 
-ROW, LEFT, WIDTH = 40, 240, 700
-"""Height of a row of the plot, where its axis starts, and the width of all, in its own units."""
-LABEL = 34
-"""Characters of a label that have room left of the axis."""
-NAMED = ("protocol", "model")
-SCORED = ("UAR", "95 % interval", "seeds", "WA", "macro-F1", "validation UAR")
-COMPARED = ("against the first", "p (Holm)", "verdict", "chosen", "recorded UAR", "agreement")
-COUNTED = ("speakers", "clips", "test accesses", "parameters", "seconds", "cells")
-"""Which columns name a row, and which stand together in a table; all others are corpora."""
+GROUPS: tuple[Group, ...] = ("score", "corpus", "comparison", "count")
+"""Groups of columns, each a table of its own that fits the width of a page."""
 
 
-def write_study_page(
+def write_study_report(
     folder: Path,
     table: pd.DataFrame,
     *,
-    head: Sequence[str],
-    cells: Sequence[Sequence[str]],
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
     settings: str,
     runs: Sequence[str],
 ) -> None:
     """Write report.html of a study.
 
     Args:
-        folder: the study's.
-        table: a row a model, with row, uar, uar_low, uar_high, seeds and leaks where known.
-        head: headings of the table for people.
-        cells: its rows, as text.
-        settings: what all cells share, in words.
-        runs: names of the cells that are finished.
+        folder: of the study.
+        table: one row per model: row, uar, uar_low, uar_high, seeds, leaks.
+        columns: of the table for readers.
+        rows: its texts.
+        settings: overrides that all cells share, as text.
+        runs: names of the finished cells.
     """
     page = load_page("study.html").render(
         name=folder.name,
@@ -47,76 +41,43 @@ def write_study_page(
         settings=settings,
         leaks=bool("leaks" in table and (table["leaks"] == True).any()),  # noqa: E712 - may be NaN
         several_seeds=bool("seeds" in table and (table["seeds"].fillna(0) > 1).any()),
-        chart=plot_intervals(table),
-        tables=_divided(head, cells),
+        chart=_interval_chart(table),
+        tables=_group_tables(columns, rows),
         runs=runs,
     )
     write_text(folder / "report.html", page)
 
 
-def _divided(
-    head: Sequence[str], cells: Sequence[Sequence[str]]
+def _group_tables(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]]
 ) -> list[tuple[list[str], list[list[str]]]]:
-    """Return tables that fit a page, headings and rows of each; the first column names a row."""
-    named = [place for place, name in enumerate(head) if name in NAMED]
-    corpora = [name for name in head if name not in (*NAMED, *SCORED, *COMPARED, *COUNTED)]
+    """Return the headings and rows of a table for each group; its first column names the row."""
+
+    def cells(values: Sequence[str], group: Group) -> list[str]:
+        return [
+            value for value, column in zip(values, columns, strict=True) if column.group == group
+        ]
+
+    headings = [column.heading for column in columns]
     tables = []
-    for wanted in (SCORED, corpora, COMPARED, COUNTED):
-        places = [place for place, name in enumerate(head) if name in wanted]
-        if places:
-            heading = ["UAR by corpus" if wanted is corpora else " · ".join(head[n] for n in named)]
-            rows = [
-                [" · ".join(row[n] for n in named), *(row[place] for place in places)]
-                for row in cells
-            ]
-            tables.append(([*heading, *(head[place] for place in places)], rows))
+    for group in GROUPS:
+        if own := cells(headings, group):
+            name = "UAR by corpus" if group == "corpus" else " · ".join(cells(headings, "name"))
+            body = [[" · ".join(cells(row, "name")), *cells(row, group)] for row in rows]
+            tables.append(([name, *own], body))
     return tables
 
 
-def _label(row: dict[Any, Any], y: float) -> str:
-    """Return the words left of a row's line: its name, under its protocol where there are some."""
-    lines = [str(row[name]) for name in ("protocol", "row") if name in row]
-    first = y + 4 - 7 * (len(lines) - 1)
-    return "".join(
-        f'<text x="0" y="{first + 15 * number:.0f}" '
-        f'fill-opacity="{0.65 if number < len(lines) - 1 else 1}">'
-        f"{escape(line if len(line) <= LABEL else line[: LABEL - 1] + '…')}</text>"
-        for number, line in enumerate(lines)
-    )
-
-
-def plot_intervals(table: pd.DataFrame) -> Markup:
-    """Return an SVG with a line a row: its UAR and its interval, from 0 to 100 percent."""
-    height = ROW * (len(table) + 1)
-    span = WIDTH - LEFT - 20
-
-    def place(share: float) -> float:
-        return LEFT + share * span
-
-    marks = [
-        f'<line x1="{place(tick):.1f}" x2="{place(tick):.1f}" y1="0" y2="{height - ROW + 4}" '
-        f'stroke="currentColor" stroke-opacity=".15"/><text x="{place(tick):.1f}" '
-        f'y="{height - 10}" text-anchor="middle">{100 * tick:.0f}</text>'
-        for tick in (0, 0.2, 0.4, 0.6, 0.8, 1)
-    ]
-    for number, row in enumerate(table.to_dict("records")):
-        y = ROW * (number + 0.5)
-        marks.append(_label(row, y))
-        low, high, share = (row.get(name, np.nan) for name in ("uar_low", "uar_high", "uar"))
-        if not pd.isna(low):
-            marks.append(
-                f'<line x1="{place(low):.1f}" x2="{place(high):.1f}" y1="{y}" y2="{y}" '
-                'stroke="currentColor" stroke-width="3" stroke-opacity=".45"/>'
-            )
-        if not pd.isna(share):
-            marks.append(f'<circle cx="{place(share):.1f}" cy="{y}" r="5" fill="currentColor"/>')
-    said = "; ".join(
-        f"{row['row']} {row['uar']:.1%}"
-        for row in table.to_dict("records")
-        if not pd.isna(row.get("uar"))
-    )
-    return Markup(
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="UAR in percent: '
-        f'{escape(said)}" font-size="13" fill="currentColor" '
-        f'style="max-width:{WIDTH}px;width:100%">{"".join(marks)}</svg>'
+def _interval_chart(table: pd.DataFrame) -> Markup:
+    """Return an SVG of the UAR of each row and its interval."""
+    rows = table.reindex(columns=list(dict.fromkeys([*table.columns, *UAR_KEYS])))
+    known = rows[~rows["uar"].isna()]
+    scores = [f"{row} {uar:.1%}" for row, uar in zip(known["row"], known["uar"], strict=True)]
+    return interval_chart(
+        table[[name for name in ("protocol", "row") if name in table]]
+        .astype(str)
+        .to_numpy()
+        .tolist(),
+        rows[list(UAR_KEYS)].to_numpy(float, na_value=np.nan).tolist(),
+        title=f"UAR in percent: {'; '.join(scores)}",
     )

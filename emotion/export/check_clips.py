@@ -1,5 +1,6 @@
-"""Clips to hold two forms of a model against each other: a run's own where they are, or made up."""
+"""Clips to compare two forms of a model on: those of the run where they exist, else synthetic."""
 
+import dataclasses
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ import numpy.typing as npt
 import torch
 
 from emotion.audio.decode import Wave
-from emotion.config.composition import Config, composed
+from emotion.config.composition import compose
+from emotion.config.schema import TrainSettings
 from emotion.data.datamodule import EmotionDataModule, build_datamodule
 from emotion.data.splits.base import TEST, TRAIN, VAL
 from emotion.data.splits.protocols import FileSplit
@@ -18,69 +20,68 @@ from emotion.runs.run import Run
 
 log = logging.getLogger(__name__)
 
-TYPICAL = 100
-"""Clips that the ranges of 8-bit integers are taken from."""
+CALIBRATION_CLIPS = 100
+"""Clips on which the ranges of 8-bit integers are measured."""
 
 
 @dataclass(frozen=True)
-class Samples:
+class CheckClips:
     """Standardised clips.
 
     Attributes:
-        waves: (T,) each, those that are compared.
-        target: their classes' ids, (N,); None where they are not of the run's corpora.
-        typical: clips of the training, or the same where there is none.
-        source: what the clips are, in words.
+        waves: clips to compare, (T,) each.
+        target: ids of their classes, (N,); None for synthetic clips.
+        calibration: training clips of the run, or `waves` where they are synthetic.
+        source: description of the clips, such as "test clips".
     """
 
     waves: list[Wave]
     target: npt.NDArray[np.int64] | None
-    typical: list[Wave]
+    calibration: list[Wave]
     source: str
 
 
-def draw_samples(run: Run, *, cache_dir: Path, limit: int | None) -> Samples:
+def select_check_clips(run: Run, *, cache_dir: Path, limit: int | None) -> CheckClips:
     """Return a run's test clips, else its validation clips, else synthetic ones.
 
     Args:
-        run: whose clips.
-        cache_dir: where their waveforms are, or go.
-        limit: at most so many, drawn evenly; None for all.
+        run: trained.
+        cache_dir: folder of the caches.
+        limit: maximal number of clips, spread evenly over all; None for all.
     """
-    settings = run.config.replaced({"cache_dir": str(cache_dir)})
+    settings = dataclasses.replace(run.settings, cache_dir=str(cache_dir))
     try:
         data = build_datamodule(settings, protocol=FileSplit(path=str(run.folder / "split.csv")))
         data.setup()
     except EmotionError as err:
-        log.info("the clips of %s are not here (%s); synthetic ones stand in", run.folder, err)
-        return _synthetic(settings)
-    for part, source in ((TEST, "test clips"), (VAL, "validation clips")):
-        rows = _spread(data.rows[part], limit)
+        log.info("the clips of %s are missing (%s): synthetic clips are used", run.folder, err)
+        return _synthetic_clips(settings)
+    for subset, source in ((TEST, "test clips"), (VAL, "validation clips")):
+        rows = _spread(data.rows[subset], limit)
         if len(rows):
             target = data.targets[rows].numpy()
-            typical = _waves(data, _spread(data.rows[TRAIN], TYPICAL))
-            return Samples(_waves(data, rows), target, typical, source)
-    return _synthetic(settings)
+            calibration = _waves(data, _spread(data.rows[TRAIN], CALIBRATION_CLIPS))
+            return CheckClips(_waves(data, rows), target, calibration, source)
+    return _synthetic_clips(settings)
 
 
-def _synthetic(settings: Config) -> Samples:
-    """Return the synthetic clips of two speakers, standardised as a run's are."""
-    few = ["dataset=synthetic", "dataset.generate.speakers=2", "dataset.generate.sentences=4"]
-    with composed("train", few) as made:
-        made = made.replaced({"cache_dir": settings["cache_dir"]})
-        data = build_datamodule(settings.replaced({"dataset": made["dataset"]}))
+def _synthetic_clips(settings: TrainSettings) -> CheckClips:
+    """Return the synthetic clips of two speakers, standardised as those of a run."""
+    overrides = ["dataset=synthetic", "dataset.generate.speakers=2", "dataset.generate.sentences=4"]
+    composition = compose("train", overrides).replaced({"cache_dir": settings.cache_dir})
+    data = build_datamodule(dataclasses.replace(settings, dataset=composition.settings.dataset))
     data.prepare_data()
     waves = [data.cache.wave(row) for row in range(len(data.cache.index))]
-    return Samples(waves, None, waves, "synthetic clips")
+    return CheckClips(waves, None, waves, "synthetic clips")
 
 
 def _spread(rows: torch.Tensor, limit: int | None) -> torch.Tensor:
-    """Return at most so many rows, drawn evenly."""
+    """Return at most `limit` rows, evenly spaced."""
     if limit is None or len(rows) <= limit:
         return rows
     return rows[torch.linspace(0, len(rows) - 1, limit).long()]
 
 
 def _waves(data: EmotionDataModule, rows: torch.Tensor) -> list[Wave]:
-    places = data.index.table["row"].to_numpy()[rows.numpy()]
-    return [data.cache.wave(int(place)) for place in places]
+    cache_rows = data.index.table["row"].to_numpy()[rows.numpy()]
+    return [data.cache.wave(int(row)) for row in cache_rows]

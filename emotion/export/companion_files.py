@@ -1,53 +1,44 @@
-"""What an export folder holds beside its network: the code that runs it, and what to know of it."""
+"""Files of an export folder beside its networks: code, speech detector, requirements, README."""
 
 import importlib.metadata
 import shutil
 from collections.abc import Mapping
 from importlib.resources import files
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from packaging.requirements import Requirement
 
-from emotion.audio.speech_detector import FILE as SPEECH
-from emotion.audio.speech_detector import find_network
+from emotion.audio.speech_detector import NETWORK_FILE, find_silero_network
 from emotion.utils.files import write_text
 
-PACKAGES = ("numpy", "soundfile", "soxr", "onnxruntime")
-"""All that an export folder needs."""
+PACKAGES = ("audio", "runtime")
+"""Packages that are copied whole; a contract of import-linter limits their imports."""
 
-MODULES = (
-    "emotion/errors.py",
-    *(
-        f"emotion/{package}/{module.name}"
-        for package in ("audio", "runtime")
-        for module in sorted(files("emotion").joinpath(package).iterdir(), key=attrgetter("name"))
-        if module.name.endswith(".py")
-    ),
-)
-"""What is copied beside the network, under its own name; a contract holds what these import."""
+REQUIREMENTS = ("numpy", "soundfile", "soxr", "onnxruntime")
+"""Distributions that an export folder needs."""
 
 
-def write_companions(folder: Path, about: Mapping[str, Any]) -> None:
-    """Write all files of an export folder but the networks and model.json.
+def write_companion_files(folder: Path, about: Mapping[str, Any]) -> None:
+    """Write all files of an export folder except the networks and model.json.
 
     Args:
-        folder: where.
-        about: what model.json will say.
+        folder: to write into.
+        about: content of model.json.
     """
-    package = files("emotion")
-    for name in MODULES:
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with (package / name.removeprefix("emotion/")).open("rb") as source:
-            target.write_bytes(source.read())
-    (folder / "emotion" / "__init__.py").write_bytes(b"")
+    package = Path(str(files("emotion")))
+    code = folder / "emotion"
+    for name in PACKAGES:
+        shutil.copytree(
+            package / name, code / name, ignore=shutil.ignore_patterns("__pycache__", ".*")
+        )
+    shutil.copyfile(package / "errors.py", code / "errors.py")
+    (code / "__init__.py").touch()
+    shutil.copyfile(find_silero_network(), code / "audio" / NETWORK_FILE)
+    write_text(code / "audio" / "silero_vad_LICENSE", silero_licence())
     templates = package / "export" / "templates"
-    with (templates / "predict.py").open("rb") as source, (folder / "predict.py").open("wb") as out:
-        shutil.copyfileobj(source, out)
-    shutil.copyfile(find_network(), folder / SPEECH)  # MIT licence, as its package says
+    shutil.copyfile(templates / "predict.py", folder / "predict.py")
     write_text(folder / "requirements.txt", "".join(f"{line}\n" for line in requirements()))
     environment = Environment(undefined=StrictUndefined, trim_blocks=False, autoescape=False)
     page = environment.from_string((templates / "README.md.j2").read_text(encoding="utf-8"))
@@ -55,7 +46,13 @@ def write_companions(folder: Path, about: Mapping[str, Any]) -> None:
 
 
 def requirements() -> list[str]:
-    """Return what pip installs for an export folder, with this project's own floors."""
-    own = [Requirement(line) for line in importlib.metadata.requires("emotion") or []]
-    floors = {each.name: f"{each.name}{each.specifier}" for each in own if each.marker is None}
-    return [floors[name] for name in PACKAGES]
+    """Return the lines of requirements.txt, with the version limits of this package."""
+    lines = [Requirement(line) for line in importlib.metadata.requires("emotion") or []]
+    limits = {each.name: f"{each.name}{each.specifier}" for each in lines if each.marker is None}
+    return [limits[name] for name in REQUIREMENTS]
+
+
+def silero_licence() -> str:
+    """Return the licence of Silero's network, which copies of it must include."""
+    paths = importlib.metadata.files("silero-vad") or []
+    return next(path for path in paths if path.name == "LICENSE").read_text()

@@ -1,4 +1,4 @@
-"""Holds the networks of an export folder against PyTorch, and against one another."""
+"""Compare the networks of an export folder with PyTorch: outputs, size, speed and UAR."""
 
 import dataclasses
 import time
@@ -10,80 +10,80 @@ import numpy as np
 
 from emotion.audio.decode import Wave
 from emotion.errors import ModelError
-from emotion.export.check_clips import Samples
+from emotion.export.check_clips import CheckClips
 from emotion.inference.torch_model import TorchModel
 from emotion.metrics.classification import score
-from emotion.runtime.base import Clip, ModelOutput
+from emotion.runtime.base import ModelOutput
 from emotion.runtime.onnx_model import INT8, NETWORK, OnnxModel
 
 TOLERANCE = 1e-4
-"""By how much a logit or a probability of model.onnx may differ from PyTorch's."""
+"""Largest allowed difference of a logit or probability between model.onnx and PyTorch."""
 
-BATCH = 16
-REPEATS = 20
+BATCH_CLIPS = 16
+TIMED_REPEATS = 20
 
 
-def compare(predictor: TorchModel, folder: Path, samples: Samples) -> dict[str, Any]:
-    """Return how the networks of a folder compare with PyTorch, and with one another.
+def compare_networks(model: TorchModel, folder: Path, clips: CheckClips) -> dict[str, Any]:
+    """Return the comparison of each network in a folder with PyTorch, for model.json.
 
     Raises:
-        ModelError: model.onnx answers otherwise.
+        ModelError: the outputs of model.onnx differ.
     """
-    expected = answer_all(
-        lambda clips: predictor.answer([clip[0] for clip in clips]), samples.waves
-    )
+    expected = infer_all(model.infer, clips.waves)
     networks: dict[str, Any] = {}
     for name in (NETWORK, INT8):
         if not (folder / name).is_file():
             continue
-        recogniser = OnnxModel(folder, network=name)
-        found = answer_all(recogniser.answer, samples.waves)
+        network = OnnxModel(folder, network=name)
+        output = infer_all(network.infer_waves, clips.waves)
         networks[name] = {
             "bytes": (folder / name).stat().st_size,
-            "clip_ms": clip_ms(OnnxModel(folder, network=name, threads=1), samples.waves[0]),
-            "uar": _uar(found, samples, predictor.labels),
+            "clip_ms": clip_ms(OnnxModel(folder, network=name, threads=1), clips.waves[0]),
+            "uar": _uar(output, clips, model.labels),
             "off_by": {
-                part: float(np.abs(getattr(found, part) - getattr(expected, part)).max())
+                part: float(np.abs(getattr(output, part) - getattr(expected, part)).max())
                 for part in ("probabilities", "logits")
             },
         }
-        worst = max(networks[name]["off_by"].values())
-        if name == NETWORK and not worst <= TOLERANCE:
+        difference = max(networks[name]["off_by"].values())
+        if name == NETWORK and not difference <= TOLERANCE:
             raise ModelError(
-                f"the exported network's answers differ from PyTorch's by {worst:.2g}, on "
-                f"{len(samples.waves)} {samples.source}; {TOLERANCE:g} is allowed. Nothing is kept."
+                f"the outputs of the exported network differ from PyTorch's by {difference:.2g}, "
+                f"on {len(clips.waves)} {clips.source}; {TOLERANCE:g} is allowed. Nothing is kept."
             )
-    compared = {"clips": len(samples.waves), "source": samples.source}
-    return {"networks": networks, "compared_on": compared}
+    return {
+        "networks": networks,
+        "compared_on": {"clips": len(clips.waves), "source": clips.source},
+    }
 
 
-def answer_all(answer: Callable[[list[Clip]], ModelOutput], waves: list[Wave]) -> ModelOutput:
-    """Return the answers to all waves, asked in batches of similar length, in their order."""
+def infer_all(infer: Callable[[list[Wave]], ModelOutput], waves: list[Wave]) -> ModelOutput:
+    """Return the output for all waves, in their order; batches contain similar lengths."""
     order = np.argsort([len(wave) for wave in waves], kind="stable")
-    parts = [
-        answer([[waves[place]] for place in order[start : start + BATCH]])
-        for start in range(0, len(order), BATCH)
+    outputs = [
+        infer([waves[index] for index in order[start : start + BATCH_CLIPS]])
+        for start in range(0, len(order), BATCH_CLIPS)
     ]
-    back = np.argsort(order)
+    inverse = np.argsort(order)
     return ModelOutput(
         **{
-            field.name: np.concatenate([getattr(part, field.name) for part in parts])[back]
+            field.name: np.concatenate([getattr(output, field.name) for output in outputs])[inverse]
             for field in dataclasses.fields(ModelOutput)
         }
     )
 
 
-def clip_ms(recogniser: OnnxModel, wave: Wave) -> float:
-    """Return the median time of one clip, in milliseconds."""
+def clip_ms(network: OnnxModel, wave: Wave) -> float:
+    """Return the median time for one clip, in milliseconds."""
     seconds = []
-    for _ in range(REPEATS):
+    for _ in range(TIMED_REPEATS):
         start = time.perf_counter()
-        recogniser.answer([[wave]])
+        network.infer_waves([wave])
         seconds.append(time.perf_counter() - start)
     return 1000 * float(np.median(seconds))
 
 
-def _uar(answers: ModelOutput, samples: Samples, labels: tuple[str, ...]) -> float | None:
-    if samples.target is None:
+def _uar(output: ModelOutput, clips: CheckClips, labels: tuple[str, ...]) -> float | None:
+    if clips.target is None:
         return None
-    return float(score(samples.target, answers.logits.argmax(axis=1), labels).uar)
+    return float(score(clips.target, output.logits.argmax(axis=1), labels).uar)

@@ -1,28 +1,27 @@
-"""The command `export`: a run as a folder that needs neither this package nor PyTorch."""
+"""Export of a run to a folder that predicts without this package and without PyTorch."""
 
 import contextlib
 import dataclasses
 import importlib.metadata
 import logging
+import math
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from emotion.config.composition import Config
 from emotion.data.splits.base import TEST, TRAIN, VAL
-from emotion.errors import ConfigError
-from emotion.export.check_clips import draw_samples
-from emotion.export.companion_files import write_companions
-from emotion.export.compare import compare
+from emotion.export.check_clips import select_check_clips
+from emotion.export.companion_files import write_companion_files
+from emotion.export.compare import compare_networks
 from emotion.export.onnx_graph import Graph
 from emotion.export.quantise_int8 import write_int8
 from emotion.export.write_onnx import check_exportable, write_onnx
 from emotion.inference.load_models import open_runs
 from emotion.inference.torch_model import TorchModel
-from emotion.inference.training_profile import open_profile
-from emotion.runs.run import Run, find_run
+from emotion.inference.training_profile import load_or_compute_profile
+from emotion.runs.run import Run
 from emotion.runtime.onnx_model import ABOUT, FORMAT, INT8, NETWORK, OnnxModel
 from emotion.utils.files import file_digest, sync_folder, write_json
 
@@ -31,57 +30,58 @@ log = logging.getLogger(__name__)
 FOLDER = "export"
 
 
-def export(config: Config) -> str:
-    """Write RUN/export/, once it is checked; return what a person wants to know of it.
+def export_run(run: Run, *, cache_dir: Path, clips: int | None, quantize: bool) -> str:
+    """Write RUN/export/ and compare it with PyTorch; return the comparison as text.
+
+    Args:
+        run: trained.
+        cache_dir: folder of the caches.
+        clips: maximal number of clips of the comparison; None for all.
+        quantize: write model.int8.onnx too.
 
     Raises:
-        RunError: no such run.
-        ModelError: the model cannot be exported, or answers otherwise once it is.
+        ModelError: the model cannot be exported, or its outputs differ once it is.
         DependencyError: what writing needs is not installed.
     """
-    if config["clips"] is not None and config["clips"] < 1:
-        raise ConfigError(f"clips={config['clips']} must be at least 1, or null for all.")
-    run = find_run(config["run"], Path(config["output_root"]))
-    predictor = TorchModel(run)
-    check_exportable(predictor.model)
-    samples = draw_samples(run, cache_dir=Path(config["cache_dir"]), limit=config["clips"])
+    model = TorchModel(run)
+    check_exportable(model.model)
+    check_clips = select_check_clips(run, cache_dir=cache_dir, limit=clips)
     target = run.folder / FOLDER
-    with written_folder(target) as folder:
+    with replaced_folder(target) as folder:
         log.info("writing the network")
-        write_onnx(predictor.model, folder / NETWORK)
-        if config["quantize"]:
-            log.info("writing it in 8-bit integers")
-            spared = {name for name, _ in Graph(predictor.model).named_buffers()}
-            write_int8(folder / NETWORK, folder / INT8, clips=samples.typical, spared=spared)
-        about = describe(run, predictor)
+        write_onnx(model.model, folder / NETWORK)
+        if quantize:
+            log.info("writing the network with 8-bit integers")
+            front_end = {name for name, _ in Graph(model.model).named_buffers()}
+            write_int8(
+                folder / NETWORK, folder / INT8, clips=check_clips.calibration, excluded=front_end
+            )
+        about = describe_model(run, model)
         write_about(folder, about)
-        log.info("comparing it on %d %s", len(samples.waves), samples.source)
-        about |= compare(predictor, folder, samples)
-        write_companions(folder, about)
+        log.info("comparing with PyTorch on %d %s", len(check_clips.waves), check_clips.source)
+        about |= compare_networks(model, folder, check_clips)
+        write_companion_files(folder, about)
         write_about(folder, about)
         OnnxModel(folder)
-    return summary(target, about)
+    return format_comparison(target, about)
 
 
-def describe(run: Run, predictor: TorchModel) -> dict[str, Any]:
-    """Return what model.json says of a run and its model."""
-    features = predictor.model.features
-    window = predictor.window
-    split = run.split
-    trained = split[split["subset"] == TRAIN]
-    profile = open_profile(run, lambda: open_runs([run], "cpu"))
+def describe_model(run: Run, model: TorchModel) -> dict[str, Any]:
+    """Return the content of model.json, except the comparison and the checksums."""
+    trained = run.split[run.split["subset"] == TRAIN]
+    profile = load_or_compute_profile(run, lambda: open_runs([run], "cpu"))
     return {
         "format": FORMAT,
         "version": importlib.metadata.version("emotion"),
         "run": run.folder.name,
-        "labels": list(predictor.labels),
-        "sample_rate": predictor.standardiser.sample_rate,
-        "samples": features.samples,
-        "window_s": None if window == float("inf") else window,
-        "standardisation": dataclasses.asdict(predictor.standardiser),
-        "temperature": float(predictor.model.temperature),
-        "parameters": sum(weight.numel() for weight in predictor.model.parameters()),
-        "scores": {part: _score(run.metrics.get(part)) for part in (TEST, VAL)},
+        "labels": list(model.labels),
+        "sample_rate": model.standardiser.sample_rate,
+        "samples": model.model.features.samples,
+        "window_s": None if math.isinf(model.window_s) else model.window_s,
+        "standardisation": dataclasses.asdict(model.standardiser),
+        "temperature": float(model.model.temperature),
+        "parameters": sum(weight.numel() for weight in model.model.parameters()),
+        "scores": {subset: _scores(run.metrics.get(subset)) for subset in (TEST, VAL)},
         "leaks": run.leaks,
         "training": {
             "corpora": sorted(set(trained["corpus"])),
@@ -96,13 +96,13 @@ def describe(run: Run, predictor: TorchModel) -> dict[str, Any]:
 def write_about(folder: Path, about: dict[str, Any]) -> None:
     """Write model.json, with the checksum of every other file."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ABOUT)
-    names = {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
-    write_json(folder / ABOUT, about | {"files": names})
+    digests = {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
+    write_json(folder / ABOUT, about | {"files": digests})
 
 
 @contextlib.contextmanager
-def written_folder(target: Path) -> Iterator[Path]:
-    """Give a folder to fill; it takes the place of `target` only once it is whole."""
+def replaced_folder(target: Path) -> Iterator[Path]:
+    """Yield a folder to fill, which replaces `target` only when it is complete."""
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     old = target.with_name(f".{target.name}.{os.getpid()}.old")
     partial.mkdir()
@@ -120,8 +120,8 @@ def written_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def summary(folder: Path, about: dict[str, Any]) -> str:
-    """Return the networks as a table, and where they are."""
+def format_comparison(folder: Path, about: dict[str, Any]) -> str:
+    """Return a table of the networks, and their folder."""
     compared = about["compared_on"]
     lines = [f"on {compared['clips']:,} {compared['source']}, one clip at a time on one thread:"]
     for name, network in about["networks"].items():
@@ -134,9 +134,9 @@ def summary(folder: Path, about: dict[str, Any]) -> str:
     return "\n".join([*lines, f"in {folder}"])
 
 
-def _score(figures: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return the figures of a subset that a user should know; None where there is none."""
-    if not figures:
+def _scores(metrics: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the metrics of a subset for model.json; None where it was not evaluated."""
+    if not metrics:
         return None
-    chosen = {name: figures[name] for name in ("uar", "wa", "macro_f1", "n")}
-    return chosen | dict(figures["interval"])
+    scores = {name: metrics[name] for name in ("uar", "wa", "macro_f1", "n")}
+    return scores | dict(metrics["interval"])

@@ -1,6 +1,5 @@
-"""An exported network with its heaviest weights as 8-bit integers."""
+"""Write an exported network with most of its weights as 8-bit integers."""
 
-import logging
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,22 +9,22 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion.audio.decode import Wave
+from emotion.audio.standardise import pad_waves
+from emotion.utils.loggers import errors_only
 
-Waves = npt.NDArray[np.float32]
 
+def write_int8(network: Path, target: Path, *, clips: Iterable[Wave], excluded: set[str]) -> None:
+    """Write a smaller network with nearly the same outputs.
 
-def write_int8(network: Path, target: Path, *, clips: Iterable[Wave], spared: set[str]) -> None:
-    """Write a smaller network that answers nearly the same.
-
-    Where convolutions hold most weights, these and what they are fed become 8-bit integers, whose
-    ranges are taken from `clips`; else only the weights of the matrix products do, and what they
-    are fed is scaled clip by clip. Recurrent layers stay as they are.
+    Where convolutions have most of the weights, their weights and inputs become 8-bit integers,
+    with ranges measured on `clips`; else only the weights of the matrix products do, and their
+    inputs are scaled clip by clip. Recurrent layers stay unchanged.
 
     Args:
-        network: the file to start from.
-        target: the file to write.
-        clips: standardised waves, (T,) each, of which some hundred are enough.
-        spared: tensors of the front end: what they are multiplied with is not touched.
+        network: file to read.
+        target: file to write.
+        clips: standardised waves, (T,) each, to measure ranges on; about a hundred are enough.
+        excluded: names of tensors whose operations stay unchanged, those of the features.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic, quantize_static
@@ -33,43 +32,42 @@ def write_int8(network: Path, target: Path, *, clips: Iterable[Wave], spared: se
 
     graph = onnx.load(network).graph
     sizes = {tensor.name: int(np.prod(tensor.dims)) for tensor in graph.initializer}
-    kinds = {"conv": ["Conv"], "product": ["MatMul", "Gemm"]}
-    chosen = {
-        kind: [node for node in graph.node if node.op_type in names and not spared & {*node.input}]
-        for kind, names in kinds.items()
+    operations = {"convolution": ["Conv"], "product": ["MatMul", "Gemm"]}
+    nodes = {
+        kind: [n for n in graph.node if n.op_type in names and not excluded & {*n.input}]
+        for kind, names in operations.items()
     }
     weights = {
-        kind: sum(sizes.get(name, 0) for node in nodes for name in node.input)
-        for kind, nodes in chosen.items()
+        kind: sum(sizes.get(name, 0) for node in chosen for name in node.input)
+        for kind, chosen in nodes.items()
     }
     kind = max(weights, key=weights.__getitem__)
     settings: dict[str, Any] = {
-        "nodes_to_quantize": [node.name for node in chosen[kind]],
-        "op_types_to_quantize": kinds[kind],
+        "nodes_to_quantize": [node.name for node in nodes[kind]],
+        "op_types_to_quantize": operations[kind],
         "per_channel": True,
         "weight_type": QuantType.QInt8,
     }
     with tempfile.TemporaryDirectory(prefix="emotion-int8-") as scratch:
-        shaped = Path(scratch) / "shaped.onnx"
-        before = logging.root.level
-        logging.root.setLevel(logging.ERROR)  # it speaks to the root logger
-        try:
-            quant_pre_process(network, shaped, skip_optimization=True, skip_symbolic_shape=True)
-            if kind == "conv":
-                quantize_static(shaped, target, _Reader(clips), **settings)
+        prepared = Path(scratch) / "prepared.onnx"
+        with errors_only("root"):  # onnxruntime logs to the root logger
+            quant_pre_process(network, prepared, skip_optimization=True, skip_symbolic_shape=True)
+            if kind == "convolution":
+                quantize_static(prepared, target, _ClipReader(clips), **settings)
             else:
-                quantize_dynamic(shaped, target, **settings)
-        finally:
-            logging.root.setLevel(before)
+                quantize_dynamic(prepared, target, **settings)
 
 
-class _Reader:
-    """Feeds clips one by one, as onnxruntime wants them."""
+class _ClipReader:
+    """Gives clips one by one, as onnxruntime's calibration requires."""
 
     def __init__(self, clips: Iterable[Wave]) -> None:
         self.clips: Iterator[Wave] = iter(clips)
 
-    def get_next(self) -> dict[str, Waves] | None:
-        """Return the next clip as the network's input; None at the end."""
+    def get_next(self) -> dict[str, npt.NDArray[Any]] | None:
+        """Return the inputs of the network for the next clip; None at the end."""
         wave = next(self.clips, None)
-        return None if wave is None else {"waves": wave[None]}
+        if wave is None:
+            return None
+        waves, lengths = pad_waves([wave])
+        return {"waves": waves, "lengths": lengths}

@@ -1,7 +1,6 @@
-"""Writes a model as an ONNX file: waves in, answers out."""
+"""Write a model as an ONNX file."""
 
 import contextlib
-import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,26 +8,26 @@ from pathlib import Path
 import torch
 
 from emotion.errors import DependencyError, ModelError
-from emotion.export.onnx_graph import OUTPUTS, Graph
+from emotion.export.onnx_graph import INPUTS, OUTPUTS, Graph
 from emotion.features.egemaps import Egemaps
 from emotion.models.base import EmotionClassifier
+from emotion.utils.loggers import errors_only
 
-INPUT = "waves"
-FOLDED = 1024
-"""Constants up to so many values are worked out here; larger ones when the file is opened."""
+MAX_FOLDED_VALUES = 1024
+"""Largest constant that is computed here; larger ones are computed when the file is opened."""
 
 
 def check_exportable(model: EmotionClassifier) -> None:
-    """Refuse what is no network, and an installation that cannot write one.
+    """Check that a model can be exported, and that what writing needs is installed.
 
     Raises:
-        ModelError: the model's features are another program's.
+        ModelError: the features are computed by another program.
         DependencyError: onnx or onnxscript is not installed.
     """
     if isinstance(model.features, Egemaps):
         raise ModelError(
-            "model=egemaps cannot be exported: its functionals come from openSMILE, a program of "
-            "its own and no network. Export another model."
+            "model=egemaps cannot be exported: its functionals are computed by openSMILE, a "
+            "separate program. Export another model."
         )
     try:
         import onnx
@@ -41,24 +40,24 @@ def check_exportable(model: EmotionClassifier) -> None:
 
 
 def write_onnx(model: EmotionClassifier, path: Path) -> None:
-    """Write a model for any number of clips of any length; see `Graph` for what goes in and out.
+    """Write a model for any number of clips of any length, with the inputs of `Graph.forward`.
 
     Raises:
-        ModelError: the network does something that ONNX cannot say.
+        ModelError: the network has an operation that ONNX does not support.
     """
     from onnxscript import optimizer
 
     features = model.features
-    example = torch.randn(2, features.samples or 2 * features.sample_rate) * 0.1
-    sizes = {0: torch.export.Dim("clips"), 1: torch.export.Dim("samples")}
+    waves = torch.randn(2, features.samples or 2 * features.sample_rate) * 0.1
+    clips = torch.export.Dim("clips")
     with _quiet(), torch.no_grad():
         try:
             program = torch.onnx.export(
                 Graph(model),
-                (example,),
-                input_names=[INPUT],
+                (waves, torch.tensor([waves.shape[1], waves.shape[1] // 2])),
+                input_names=list(INPUTS),
                 output_names=list(OUTPUTS),
-                dynamic_shapes=(sizes,),
+                dynamic_shapes=({0: clips, 1: torch.export.Dim("samples")}, {0: clips}),
                 dynamo=True,
                 optimize=False,
                 verbose=False,
@@ -67,27 +66,19 @@ def write_onnx(model: EmotionClassifier, path: Path) -> None:
             cause: BaseException = err
             while cause.__cause__ is not None:
                 cause = cause.__cause__
-            said = str(cause).strip().splitlines()[0]
-            raise ModelError(f"this network cannot be written as ONNX: {said}") from err
-        if program is None:  # only where a file is given
-            raise ModelError("torch.onnx gave no program.")
-        optimizer.optimize(program.model, output_size_limit=FOLDED)
+            reason = str(cause).strip().splitlines()[0]
+            raise ModelError(f"this network cannot be written as ONNX: {reason}") from err
+        if program is None:  # returned only where a file is given
+            raise ModelError("torch.onnx returned no program.")
+        optimizer.optimize(program.model, output_size_limit=MAX_FOLDED_VALUES)
     for node in program.model.graph.all_nodes():
-        node.metadata_props.clear()  # where in the source each was: of no use elsewhere
+        node.metadata_props.clear()  # source locations on this machine
     program.save(path, external_data=False)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what exporters say of their own inner workings from the user."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
+    """Silence warnings and logs of the exporters about their internals."""
+    with errors_only("torch.onnx", "onnxscript", "onnx_ir"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+        yield

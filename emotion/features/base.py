@@ -1,4 +1,4 @@
-"""What every kind of features has, so that caches and models need not know which it is."""
+"""Interface of all features, so that caches and models need not know the kind."""
 
 from typing import ClassVar
 
@@ -7,16 +7,18 @@ from torch import Tensor, nn
 
 
 class Features(nn.Module):
-    """From waves, (B, T), zero behind each clip's end, to pictures, (B, 1, M, F).
+    """From waves, (B, T), and the samples of each clip, (B,), to images, (B, 1, M, F).
+
+    Waves are zero beyond each clip's length; a longer padding must not change a clip's features.
 
     Attributes:
         sample_rate: of the waves, Hz.
-        samples: what every clip is cut or padded to; None where a clip keeps its length.
+        samples: length to which every clip is cut or padded; None where clips keep their length.
         rows: of the output (M), such as mel bands or encoder layers.
         columns: of the output (F), such as frames or dimensions.
-        range_db: what they span, where they are decibels.
-        exact: a cache keeps its values as float32, not rounded to int16 over a clip's range.
-        cacheable: the same clip always gives the same picture, so that it can be computed once.
+        range_db: range of the output values, where they are decibels.
+        exact: a cache stores the values as float32, not rounded to int16 over a clip's range.
+        cacheable: a clip always gives the same features, so that they can be computed once.
     """
 
     sample_rate: int
@@ -29,14 +31,15 @@ class Features(nn.Module):
 
     @property
     def settings(self) -> dict[str, object]:
-        """What the pictures depend on, as plain values: the key of a feature cache."""
+        """Settings that change the features, as plain values: the key of a feature cache."""
         raise NotImplementedError
 
     def load(self) -> None:
-        """Load what is needed before the first picture, such as weights; nothing by default."""
+        """Load what the first batch needs, such as weights; nothing by default."""
 
+    def frame_lengths(self, length: Tensor) -> Tensor:
+        """Return the columns of each clip that are not padding, from its samples: (B,) -> (B,).
 
-def wave_lengths(wave: Tensor) -> Tensor:
-    """Return the samples up to each clip's last that is not zero: (B, T) -> (B,), at least 1."""
-    place = torch.arange(1, wave.shape[1] + 1, device=wave.device)
-    return ((wave != 0) * place).amax(dim=1).clamp(min=1)
+        By default all: the columns are dimensions, not frames.
+        """
+        return torch.full_like(length, self.columns)

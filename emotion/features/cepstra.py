@@ -1,4 +1,4 @@
-"""Mel cepstra and chroma, frame by frame."""
+"""Mel cepstra and chroma of every frame."""
 
 import math
 
@@ -11,7 +11,7 @@ from emotion.features.log_mel import LogMel
 
 CHROMA = 12
 LOWEST_HZ = 55.0
-"""Where chroma begins: below, a bin is wider than a semitone by far."""
+"""Lowest frequency of the chroma: below it, a bin is much wider than a semitone."""
 
 
 class Cepstra(Features):
@@ -19,7 +19,7 @@ class Cepstra(Features):
 
     Args:
         sample_rate: of the waves, Hz.
-        duration_ms: what every clip is cut or padded to.
+        duration_ms: length to which every clip is cut or padded.
         cepstra: coefficients of the cosine transform of the log-mel spectrum, from the zeroth on.
         frames: time steps (F).
         bands: mel bands below the cepstra.
@@ -53,12 +53,16 @@ class Cepstra(Features):
 
     @property
     def settings(self) -> dict[str, object]:
-        """What the features depend on."""
+        """Settings that change the features: the key of a feature cache."""
         return {"cepstra": self.cepstra, "chroma": CHROMA, **self.mel.settings}
 
-    def forward(self, wave: Tensor) -> Tensor:
-        """(B, T) -> (B, 1, cepstra + 12, F)."""
-        power = self.mel.power(wave)  # (B, n_fft // 2 + 1, F)
+    def frame_lengths(self, length: Tensor) -> Tensor:
+        """Return the frames whose centre lies within each clip, from its samples: (B,) -> (B,)."""
+        return self.mel.frame_lengths(length)
+
+    def forward(self, wave: Tensor, length: Tensor) -> Tensor:
+        """(B, T), (B,) -> (B, 1, cepstra + 12, F)."""
+        power = self.mel.spectrum(wave)  # (B, n_fft // 2 + 1, F)
         cepstra = torch.matmul(self.cosines, self.mel.decibels(power))  # (B, 1, cepstra, F)
         chroma = torch.matmul(self.pitches, power).unsqueeze(1)
         chroma = chroma / chroma.amax(dim=-2, keepdim=True).clamp(min=1e-10)
@@ -66,7 +70,7 @@ class Cepstra(Features):
 
 
 def pitch_filters(sample_rate: int, n_fft: int) -> Tensor:
-    """Return which bins belong to each pitch class, (12, n_fft // 2 + 1), from A on."""
+    """Return the bins of each pitch class as 0 and 1, (12, n_fft // 2 + 1); the first is A."""
     hertz = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1)
     semitone = (12 * torch.log2(hertz.clamp(min=LOWEST_HZ) / 440)).round().long() % CHROMA
     filters = torch.nn.functional.one_hot(semitone, CHROMA).T.float()

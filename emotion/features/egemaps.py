@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from emotion.errors import ConfigError
-from emotion.features.base import Features, wave_lengths
+from emotion.features.base import Features
 
 FUNCTIONALS = 88
 
 
 class Egemaps(Features):
-    """88 figures of pitch, loudness, spectrum and voice quality a clip: (B, T) -> (B, 1, 88, 1).
+    """88 functionals of pitch, loudness, spectrum and voice quality: (B, T) -> (B, 1, 88, 1).
 
-    openSMILE is free for research and teaching only; it is the extra `egemaps`.
+    openSMILE is free for research and teaching only; the extra `egemaps` installs it.
 
     Args:
         sample_rate: of the waves, Hz.
@@ -32,7 +32,7 @@ class Egemaps(Features):
 
     @property
     def settings(self) -> dict[str, object]:
-        """Which set of functionals, at which rate."""
+        """Settings that change the features: the key of a feature cache."""
         return {"features": "eGeMAPSv02", "sample_rate": self.sample_rate}
 
     def load(self) -> None:
@@ -52,13 +52,13 @@ class Egemaps(Features):
             opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals
         )
 
-    def forward(self, wave: Tensor) -> Tensor:
-        """(B, T) -> (B, 1, 88, 1); what openSMILE cannot tell of a clip is 0."""
+    def forward(self, wave: Tensor, length: Tensor) -> Tensor:
+        """(B, T), (B,) -> (B, 1, 88, 1); functionals that openSMILE cannot compute are 0."""
         if self.extractor is None:
             self.load()
         rows = [
             self.extractor.process_signal(clip[:samples].numpy(), self.sample_rate).to_numpy()[0]
-            for clip, samples in zip(wave.cpu(), wave_lengths(wave).tolist(), strict=True)
+            for clip, samples in zip(wave.cpu(), length.tolist(), strict=True)
         ]
         table = np.nan_to_num(np.stack(rows).astype(np.float32), posinf=0.0, neginf=0.0)
         return torch.from_numpy(table).to(wave.device)[:, None, :, None]

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms of whole batches, on whatever device the waves are."""
+"""Log-mel spectrograms of whole batches, on the device of the waves."""
 
 import warnings
 
@@ -6,7 +6,7 @@ import torch
 import torchaudio.functional as AF  # noqa: N812 - torchaudio's own abbreviation
 from torch import Tensor, nn
 
-from emotion.audio.standardise import samples_of
+from emotion.audio.standardise import ms_to_samples
 from emotion.errors import ConfigError
 from emotion.features.base import Features
 
@@ -25,15 +25,9 @@ def solve_hop(length: int, frames: int) -> int:
 
 
 def power_to_db(power: Tensor, *, range_db: float) -> Tensor:
-    """Return decibels, (B, 1, M, F), each clip cut `range_db` below its own loudest cell."""
+    """Return decibels, (B, 1, M, F), limited to `range_db` below each clip's loudest cell."""
     level = 10 * torch.log10(power.clamp(min=1e-10))
     return torch.maximum(level, level.amax(dim=(-3, -2, -1), keepdim=True) - range_db)
-
-
-def mask_padding(wave: Tensor, length: Tensor) -> Tensor:
-    """Return the waves, (B, T), with zeros from each clip's own length on."""
-    inside = torch.arange(wave.shape[1], device=wave.device) < length[:, None]
-    return wave * inside
 
 
 def fit_waves(wave: Tensor, samples: int) -> Tensor:
@@ -42,22 +36,56 @@ def fit_waves(wave: Tensor, samples: int) -> Tensor:
     return nn.functional.pad(wave, (0, missing)) if missing > 0 else wave[:, :samples]
 
 
+class PowerSpectrum(nn.Module):
+    """Power spectra of exactly `frames` centred frames: (B, T) -> (B, n_fft // 2 + 1, F).
+
+    The hop is solved from the number of frames, and surplus frames are cropped evenly.
+
+    Args:
+        samples: length to which every clip is cut or padded.
+        frames: time steps (F).
+        n_fft: samples of a window (Hann).
+    """
+
+    window: Tensor
+
+    def __init__(self, samples: int, *, frames: int, n_fft: int) -> None:
+        super().__init__()
+        self.samples = samples
+        self.frames = frames
+        self.n_fft = n_fft
+        self.hop = solve_hop(samples, frames)
+        self.first = (1 + samples // self.hop - frames) // 2
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+
+    def frame_lengths(self, length: Tensor) -> Tensor:
+        """Return the frames whose centre lies within each clip, from its samples: (B,) -> (B,)."""
+        frames = 1 + length.clamp(max=self.samples) // self.hop - self.first
+        return frames.clamp(1, self.frames)
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """(B, T) -> (B, n_fft // 2 + 1, F)."""
+        wave = fit_waves(wave, self.samples)
+        spectrum = torch.stft(
+            wave, self.n_fft, self.hop, window=self.window, center=True, return_complex=True
+        )  # (B, T) -> (B, n_fft // 2 + 1, F+)
+        spectrum = spectrum[..., self.first : self.first + self.frames]
+        return spectrum.real.square() + spectrum.imag.square()
+
+
 class LogMel(Features):
     """Log-mel spectrogram of exactly the size that a model takes.
 
-    The hop is solved from the wanted number of frames, and what is over is cropped evenly.
-
     Args:
         sample_rate: of the waves, Hz.
-        duration_ms: what every clip is cut or padded to.
+        duration_ms: length to which every clip is cut or padded.
         n_mels: mel bands (M), from 0 Hz to half the rate.
-        frames: time steps (F).
+        frames: time steps (F); the hop is solved from it.
         n_fft: samples of a window (Hann).
-        range_db: what lies further below a clip's loudest cell is cut off.
+        range_db: values further below a clip's loudest cell are raised to this limit.
     """
 
     samples: int
-    window: Tensor
     filters: Tensor
 
     def __init__(
@@ -72,55 +100,49 @@ class LogMel(Features):
     ) -> None:
         super().__init__()
         self.sample_rate = sample_rate
-        self.samples = samples_of(duration_ms, sample_rate)
+        self.samples = ms_to_samples(duration_ms, sample_rate)
         self.rows = n_mels
         self.columns = frames
         self.n_fft = n_fft
         self.range_db = range_db
-        self.hop = solve_hop(self.samples, frames)
+        self.spectrum = PowerSpectrum(self.samples, frames=frames, n_fft=n_fft)
+        self.hop = self.spectrum.hop
         if self.samples <= n_fft // 2:
             raise ConfigError(
                 f"{duration_ms} ms are shorter than half a window of {n_fft} samples."
             )
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
         self.register_buffer("filters", mel_filters(sample_rate, n_fft, n_mels), persistent=False)
 
     @property
     def settings(self) -> dict[str, object]:
-        """What the features depend on, as plain numbers: the key of a feature cache."""
+        """Settings that change the features: the key of a feature cache."""
         names = ("sample_rate", "samples", "rows", "columns", "n_fft", "range_db", "hop")
         return {name: getattr(self, name) for name in names}
 
-    def power(self, wave: Tensor) -> Tensor:
-        """Return the power spectra, cropped to the frames: (B, T) -> (B, n_fft // 2 + 1, F)."""
-        wave = fit_waves(wave, self.samples)
-        spectrum = torch.stft(
-            wave, self.n_fft, self.hop, window=self.window, center=True, return_complex=True
-        )  # (B, T) -> (B, n_fft // 2 + 1, F+)
-        start = (spectrum.shape[-1] - self.columns) // 2
-        spectrum = spectrum[..., start : start + self.columns]
-        return spectrum.real.square() + spectrum.imag.square()
+    def frame_lengths(self, length: Tensor) -> Tensor:
+        """Return the frames whose centre lies within each clip, from its samples: (B,) -> (B,)."""
+        return self.spectrum.frame_lengths(length)
 
     def decibels(self, power: Tensor) -> Tensor:
         """Return mel decibels of power spectra: (B, n_fft // 2 + 1, F) -> (B, 1, M, F)."""
-        # Filters first: one product a clip, already in the order of the result. torchaudio's own
-        # MelScale multiplies the transpose, whose result every later step reads against the grain.
+        # Filters first: one product per clip, already in the memory order of the result.
+        # torchaudio's MelScale multiplies the transpose, which makes every later step slower.
         mel = torch.matmul(self.filters, power).unsqueeze(1)
         return power_to_db(mel, range_db=self.range_db)
 
-    def forward(self, wave: Tensor) -> Tensor:
-        """Return decibels: (B, T) -> (B, 1, M, F)."""
-        if wave.device.type != "cpu":
-            return self.decibels(self.power(wave))
-        # A clip's spectrum, a megabyte or two, stays in a core's cache; that of a batch does not.
-        some = torch.get_num_threads()
-        return torch.cat([self.decibels(self.power(part)) for part in torch.split(wave, some)])
+    def forward(self, wave: Tensor, length: Tensor) -> Tensor:
+        """Return decibels: (B, T), (B,) -> (B, 1, M, F)."""
+        if wave.device.type != "cpu" or torch.compiler.is_compiling():
+            return self.decibels(self.spectrum(wave))
+        # The spectrum of one clip, a megabyte or two, fits a core's cache; a batch does not.
+        parts = torch.split(wave, torch.get_num_threads())
+        return torch.cat([self.decibels(self.spectrum(part)) for part in parts])
 
 
 def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> Tensor:
     """Return the triangular HTK mel filters, (M, n_fft // 2 + 1)."""
     with warnings.catch_warnings():
-        # Many narrow bands leave the lowest ones between two bins: they stay at the floor.
+        # With many narrow bands, the lowest lie between two bins: they stay at the lower limit.
         warnings.filterwarnings("ignore", message="At least one mel filterbank has all zero")
         filters = AF.melscale_fbanks(n_fft // 2 + 1, 0.0, sample_rate / 2, n_mels, sample_rate)
     by_band: Tensor = filters.T.contiguous()

@@ -1,4 +1,4 @@
-"""What the layers of a speech encoder make of a clip, averaged over its time."""
+"""Outputs of the layers of a pretrained speech encoder, averaged over time."""
 
 import functools
 from pathlib import Path
@@ -9,27 +9,28 @@ import torchaudio
 from torch import Tensor, nn
 
 from emotion.errors import ConfigError, ModelError
-from emotion.features.base import Features, wave_lengths
+from emotion.features.base import Features
+from emotion.features.padding import mask_padding, sequence_mask
 from emotion.features.speech_encoder_layers import encode_layers
-from emotion.utils.pretrained_weights import read_weights, take_weights
+from emotion.utils.pretrained_weights import load_matching_weights, load_state_dict_file
 
 RATE = 16_000
-SHORTEST = 400
-"""Samples of the encoders' first window: shorter clips are padded to it."""
+MIN_SAMPLES = 400
+"""Receptive field of the convolutions: shorter clips are padded to it."""
 
 
 class EncoderLayers(Features):
     """Mean and deviation over time of every layer's output: (B, T) -> (B, 1, layers, 2 · D).
 
     Args:
-        sample_rate: of the waves; the encoders know 16 kHz only.
+        sample_rate: of the waves; the encoders were trained at 16 kHz only.
         network: one of torchaudio's encoders, such as `torchaudio.models.hubert_base()`.
-        bundle: the published weights that fit it, by torchaudio's name, such as HUBERT_BASE.
-        pretrained: start from these weights (fetched once, then kept by torch.hub).
-        weights: a local file of them instead: a state dict of `network`.
+        bundle: torchaudio's name of the published weights of it, such as HUBERT_BASE.
+        pretrained: start from these weights (downloaded once, then cached by torch.hub).
+        weights: local file to load instead, a state dict of `network`.
         normalise_wave: shift and scale each clip to mean 0, deviation 1, as the large encoders
             were trained.
-        trainable: the encoder learns too, its convolutional front excepted; nothing is cached.
+        trainable: fine-tune the encoder, except its convolutions; features are then not cached.
     """
 
     def __init__(
@@ -46,8 +47,8 @@ class EncoderLayers(Features):
         super().__init__()
         if sample_rate != RATE:
             raise ConfigError(
-                f"speech encoders hear 16,000 Hz, not {sample_rate:,}. "
-                "Take preprocessing=speech_16k."
+                f"speech encoders need preprocessing.sample_rate=16000, not {sample_rate}. "
+                "Set preprocessing=speech_16k."
             )
         self.sample_rate = sample_rate
         self.network = network
@@ -66,7 +67,7 @@ class EncoderLayers(Features):
 
     @property
     def settings(self) -> dict[str, object]:
-        """What the outputs depend on: which network, with which weights."""
+        """Settings that change the features: the key of a feature cache."""
         loaded = str(Path(self.weights).expanduser().resolve()) if self.weights else self.bundle
         shape = {name: list(value.shape) for name, value in self.network.state_dict().items()}
         return {
@@ -76,43 +77,42 @@ class EncoderLayers(Features):
         }
 
     def train(self, mode: bool = True) -> "EncoderLayers":
-        """Switch to training; a frozen encoder stays as it was."""
+        """Set the training mode; a frozen encoder stays in evaluation mode."""
         super().train(mode and self.trainable)
         return self
 
     def load(self) -> None:
-        """Load the encoder's weights from `weights`, else the published ones, else none.
+        """Load the encoder's weights from `weights`, else, with `pretrained`, the published ones.
 
         Raises:
-            ModelError: the file does not fit, or the published weights are out of reach.
+            ModelError: the file does not fit, or the published weights cannot be downloaded.
         """
         if self.weights:
-            state = read_weights(
+            state = load_state_dict_file(
                 self.weights,
                 functools.partial(torch.load, map_location="cpu", weights_only=True),
-                wanted="a state dict of the torchaudio encoder",
+                expected="a state dict of the torchaudio encoder",
             )
-            take_weights(self.network, state, source=f"model.weights={self.weights}")
+            load_matching_weights(self.network, state, source=f"model.weights={self.weights}")
         elif self.pretrained:
             self._load_published()
 
-    def forward(self, wave: Tensor) -> Tensor:
-        """(B, T) -> (B, 1, layers, 2 · D)."""
-        length = wave_lengths(wave).clamp(min=SHORTEST)
-        wave = nn.functional.pad(wave, (0, SHORTEST))
+    def forward(self, wave: Tensor, length: Tensor) -> Tensor:
+        """(B, T), (B,) -> (B, 1, layers, 2 · D)."""
+        length = length.clamp(min=MIN_SAMPLES)
+        wave = nn.functional.pad(wave, (0, MIN_SAMPLES))
         if self.normalise_wave:
-            inside = torch.arange(wave.shape[1], device=wave.device) < length[:, None]
             mean = wave.sum(dim=1) / length
-            centred = (wave - mean[:, None]) * inside
+            centred = mask_padding(wave - mean[:, None], length)
             deviation = (centred.square().sum(dim=1) / length + 1e-5).sqrt()
             wave = centred / deviation[:, None]
         layers, frames = encode_layers(self.network, wave, length)
-        own = torch.arange(layers[0].shape[1], device=wave.device) < frames[:, None]
-        share = (own / frames[:, None])[:, :, None]  # (B, F, 1)
+        mask = sequence_mask(frames, layers[0].shape[1])
+        weight = (mask / frames[:, None])[:, :, None]  # (B, F, 1)
         pooled = []
         for layer in layers:
-            mean = (layer * share).sum(dim=1)
-            variance = ((layer - mean[:, None]).square() * share).sum(dim=1)
+            mean = (layer * weight).sum(dim=1)
+            variance = ((layer - mean[:, None]).square() * weight).sum(dim=1)
             pooled.append(torch.cat([mean, (variance + 1e-8).sqrt()], dim=-1))
         return torch.stack(pooled, dim=1)[:, None]
 
@@ -124,9 +124,9 @@ class EncoderLayers(Features):
             state = published.get_model().state_dict()
         except Exception as err:  # the download raises whatever its transport does
             raise ModelError(
-                f"the published weights of {self.bundle} cannot be fetched "
+                f"the published weights of {self.bundle} cannot be downloaded "
                 f"({type(err).__name__}). Set model.weights=FILE to a local state dict of the "
                 "torchaudio encoder, or model.pretrained=false to start from random ones."
             ) from err
         state = {name.removeprefix("model."): value for name, value in state.items()}
-        take_weights(self.network, state, source=self.bundle)
+        load_matching_weights(self.network, state, source=self.bundle)

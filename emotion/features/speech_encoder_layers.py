@@ -1,7 +1,7 @@
-"""torchaudio's speech encoders over clips that differ in length: padding changes no clip's layers.
+"""Layer outputs of torchaudio's speech encoders, independent of the padding of a batch.
 
-Its own `extract_features` lets padding into the statistics of the first convolution (of the base
-encoders), and refuses lengths for WavLM.
+torchaudio's own `extract_features` includes padding in the statistics after the first convolution
+(in the base encoders) and does not accept lengths for WavLM.
 """
 
 from typing import Any
@@ -10,22 +10,22 @@ import torch
 from torch import Tensor, nn
 from torchaudio.models.wav2vec2.wavlm_attention import WavLMSelfAttention
 
-from emotion.features.padding import inside
+from emotion.features.padding import sequence_mask
 
-FAR = -10_000.0
-"""Added to the attention that padding gets."""
+MASKED_SCORE = -10_000.0
+"""Added to the attention scores of padding."""
 
 
 def encode_layers(network: Any, wave: Tensor, length: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Return what each layer of an encoder makes of clips, and the frames that are a clip's own.
+    """Return the outputs of all layers of an encoder, and the frames of each clip.
 
     Args:
         network: one of torchaudio's encoders.
         wave: (B, T), zero in the padding.
-        length: samples of each clip, (B,), at least those of the encoder's first window.
+        length: samples of each clip, (B,), at least the receptive field of the convolutions.
 
     Returns:
-        As many tensors as there are layers, each (B, F, D), and the frames, (B,).
+        One tensor per layer, (B, F, D), and the frames, (B,).
     """
     x = wave[:, None]
     frames = length
@@ -37,37 +37,37 @@ def encode_layers(network: Any, wave: Tensor, length: Tensor) -> tuple[list[Tens
         elif block.layer_norm is not None:
             x = block.layer_norm(x)
         x = nn.functional.gelu(x)
-    own = inside(frames, x.shape[-1])  # (B, F)
-    x = network.encoder.feature_projection(x.transpose(1, 2)) * own[:, :, None]
+    mask = sequence_mask(frames, x.shape[-1])  # (B, F)
+    x = network.encoder.feature_projection(x.transpose(1, 2)) * mask[:, :, None]
     transformer = network.encoder.transformer
     x = transformer._preprocess(x)
     bias, layers = None, []
     for layer in transformer.layers:
-        x, bias = layer(x, position_bias=bias, **_mask(layer.attention, own))
+        x, bias = layer(x, position_bias=bias, **_attention_mask(layer.attention, mask))
         layers.append(x)
     return layers, frames
 
 
 def normalise_channels(x: Tensor, frames: Tensor, norm: nn.GroupNorm) -> Tensor:
-    """Return each channel shifted and scaled by its figures over a clip's own frames.
+    """Return the group norm of channels whose statistics exclude the padding.
 
     Args:
         x: (B, D, F).
         frames: of each clip, (B,).
-        norm: of one channel a group, whose weights and epsilon count.
+        norm: group norm with one channel per group, whose weights and epsilon are used.
     """
-    own = inside(frames, x.shape[-1])[:, None]  # (B, 1, F)
+    mask = sequence_mask(frames, x.shape[-1])[:, None]  # (B, 1, F)
     count = frames[:, None, None]
-    centred = (x - (x * own).sum(dim=-1, keepdim=True) / count) * own
+    centred = (x - (x * mask).sum(dim=-1, keepdim=True) / count) * mask
     variance = centred.square().sum(dim=-1, keepdim=True) / count
     scaled = centred / (variance + norm.eps).sqrt()
     return scaled * norm.weight[:, None] + norm.bias[:, None]
 
 
-def _mask(attention: nn.Module, own: Tensor) -> dict[str, Tensor]:
-    """Return what hides padding from a layer's attention, by the name that this one has for it."""
-    hidden = FAR * (~own).float()
+def _attention_mask(attention: nn.Module, mask: Tensor) -> dict[str, Tensor]:
+    """Return the argument that masks padding in a layer's attention, by the name it has there."""
+    scores = MASKED_SCORE * (~mask).float()
     if isinstance(attention, WavLMSelfAttention):
-        return {"key_padding_mask": hidden}
-    batch, frames = own.shape
-    return {"attention_mask": hidden[:, None, None, :].expand(batch, 1, frames, frames)}
+        return {"key_padding_mask": scores}
+    batch, frames = mask.shape
+    return {"attention_mask": scores[:, None, None, :].expand(batch, 1, frames, frames)}

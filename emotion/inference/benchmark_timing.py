@@ -1,4 +1,4 @@
-"""Times a model in the process that it is alone in; nothing heavy is imported here."""
+"""Time and memory of one model, measured in a process of its own; no heavy imports."""
 
 import resource
 import sys
@@ -9,20 +9,20 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from emotion.audio.decode import Wave
-from emotion.inference.benchmark_targets import Loaded, Subject
+from emotion.inference.benchmark_targets import BenchmarkTarget, LoadedTarget
 
-WARM_UP = 3
+WARM_UP_PREDICTIONS = 3
 MEGABYTE = 1e6
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How it is measured.
+class TimingSettings:
+    """Settings of a measurement.
 
     Attributes:
-        batch_sizes: clips at a time, for the throughput.
-        repeats: predictions of one clip, for the latency.
-        seconds: spent at least on each batch size.
+        batch_sizes: batch sizes for the throughput.
+        repeats: predictions of a single clip, for the latency.
+        seconds: minimum time for each batch size.
         accelerator: auto, cpu or cuda.
     """
 
@@ -33,16 +33,16 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Row:
-    """What was measured of one subject.
+class TimingResult:
+    """Measurements of one target.
 
     Attributes:
-        cold_start_s: from the start of a process to the first clip's probabilities.
-        p50_ms: of one clip at a time.
-        p95_ms: the same.
-        real_time_factor: the median over the clip's own length; under 1 keeps up with speech.
-        clips_per_s: by batch size.
-        peak_mb: memory at most: the process' resident set, or what CUDA allocated.
+        cold_start_s: from the start of the process to the first prediction.
+        p50_ms: median latency of a single clip.
+        p95_ms: 95th percentile of the same.
+        real_time_factor: median latency / clip length; live audio needs less than 1.
+        clips_per_s: throughput by batch size.
+        peak_mb: peak memory: the resident set of the process, or the CUDA allocations.
     """
 
     name: str
@@ -59,26 +59,26 @@ class Row:
     peak_mb: float
 
     def record(self) -> dict[str, object]:
-        """Return the row of the table, a column a batch size."""
+        """Return the row of the table, with one throughput column per batch size."""
         record = asdict(self)
         rates = record.pop("clips_per_s")
         return record | {f"clips_per_s_{size}": rate for size, rate in rates.items()}
 
 
-def measure(subject: Subject, plan: Plan, started: float) -> Row:
-    """Return a subject's figures; `started` is the wall-clock time at which its process began."""
-    model = subject.load(subject.folder, plan.accelerator)
+def time_target(target: BenchmarkTarget, settings: TimingSettings, started: float) -> TimingResult:
+    """Return the measurements of a target; `started` is the wall-clock start of the process."""
+    model = target.load(target.folder, settings.accelerator)
     wave = np.random.default_rng(0).normal(scale=0.1, size=model.samples).astype(np.float32)
     model.predict([wave])
     cold_start = time.time() - started
-    for _ in range(WARM_UP):
+    for _ in range(WARM_UP_PREDICTIONS):
         model.predict([wave])
-    latency = [timed(model.predict, [wave]) for _ in range(plan.repeats)]
+    latency = [predict_time(model.predict, [wave]) for _ in range(settings.repeats)]
     p50, p95 = np.percentile(latency, [50, 95])
     clip_s = model.samples / model.sample_rate
-    return Row(
-        name=subject.name,
-        runtime=subject.runtime,
+    return TimingResult(
+        name=target.name,
+        runtime=target.runtime,
         device=model.device,
         parameters=model.parameters,
         file_mb=model.file.stat().st_size / MEGABYTE,
@@ -88,32 +88,32 @@ def measure(subject: Subject, plan: Plan, started: float) -> Row:
         p95_ms=1000 * float(p95),
         real_time_factor=float(p50) / clip_s,
         clips_per_s={
-            size: throughput(model, wave, size, plan.seconds) for size in plan.batch_sizes
+            size: throughput(model, wave, size, settings.seconds) for size in settings.batch_sizes
         },
-        peak_mb=peak_bytes() / MEGABYTE,
+        peak_mb=peak_memory_bytes() / MEGABYTE,
     )
 
 
-def throughput(model: Loaded, wave: Wave, batch_size: int, seconds: float) -> float:
-    """Return clips a second, of batches predicted for at least `seconds`, one to warm up."""
+def throughput(model: LoadedTarget, wave: Wave, batch_size: int, seconds: float) -> float:
+    """Return clips per second over at least `seconds`, after one batch to warm up."""
     batch = [wave] * batch_size
     model.predict(batch)
     spent, clips = 0.0, 0
     while spent < seconds or not clips:
-        spent += timed(model.predict, batch)
+        spent += predict_time(model.predict, batch)
         clips += batch_size
     return clips / spent
 
 
-def timed(predict: Callable[[Sequence[Wave]], object], waves: Sequence[Wave]) -> float:
-    """Return the seconds of a prediction; it ends in host memory, so the device has finished."""
+def predict_time(predict: Callable[[Sequence[Wave]], object], waves: Sequence[Wave]) -> float:
+    """Return the seconds of a prediction, until its result is in host memory."""
     start = time.perf_counter()
     predict(waves)
     return time.perf_counter() - start
 
 
-def peak_bytes() -> int:
-    """Return the most memory held so far: CUDA's where it was used, else this process' own."""
+def peak_memory_bytes() -> int:
+    """Return the peak memory so far: of CUDA if it was used, else of this process."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return int(torch.cuda.max_memory_allocated())

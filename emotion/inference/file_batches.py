@@ -1,4 +1,4 @@
-"""Decodes files and hands them on in batches; those that cannot be read are told and left."""
+"""Decode audio files in batches; files that cannot be read are logged and left out."""
 
 import logging
 import os
@@ -13,22 +13,19 @@ from emotion.errors import AudioError, ConfigError
 from emotion.inference.inputs import InputFile
 from emotion.inference.segments import Segment
 from emotion.utils.printable import printable
-from emotion.utils.progress import bars
+from emotion.utils.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 WARN_FRACTION = 0.5
-"""A clip of which more than this share lies outside the model's window is said."""
+"""Fraction of a clip outside the model's window from which a warning is logged."""
 
-LONGEST_S = 600.0
-"""What of a file is decoded at once; the rest of a longer one is only heard as a timeline."""
+MAX_DECODED_S = 600.0
+"""Seconds decoded of a file; only a timeline reads the rest of a longer one."""
 
-MOST_THREADS = os.cpu_count() or 1
-
-DONE, PARTLY = 0, 3
-"""Exit codes: all was read; some was not."""
+MAX_THREADS = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -39,29 +36,37 @@ class AudioPart:
     segment: Segment | None = None
 
     @property
-    def place(self) -> dict[str, Any]:
-        """What says in a row where this is."""
+    def columns(self) -> dict[str, Any]:
+        """The columns that identify the part in a table: path; of a segment also its times."""
         if self.segment is None:
             return {"path": self.source.name}
         times = {"start_s": self.segment.start_s, "end_s": self.segment.end_s}
         return {"path": self.source.name, **times, "speaker": self.segment.speaker}
 
     def decode(self) -> tuple[Wave, int]:
-        """Return the samples and their rate; AudioError where they cannot be read."""
+        """Return the samples, (T,), and the sample rate in Hz.
+
+        Raises:
+            AudioError: the file cannot be read.
+        """
         if self.segment is None:
-            return decode(self.source.path, stop_s=LONGEST_S)
-        start_s, end_s = self.segment.start_s, self.segment.end_s
-        return decode(self.source.path, start_s=start_s, stop_s=min(end_s, start_s + LONGEST_S))
+            return decode(self.source.path, stop_s=MAX_DECODED_S)
+        start_s = self.segment.start_s
+        stop_s = min(self.segment.end_s, start_s + MAX_DECODED_S)
+        return decode(self.source.path, start_s=start_s, stop_s=stop_s)
 
 
 class FileBatches(Generic[T]):
-    """Goes through parts once.
+    """Decoded and prepared parts of files, in batches.
 
     Args:
-        parts: what is read, in this order.
-        prepare: makes of samples, (T,), and their rate what is kept of them.
-        batch_size: how many a batch holds.
-        window: the seconds that a model hears, to say where much of a clip is not heard.
+        parts: the parts to read, in this order.
+        prepare: called with the samples, (T,), and the sample rate of each part.
+        batch_size: parts in a batch.
+        window_s: the model's window in seconds, for the warning about long files.
+
+    Attributes:
+        unreadable: the number of parts so far that could not be read.
     """
 
     def __init__(
@@ -70,63 +75,57 @@ class FileBatches(Generic[T]):
         prepare: Callable[[Wave, int], T],
         *,
         batch_size: int,
-        window: float,
+        window_s: float,
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size={batch_size} must be at least 1.")
         self.parts = parts
         self.prepare = prepare
         self.batch_size = batch_size
-        self.window = window
-        self.unread = 0
+        self.window_s = window_s
+        self.unreadable = 0
 
     def batches(self) -> Iterator[list[tuple[AudioPart, T]]]:
-        """Yield the readable parts, batch by batch; say at the end how fast it went."""
+        """Yield the readable parts in batches, each part with its prepared clip.
+
+        Raises:
+            ConfigError: no part could be read.
+        """
         start = time.perf_counter()
         count = len(self.parts)
-        tell = bars("listening") if count > self.batch_size else None
-        # Decoding, resampling and the speech gate leave Python's lock: threads do, no processes.
-        with ThreadPoolExecutor(min(MOST_THREADS, count)) as pool:
+        update = progress_bar("predicting") if count > self.batch_size else None
+        # Decoding, resampling and speech detection release Python's lock, so threads are enough.
+        with ThreadPoolExecutor(min(MAX_THREADS, count)) as pool:
             for first in range(0, count, self.batch_size):
-                some = self.parts[first : first + self.batch_size]
-                read = zip(some, pool.map(self._read, some), strict=True)
-                batch = [(part, found[0]) for part, found in read if found is not None]
-                self.unread += len(some) - len(batch)
+                parts = self.parts[first : first + self.batch_size]
+                prepared = zip(parts, pool.map(self._read, parts), strict=True)
+                batch = [(part, clip[0]) for part, clip in prepared if clip is not None]
+                self.unreadable += len(parts) - len(batch)
                 if batch:
                     yield batch
-                if tell is not None:
-                    tell(first + len(some), count)
+                if update is not None:
+                    update(first + len(parts), count)
         seconds = time.perf_counter() - start
         if count > 1:
-            log.info("%s clips in %.1f s (%.0f a second)", f"{count:,}", seconds, count / seconds)
+            log.info("%s clips in %.1f s (%.0f per s)", f"{count:,}", seconds, count / seconds)
+        if self.unreadable == count:
+            raise ConfigError(f"none of the {count} inputs could be read.")
+        if self.unreadable:
+            log.warning("%d of %d inputs could not be read", self.unreadable, count)
 
     def _read(self, part: AudioPart) -> tuple[T] | None:
-        """Return what is kept of a part, or None where it cannot be read, which is said."""
+        """Return the prepared clip of a part, or None and a warning if it cannot be read."""
         try:
             wave, rate = part.decode()
         except AudioError as err:
             log.warning("%s %s", printable(part.source.name), err)
             return None
-        self._warn_of_length(part, len(wave) / rate)
-        return (self.prepare(wave, rate),)
-
-    def check(self, rows: Sequence[object]) -> int:
-        """Return the exit code; `rows` are what came of the parts.
-
-        Raises:
-            ConfigError: nothing could be read.
-        """
-        if not rows:
-            raise ConfigError(f"none of the {len(self.parts)} inputs could be read.")
-        if self.unread:
-            log.warning("%d of %d inputs could not be read", self.unread, len(self.parts))
-        return PARTLY if self.unread else DONE
-
-    def _warn_of_length(self, part: AudioPart, seconds: float) -> None:
-        if seconds > min(self.window, LONGEST_S - 1) / (1 - WARN_FRACTION):
+        seconds = len(wave) / rate
+        if seconds > min(self.window_s, MAX_DECODED_S - 1) / (1 - WARN_FRACTION):
             log.warning(
-                "%s: only the first %.1f of its %.1f s are heard; timeline=true hears all",
+                "%s: only the first %.1f of %.1f s are classified; use timeline=true for all",
                 printable(part.source.name),
-                self.window,
+                self.window_s,
                 seconds,
             )
+        return (self.prepare(wave, rate),)

@@ -1,4 +1,4 @@
-"""What a user names -> the files that are heard: files, folders, patterns, bytes on stdin."""
+"""Find the audio files that `inputs` names: files, folders, glob patterns, or bytes on stdin."""
 
 import shutil
 import sys
@@ -18,21 +18,21 @@ STDIN, MICROPHONE = "-", "mic"
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file that is heard: its name in rows and messages, and where its bytes lie."""
+    """An input file: its name in rows and messages, and the path to read."""
 
     name: str
     path: Path
 
 
 @contextmanager
-def opened_inputs(inputs: str | Sequence[str]) -> Iterator[list[InputFile]]:
-    """Give the sources that the inputs name, as long as the block lasts.
+def open_inputs(inputs: str | Sequence[str]) -> Iterator[list[InputFile]]:
+    """Return a context manager that gives the input files.
 
-    `-` is one audio file whose bytes come on stdin; they are kept in a temporary file, since
-    most formats are read back and forth.
+    `-` is one audio file on stdin. Its bytes are kept in a temporary file within the block, since
+    most formats need random access.
 
     Raises:
-        ConfigError: nothing is named, or an input names nothing.
+        ConfigError: no input is given, or an input matches no file.
     """
     names = find_inputs(inputs)
     if STDIN not in names:
@@ -45,12 +45,12 @@ def opened_inputs(inputs: str | Sequence[str]) -> Iterator[list[InputFile]]:
 
 
 def find_inputs(inputs: str | Sequence[str]) -> list[str]:
-    """Return the files that the inputs name, sorted, each once: files, folders, globs, stdin.
+    """Return the names of the input files, sorted and without duplicates.
 
-    A path is the input joined with what lies under it.
+    The name of a file in a folder is the input joined with the relative path.
 
     Raises:
-        ConfigError: nothing is named, or an input names nothing.
+        ConfigError: no input is given, or an input matches no file.
     """
     names = [inputs] if isinstance(inputs, str) else list(inputs)
     if not names:
@@ -65,27 +65,29 @@ def find_inputs(inputs: str | Sequence[str]) -> list[str]:
         elif path.is_dir():
             below = [str(path / relative) for relative, _ in find_files(path, "audio")]
             if not below:
-                raise ConfigError(f"folder {name} holds no audio ({', '.join(sorted(SUFFIXES))}).")
+                raise ConfigError(
+                    f"folder {name} contains no audio files ({', '.join(sorted(SUFFIXES))})."
+                )
             found |= set(below)
         elif path.exists() or path.is_symlink():
             found.add(name)
         else:
             matches = [match for match in glob(name, recursive=True) if Path(match).is_file()]  # noqa: PTH207 - keeps the name as it was given
             if not matches:
-                raise ConfigError(f"there is no file, folder or pattern {name!r}.")
+                raise ConfigError(f"no file, folder or pattern matches {name!r}.")
             found |= set(matches)
     return sorted(found)
 
 
 def is_microphone(inputs: str | Sequence[str]) -> bool:
-    """Return whether the microphone is asked for, and no file of that name is there.
+    """Return whether `inputs` is the microphone; a file called `mic` has priority.
 
     Raises:
-        ConfigError: it is asked for beside files.
+        ConfigError: the microphone is given together with files.
     """
     names = [inputs] if isinstance(inputs, str) else list(inputs)
     if MICROPHONE not in names or Path(MICROPHONE).exists():
         return False
     if len(names) > 1:
-        raise ConfigError("inputs=mic listens to the microphone alone: name no files beside it.")
+        raise ConfigError("inputs=mic cannot be combined with files. Give inputs=mic alone.")
     return True

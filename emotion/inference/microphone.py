@@ -1,4 +1,4 @@
-"""Listens to the microphone and says, until Ctrl-C, what it hears."""
+"""Live predictions for the microphone, until Ctrl-C."""
 
 import itertools
 import logging
@@ -12,73 +12,74 @@ from typing import Any
 
 from emotion.audio.decode import Wave
 from emotion.errors import ConfigError, DependencyError
-from emotion.inference.file_batches import DONE
 from emotion.inference.inputs import MICROPHONE
-from emotion.inference.output import Row, show
+from emotion.inference.output import write_or_print_rows
 from emotion.inference.timeline import window_rows
 from emotion.runtime.predictor import Predictor
+from emotion.runtime.rows import Row
 from emotion.runtime.stream import Stream, WindowPrediction
 
 log = logging.getLogger(__name__)
 
 BLOCK_S = 0.1
-WAITING_BLOCKS = 600
-"""A minute of sound may wait to be judged; a machine that lags further behind loses sound."""
+QUEUE_BLOCKS = 600
+"""A minute of sound is buffered; when the model falls further behind, blocks are dropped."""
 
-BAR = 24
+BAR_WIDTH = 24
 
 
-def listen(predictor: Predictor, output: Path | None, **settings: Any) -> int:
-    """Show an opinion a window on one live line; write all of them to `output` at the end.
+def predict_microphone(predictor: Predictor, output: Path | None, **settings: Any) -> None:
+    """Show the prediction of each window on one live line; write all rows to `output` at the end.
 
     Args:
-        predictor: who judges.
-        output: a CSV or JSON lines, a row a window; None writes nothing.
+        predictor: predicts each window.
+        output: a CSV or JSON lines file, one row per window; None writes no file.
         settings: of `Stream`: window_s, hop_s, smoothing.
 
     Raises:
-        DependencyError: sounddevice, or the library that it calls, is not installed.
-        ConfigError: there is no microphone.
+        DependencyError: sounddevice or PortAudio is not installed.
+        ConfigError: no microphone can be opened.
     """
     rows: list[Row] = []
-    with interruptible(), opened_microphone() as (rate, blocks):
+    with keyboard_interrupts(), open_microphone() as (rate, blocks):
         stream = Stream(predictor, rate, **settings)
         log.info(
-            "listening: an opinion after %.1f s, then every %.1f s; Ctrl-C ends it",
+            "recording: first prediction after %.1f s, then every %.1f s; stop with Ctrl-C",
             stream.grid.window_s,
             stream.grid.hop_s,
         )
         try:
             for block in blocks:
-                for moment in stream.feed(block):
-                    sys.stdout.write(live_line(moment, predictor))
+                for window in stream.feed(block):
+                    sys.stdout.write(live_line(window))
                     sys.stdout.flush()
                     if output is not None:
-                        rows += window_rows(MICROPHONE, [moment], predictor.labels)
+                        rows += window_rows(MICROPHONE, [window], predictor.labels)
         except KeyboardInterrupt:
             sys.stdout.write("\n")
     if rows:
-        show(rows, output)
-    return DONE
+        write_or_print_rows(rows, output)
 
 
-def live_line(moment: WindowPrediction, predictor: Predictor) -> str:
-    """Return a line that replaces the last one on a terminal, and follows it elsewhere."""
-    opinion = moment.opinion
-    best = max(opinion.probabilities)
-    bar = "█" * round(best * BAR)
-    said = f"{opinion.note} ({opinion.predicted})" if opinion.note else opinion.predicted
-    line = f"{moment.end_s:7.1f} s  {said:<28}{best:5.0%}  {bar:<{BAR}}"
+def live_line(window: WindowPrediction) -> str:
+    """Return a window's prediction as a line; on a terminal it replaces the previous line."""
+    prediction = window.prediction
+    best = max(prediction.probabilities)
+    text = prediction.predicted
+    if prediction.note:
+        text = f"{prediction.note} ({text})"
+    bar = "█" * round(best * BAR_WIDTH)
+    line = f"{window.end_s:7.1f} s  {text:<28}{best:5.0%}  {bar:<{BAR_WIDTH}}"
     return f"\r{line}" if sys.stdout.isatty() else f"{line.rstrip()}\n"
 
 
 @contextmanager
-def opened_microphone() -> Iterator[tuple[int, Iterator[Wave]]]:
-    """Give the microphone's rate in Hz, and its sound, block by block, (T,) float32.
+def open_microphone() -> Iterator[tuple[int, Iterator[Wave]]]:
+    """Return a context manager that gives the sample rate in Hz and blocks of samples, (T,).
 
     Raises:
-        DependencyError: sounddevice, or the library that it calls, is not installed.
-        ConfigError: there is no microphone.
+        DependencyError: sounddevice or PortAudio is not installed.
+        ConfigError: no microphone can be opened.
     """
     try:
         import sounddevice
@@ -87,15 +88,15 @@ def opened_microphone() -> Iterator[tuple[int, Iterator[Wave]]]:
             f"inputs=mic needs sounddevice ({err}). pip install 'emotion[mic]'; on Debian and "
             "Ubuntu also: apt install libportaudio2."
         ) from err
-    waiting: queue.Queue[Wave] = queue.Queue(WAITING_BLOCKS)
+    blocks: queue.Queue[Wave] = queue.Queue(QUEUE_BLOCKS)
 
-    def take(block: Any, _frames: int, _time: object, status: object) -> None:
+    def enqueue(block: Any, _frames: int, _time: object, status: object) -> None:
         if status:
             log.warning("microphone: %s", status)
         try:
-            waiting.put_nowait(block[:, 0].copy())
+            blocks.put_nowait(block[:, 0].copy())
         except queue.Full:
-            log.warning("this machine is too slow for the microphone: %.1f s are lost", BLOCK_S)
+            log.warning("the model is too slow for live audio: dropped %.1f s", BLOCK_S)
 
     try:
         rate = int(sounddevice.query_devices(kind="input")["default_samplerate"])
@@ -104,20 +105,20 @@ def opened_microphone() -> Iterator[tuple[int, Iterator[Wave]]]:
             channels=1,
             dtype="float32",
             blocksize=round(BLOCK_S * rate),
-            callback=take,
+            callback=enqueue,
         )
     except (sounddevice.PortAudioError, ValueError) as err:
         raise ConfigError(
-            f"there is no microphone that can be opened ({err}). `python -m sounddevice` lists "
-            "the devices; a recording is heard by inputs=FILE."
+            f"no microphone can be opened ({err}). List the devices with "
+            "`python -m sounddevice`, or give a recording: inputs=FILE."
         ) from err
     with recording:
-        yield rate, (waiting.get() for _ in itertools.count())
+        yield rate, (blocks.get() for _ in itertools.count())
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Let Ctrl-C raise KeyboardInterrupt within the block, whatever it does outside."""
+def keyboard_interrupts() -> Iterator[None]:
+    """Raise KeyboardInterrupt on Ctrl-C within the block; restore the previous handler after it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

@@ -1,16 +1,15 @@
-"""Opinions as rows, and rows as CSV, JSON lines or a table for a person."""
+"""Write rows of predictions as CSV, JSON lines or a terminal table."""
 
 import csv
 import io
-import json
 import logging
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emotion.errors import ConfigError
-from emotion.runtime.predictor import Prediction
+from emotion.runtime.rows import Row, as_json_lines
 from emotion.utils.files import write_text
 from emotion.utils.printable import printable
 
@@ -19,25 +18,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Row = dict[str, Any]
-
-
-def make_row(place: Mapping[str, Any], opinion: Prediction, labels: Sequence[str]) -> Row:
-    """Return one row: path and what else says where, predicted, note, p_<label>…"""
-    chances = zip(labels, opinion.probabilities, strict=True)
-    return {
-        **place,
-        "predicted": opinion.predicted,
-        "note": opinion.note,
-        **{f"p_{label}": chance for label, chance in chances},
-    }
-
 
 def check_output(name: str | None, *, kinds: Sequence[str] = (".csv", ".jsonl")) -> Path | None:
     """Return the file to write, or None.
 
     Raises:
-        ConfigError: a kind of file that is not written.
+        ConfigError: the file type is not supported.
     """
     output = Path(name).expanduser() if name else None
     if output is not None and output.suffix not in kinds:
@@ -45,8 +31,8 @@ def check_output(name: str | None, *, kinds: Sequence[str] = (".csv", ".jsonl"))
     return output
 
 
-def show(rows: Sequence[Row], output: Path | None) -> None:
-    """Write rows to a file, or print a table for a person, JSON lines for a program."""
+def write_or_print_rows(rows: Sequence[Row], output: Path | None) -> None:
+    """Write rows to the output file; without one, print a table, or JSON lines into a pipe."""
     if output is not None:
         write_text(output, as_csv(rows) if output.suffix == ".csv" else as_json_lines(rows))
         log.info("%s rows in %s", f"{len(rows):,}", output)
@@ -59,34 +45,34 @@ def show(rows: Sequence[Row], output: Path | None) -> None:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """Return rows as CSV, floats to the last bit."""
+    """Return rows as CSV, with floats in full precision."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    if any("\r" in row["path"] for row in rows):  # unquoted, it would end its row
+    if any("\r" in row["path"] for row in rows):  # an unquoted \r would end the row
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
 
 
-def as_json_lines(rows: Iterable[Row]) -> str:
-    """Return rows as JSON, one a line."""
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
 def as_table(rows: Sequence[Row]) -> "Table":
-    """Return rows as a table for a terminal, the note first."""
+    """Return rows as a terminal table; the emotion column starts with the note, if any."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    chances = [key for key in rows[0] if key.startswith("p_")]
-    places = [key for key in ("start_s", "end_s", "speaker") if key in rows[0]]
-    left = ("file", "speaker", "emotion")
-    shares = [key.removeprefix("p_") for key in chances]
-    for heading in ("file", *places, "emotion", *shares):
-        table.add_column(heading, justify="left" if heading in left else "right")
+    times = [key for key in ("start_s", "end_s") if key in rows[0]]
+    speaker = [key for key in ("speaker",) if key in rows[0]]
+    probabilities = [key for key in rows[0] if key.startswith("p_")]
+    for heading in ("file", *times, *speaker, "emotion"):
+        table.add_column(heading, justify="right" if heading in times else "left")
+    for key in probabilities:
+        table.add_column(key.removeprefix("p_"), justify="right")
     for row in rows:
-        said = f"{row['note']} ({row['predicted']})" if row["note"] else row["predicted"]
-        where = [f"{row[key]:.2f}" if key != "speaker" else row[key] for key in places]
-        table.add_row(printable(row["path"]), *where, said, *(f"{row[key]:.0%}" for key in chances))
+        table.add_row(
+            printable(row["path"]),
+            *(f"{row[key]:.2f}" for key in times),
+            *(row[key] for key in speaker),
+            f"{row['note']} ({row['predicted']})" if row["note"] else row["predicted"],
+            *(f"{row[key]:.0%}" for key in probabilities),
+        )
     return table

@@ -1,11 +1,11 @@
-"""Which parts of recordings are judged: a table of starts and ends, or RTTM."""
+"""Segments of recordings, read from a CSV of start and end times or from RTTM."""
 
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from emotion.errors import ConfigError, near
+from emotion.errors import ConfigError, suggest
 from emotion.inference.inputs import InputFile
 
 RTTM_COLUMNS = (9, 10)
@@ -18,9 +18,10 @@ class Segment:
     """A part of a recording.
 
     Attributes:
-        recording: the name that the table gives it; empty where it gives none.
-        start_s, end_s: in seconds.
-        speaker: who speaks, where the table says so.
+        recording: the recording's name in the table, or empty.
+        start_s: start, in seconds.
+        end_s: end, in seconds.
+        speaker: the speaker's name in the table, or empty.
     """
 
     recording: str
@@ -32,32 +33,33 @@ class Segment:
 def read_segments(path: Path) -> list[Segment]:
     """Return the segments of a CSV (path, start_s, end_s, speaker) or of an RTTM file.
 
-    The CSV's `path` may be left out for a single recording, `speaker` always; `start` and `end`
-    are the same as `start_s` and `end_s`.
+    The CSV's `path` is optional for a single recording, `speaker` always; `start` and `end` are
+    the same as `start_s` and `end_s`.
 
     Raises:
-        ConfigError: there is no such file, or a line that cannot be used, with its number.
+        ConfigError: the file does not exist, or a line is invalid; the message has its number.
     """
     if not path.is_file():
-        raise ConfigError(f"there is no file segments={path}.")
+        raise ConfigError(f"segments={path} does not exist.")
     lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
     found = list(
         _read_rttm(lines, path) if path.suffix.lower() == ".rttm" else _read_csv(lines, path)
     )
     if not found:
-        raise ConfigError(f"{path} names no segment.")
+        raise ConfigError(f"{path} contains no segments.")
     return found
 
 
 def match_segments(
     segments: Iterable[Segment], sources: Sequence[InputFile]
 ) -> list[tuple[InputFile, Segment]]:
-    """Return each segment with its recording, in the order of names and of time.
+    """Return each segment with its recording, sorted by name and time.
 
-    A recording is named as in the rows, or by the end of that path, with or without its suffix.
+    A segment names its recording by the input's path, or by the end of that path, with or without
+    the suffix.
 
     Raises:
-        ConfigError: a name fits no input, or several.
+        ConfigError: a name matches no input, or several.
     """
     known: dict[str, list[InputFile]] = {"": list(sources)}
     for source in sources:
@@ -68,15 +70,14 @@ def match_segments(
                 known.setdefault(name, []).append(source)
     matched = []
     for segment in segments:
-        fits = known.get(segment.recording, [])
-        if len(fits) != 1:
-            name = repr(segment.recording) if segment.recording else "a segment without a path"
-            says = (
-                f"may be {' or '.join(source.name for source in fits[:3])}" if fits else "is none"
-            )
-            hint = near(segment.recording, [source.name for source in sources]) if not fits else ""
-            raise ConfigError(f"segments: {name} {says} of the inputs.{hint}")
-        matched.append((fits[0], segment))
+        name = repr(segment.recording) if segment.recording else "a segment without a path"
+        fits = [source.name for source in known.get(segment.recording, [])]
+        if not fits:
+            hint = suggest(segment.recording, [source.name for source in sources])
+            raise ConfigError(f"segments: {name} matches no input.{hint}")
+        if len(fits) > 1:
+            raise ConfigError(f"segments: {name} matches several inputs: {', '.join(fits[:3])}.")
+        matched.append((known[segment.recording][0], segment))
     return sorted(matched, key=lambda pair: (pair[0].name, pair[1].start_s, pair[1].end_s))
 
 
@@ -86,7 +87,7 @@ def _read_csv(lines: Sequence[str], path: Path) -> Iterable[Segment]:
     start = next((name for name in ("start_s", "start") if name in names), None)
     end = next((name for name in ("end_s", "end") if name in names), None)
     if start is None or end is None:
-        raise ConfigError(f"{path} needs the columns start_s and end_s, not {', '.join(names)}.")
+        raise ConfigError(f"{path} needs the columns start_s and end_s; it has {', '.join(names)}.")
     for row in table:
         where = f"{path}, line {table.line_num}"
         yield _segment(row.get("path") or "", row[start], row[end], row.get("speaker") or "", where)
@@ -109,7 +110,9 @@ def _segment(
 ) -> Segment:
     start_s, end_s = _number(start, where), _number(end, where)
     if not 0 <= start_s < end_s < float("inf"):
-        raise ConfigError(f"{where}: a segment from {start_s:g} to {end_s:g} s is none.")
+        raise ConfigError(
+            f"{where}: start {start_s:g} s and end {end_s:g} s must be 0 <= start < end."
+        )
     return Segment(recording, start_s, end_s, speaker)
 
 
@@ -117,4 +120,4 @@ def _number(text: str | float | None, where: str) -> float:
     try:
         return float(text if text is not None else "")
     except ValueError as err:
-        raise ConfigError(f"{where}: {text!r} is no number of seconds.") from err
+        raise ConfigError(f"{where}: {text!r} is not a number of seconds.") from err

@@ -1,4 +1,4 @@
-"""Long recordings: opinions over time, read block by block, as a table and a picture."""
+"""Predictions over time for long recordings, read block by block: a table and a plot."""
 
 import logging
 from collections.abc import Sequence
@@ -8,9 +8,10 @@ from typing import Any
 from emotion.audio.decode import read_blocks
 from emotion.errors import AudioError, ConfigError
 from emotion.inference.inputs import InputFile
-from emotion.inference.output import Row, as_csv, make_row
-from emotion.inference.timeline_plot import draw
+from emotion.inference.output import as_csv
+from emotion.inference.timeline_plot import plot_timeline
 from emotion.runtime.predictor import Predictor
+from emotion.runtime.rows import Row, prediction_row
 from emotion.runtime.stream import Stream, WindowPrediction
 from emotion.utils.files import folder_name, write_text
 from emotion.utils.printable import printable
@@ -21,64 +22,78 @@ log = logging.getLogger(__name__)
 def write_timelines(
     sources: Sequence[InputFile], predictor: Predictor, output: Path, **settings: Any
 ) -> int:
-    """Write `<output stem>.timeline.csv` and a picture of each recording; return how many failed.
+    """Write `<output stem>.timeline.csv` and a plot per recording.
 
     Args:
-        sources: the recordings; one that cannot be read is left out.
-        predictor: who judges.
-        output: the file of the other rows.
+        sources: the recordings; unreadable ones are logged and left out.
+        predictor: predicts each window.
+        output: the output file of the command; the table and the plots are written beside it.
         settings: of `Stream`: window_s, hop_s, smoothing.
+
+    Returns:
+        The number of unreadable recordings.
     """
     rows: list[Row] = []
-    unread = 0
+    unreadable = 0
     names: set[str] = set()
     for source in sources:
         try:
-            moments = predict_windows(source.path, predictor, **settings)
+            windows = predict_windows(source.path, predictor, **settings)
         except AudioError as err:
             log.warning("%s %s: it has no timeline", printable(source.name), err)
-            unread += 1
+            unreadable += 1
             continue
-        rows += window_rows(source.name, moments, predictor.labels)
-        picture = _picture_name(source, output, names, alone=len(sources) == 1)
-        draw(moments, predictor.labels, picture, title=Path(source.name).name)
+        rows += window_rows(source.name, windows, predictor.labels)
+        plot = _plot_path(source, output, names, single=len(sources) == 1)
+        plot_timeline(windows, predictor.labels, plot, title=Path(source.name).name)
     if rows:
         table = output.with_name(f"{output.stem}.timeline.csv")
         write_text(table, as_csv(rows))
         log.info("%s windows in %s", f"{len(rows):,}", table)
-    return unread
+    return unreadable
 
 
 def predict_windows(path: Path, predictor: Predictor, **settings: Any) -> list[WindowPrediction]:
-    """Return the opinions of a file's overlapping windows, in order.
+    """Return the predictions of a file's overlapping windows, in order.
 
     Raises:
         AudioError: the file cannot be read.
     """
     stream: Stream | None = None
-    moments: list[WindowPrediction] = []
+    windows: list[WindowPrediction] = []
     for wave, rate in read_blocks(path):
         if stream is None:
             stream = Stream(predictor, rate, **settings)
-        moments += stream.feed(wave)
-    return moments + stream.close() if stream is not None else moments
+        windows += stream.feed(wave)
+    return windows + stream.close() if stream is not None else windows
 
 
-def window_rows(name: str, moments: Sequence[WindowPrediction], labels: Sequence[str]) -> list[Row]:
-    """Return a row a window: path, start_s, end_s, predicted, note, p_<label>…"""
+def window_rows(name: str, windows: Sequence[WindowPrediction], labels: Sequence[str]) -> list[Row]:
+    """Return one row per window: path, start_s, end_s, predicted, note, p_<label>…"""
     return [
-        make_row(
-            {"path": name, "start_s": moment.start_s, "end_s": moment.end_s},
-            moment.opinion,
+        prediction_row(
+            {"path": name, "start_s": window.start_s, "end_s": window.end_s},
+            window.prediction,
             labels,
         )
-        for moment in moments
+        for window in windows
     ]
 
 
-def _picture_name(source: InputFile, output: Path, names: set[str], *, alone: bool) -> Path:
-    """Return a file name that no other recording's picture has."""
-    own = "" if alone else f".{folder_name(Path(source.name).stem)}"
+def check_timeline_output(output: Path | None) -> Path:
+    """Return the output file, which a timeline needs.
+
+    Raises:
+        ConfigError: `output` is None.
+    """
+    if output is None:
+        raise ConfigError("timeline=true writes a table and a plot. Set output=FILE.csv.")
+    return output
+
+
+def _plot_path(source: InputFile, output: Path, names: set[str], *, single: bool) -> Path:
+    """Return a path whose file name is not in `names`, and add the name."""
+    own = "" if single else f".{folder_name(Path(source.name).stem)}"
     name = f"{output.stem}{own}.timeline.png"
     for number in range(2, len(names) + 2):
         if name not in names:
@@ -86,14 +101,3 @@ def _picture_name(source: InputFile, output: Path, names: set[str], *, alone: bo
         name = f"{output.stem}{own}.{number}.timeline.png"
     names.add(name)
     return output.with_name(name)
-
-
-def check_timeline(output: Path | None) -> Path:
-    """Return the output, beside which a timeline is written.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if output is None:
-        raise ConfigError("timeline=true writes a table and a picture: give output=FILE.csv.")
-    return output

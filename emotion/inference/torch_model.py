@@ -1,4 +1,4 @@
-"""From waves of any rate to probabilities: standardised as in training, by runs' best models."""
+"""The best models of runs, one or an ensemble, run by PyTorch."""
 
 import math
 from collections.abc import Sequence
@@ -7,66 +7,60 @@ import numpy as np
 import torch
 
 from emotion.audio.decode import Wave
-from emotion.audio.quantise import dequantise, quantise
-from emotion.audio.standardise import Standardiser
+from emotion.audio.standardise import Standardiser, pad_waves
+from emotion.config.composition import build
 from emotion.errors import RunError
-from emotion.features.log_mel import mask_padding
 from emotion.models.base import EmotionClassifier
 from emotion.runs.load_model import open_model
 from emotion.runs.run import Run
-from emotion.runtime.base import Clip, ModelOutput
+from emotion.runtime.base import ModelOutput, StandardisedClip
 
 
 class TorchModel:
-    """A run's model with its preprocessing and calibration.
+    """The best model of a run, with its preprocessing and calibration.
 
     Args:
-        run: whose best checkpoint predicts.
-        device: where.
+        run: trained, with a best checkpoint.
+        device: of the model; None for the CPU.
     """
 
     def __init__(self, run: Run, device: torch.device | None = None) -> None:
         self.run = run
         self.labels = run.labels
-        self.standardiser: Standardiser = run.config.build("preprocessing")
+        self.standardiser: Standardiser = build(run.settings.preprocessing, "preprocessing")
         self.device = device or torch.device("cpu")
         self.model: EmotionClassifier = open_model(run).to(self.device)
 
     def standardise(self, wave: Wave, sample_rate: int) -> Wave:
-        """Return a clip as training sees it, the rounding of the cache included."""
-        samples, scale = quantise(self.standardiser(wave, sample_rate), self.standardiser.storage)
-        return dequantise(samples, scale)
+        """Return a clip standardised as in training, including the rounding of the cache."""
+        return self.standardiser.as_in_training(wave, sample_rate)
 
     @property
-    def window(self) -> float:
-        """The seconds of a clip that are heard; infinite where all are."""
+    def window_s(self) -> float:
+        """Length of a clip that the model classifies, in seconds; infinite for any length."""
         features = self.model.features
         return math.inf if features.samples is None else features.samples / features.sample_rate
 
     @torch.inference_mode()
-    def answer(self, waves: Sequence[Wave]) -> ModelOutput:
-        """Return the answers to standardised clips."""
-        length = torch.tensor([len(wave) for wave in waves], device=self.device)
-        padded = np.zeros((len(waves), int(length.max())), dtype=np.float32)
-        for row, wave in zip(padded, waves, strict=True):
-            row[: len(wave)] = wave
-        batch = mask_padding(torch.from_numpy(padded).to(self.device), length)
-        embedding = self.model.embed_tta(self.model.image(batch))
+    def infer(self, waves: Sequence[Wave]) -> ModelOutput:
+        """Return the output for a batch of standardised waves, (T,) each, in their order."""
+        batch, length = (torch.from_numpy(array).to(self.device) for array in pad_waves(waves))
+        embedding = self.model.embed_tta(*self.model.image(batch, length))
         logits = self.model.head(embedding)
-        chances = (logits / self.model.temperature).cpu().double().softmax(dim=1)
+        probabilities = (logits / self.model.temperature).cpu().double().softmax(dim=1)
         return ModelOutput(
-            probabilities=chances.numpy(),
+            probabilities=probabilities.numpy(),
             logits=logits.cpu().double().numpy(),
             embedding=embedding.cpu().float().numpy(),
         )
 
 
 class TorchEnsemble:
-    """One or several runs' models, each with its own preprocessing and calibration, as one.
+    """The models of one or several runs, each with its own preprocessing and calibration.
 
     Args:
-        runs: of the same classes.
-        device: where.
+        runs: with the same classes, in the same order.
+        device: of the models; None for the CPU.
 
     Raises:
         RunError: the classes differ.
@@ -77,32 +71,32 @@ class TorchEnsemble:
         for run in runs:
             if run.labels != self.labels:
                 raise RunError(
-                    f"{runs[0].folder} knows {', '.join(self.labels)}, {run.folder} "
-                    f"{', '.join(run.labels)}. Runs predict together only of the same classes, "
-                    "in the same order."
+                    f"{runs[0].folder} has the classes {', '.join(self.labels)}, {run.folder} "
+                    f"{', '.join(run.labels)}. An ensemble needs runs with the same classes, in "
+                    "the same order."
                 )
         self.members = [TorchModel(run, device) for run in runs]
 
     @property
-    def window(self) -> float:
-        """The seconds of a clip that every member hears."""
-        return min(member.window for member in self.members)
+    def window_s(self) -> float:
+        """Length of a clip that every member classifies, in seconds; infinite for any length."""
+        return min(member.window_s for member in self.members)
 
-    def standardise(self, wave: Wave, sample_rate: int) -> Clip:
-        """Return a clip as each member wants it."""
+    def standardise(self, wave: Wave, sample_rate: int) -> StandardisedClip:
+        """Return a clip standardised for each member."""
         return [member.standardise(wave, sample_rate) for member in self.members]
 
-    def answer(self, clips: Sequence[Clip]) -> ModelOutput:
-        """Return the mean of the members' probabilities of standardised clips."""
-        heard = [
-            member.answer(waves)
+    def infer(self, clips: Sequence[StandardisedClip]) -> ModelOutput:
+        """Return the mean probabilities of the members for a batch of standardised clips."""
+        outputs = [
+            member.infer(waves)
             for member, waves in zip(self.members, zip(*clips, strict=True), strict=True)
         ]
-        if len(heard) == 1:
-            return heard[0]
-        mean = np.mean([answers.probabilities for answers in heard], axis=0)
+        if len(outputs) == 1:
+            return outputs[0]
+        mean = np.mean([output.probabilities for output in outputs], axis=0)
         return ModelOutput(
             probabilities=mean,
             logits=np.log(np.maximum(mean, np.finfo(np.float64).tiny)),
-            embedding=np.concatenate([answers.embedding for answers in heard], axis=1),
+            embedding=np.concatenate([output.embedding for output in outputs], axis=1),
         )

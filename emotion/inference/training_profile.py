@@ -1,8 +1,8 @@
-"""A run's profile: kept in RUN/profile.json, measured on its own clips by the first who asks."""
+"""Profile of a run's training clips, for the note «unlike training»; cached in RUN/profile.json."""
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +15,35 @@ from emotion.data.splits.base import TRAIN, VAL
 from emotion.errors import AudioError, RunError
 from emotion.runs.run import Run
 from emotion.runtime.base import EmotionModel
-from emotion.runtime.out_of_distribution import Profile, Traits, describe, traits_of
+from emotion.runtime.out_of_distribution import (
+    ClipTraits,
+    TrainingProfile,
+    fit_training_profile,
+    measure_traits,
+)
 from emotion.utils.files import write_json
-from emotion.utils.progress import bars
+from emotion.utils.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
 FILE = "profile.json"
-CLIPS = 512
-"""So many training clips, and so many validation clips, drawn evenly, are enough."""
+MAX_CLIPS, MIN_CLIPS = 512, 16
+"""Of the training clips and of the validation clips: the most that are used, and the least."""
 
-FEWEST = 16
-BATCH = 16
+BATCH_SIZE = 16
 
 
-def open_profile(run: Run, open_network: Callable[[], EmotionModel]) -> Profile | None:
-    """Return what a run's training clips are like; None where they are not here to be measured.
+def load_or_compute_profile(
+    run: Run, open_network: Callable[[], EmotionModel]
+) -> TrainingProfile | None:
+    """Return the profile of a run's training clips; compute and save it if missing.
 
     Args:
-        run: whose training clips.
-        open_network: gives that run's network alone, where its clips must be measured.
+        run: the run.
+        open_network: returns the run's model; called only to compute the profile.
+
+    Returns:
+        The profile, or None if the run's clips are not on this machine.
 
     Raises:
         RunError: profile.json is damaged.
@@ -42,81 +51,76 @@ def open_profile(run: Run, open_network: Callable[[], EmotionModel]) -> Profile 
     path = run.folder / FILE
     if path.is_file():
         try:
-            return Profile.from_dict(json.loads(path.read_text(encoding="utf-8")))
+            return TrainingProfile.from_dict(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, KeyError, TypeError) as err:
-            raise RunError(f"{path} is damaged ({err}). Delete it: it is made again.") from err
-    profile = measure_profile(run, open_network)
+            raise RunError(
+                f"{path} is damaged ({err}). Delete it; it will be computed again."
+            ) from err
+    profile = compute_profile(run, open_network)
     if profile is not None:
         try:
             write_json(path, profile.as_dict())
         except OSError as err:
-            log.debug("%s cannot be kept (%s): it is measured again next time", path, err.strerror)
+            log.debug("%s cannot be written (%s)", path, err.strerror)
     return profile
 
 
-def measure_profile(run: Run, open_network: Callable[[], EmotionModel]) -> Profile | None:
-    """Return the profile of a run's clips; None where too few of them are on this disk."""
-    root = Path(run.config["dataset.root"]).expanduser()
+def compute_profile(run: Run, open_network: Callable[[], EmotionModel]) -> TrainingProfile | None:
+    """Return the profile of a run's clips, or None if too few of them are on this machine."""
+    root = Path(run.settings.dataset["root"]).expanduser()
     split = run.split
-    there = {part: _drawn(split, root, part) for part in (TRAIN, VAL)}
-    if min(map(len, there.values())) < FEWEST:
+    paths = {subset: _sample_paths(split, root, subset) for subset in (TRAIN, VAL)}
+    if min(map(len, paths.values())) < MIN_CLIPS:
         log.debug("no profile of %s: its clips are not under %s", run.folder, root)
         return None
-    recogniser = open_network()
-    count = sum(map(len, there.values()))
-    log.info("measuring %d clips of %s once, to tell what is unlike them", count, run.folder)
-    tell = bars("measuring")
-    done = 0
-    traits: list[Traits] = []
-    embeddings: dict[str, npt.NDArray[Any]] = {}
-    for part, paths in there.items():
-        heard = []
-        for some, embedding in _hear(paths, recogniser):
-            heard.append(embedding)
-            traits += some if part == TRAIN else []
-            done += len(some)
-            tell(min(done, count - 1), count)
-        embeddings[part] = np.concatenate(heard)
-    tell(count, count)
-    return describe(
+    model = open_network()
+    log.info("computing the profile of %s once", run.folder)
+    traits, embeddings = _measure_clips(paths[TRAIN], model, "train")
+    _, held_out = _measure_clips(paths[VAL], model, "val")
+    return fit_training_profile(
         traits,
-        embeddings[TRAIN],
-        embeddings[VAL],
-        window_s=recogniser.window,
-        model_rate=run.config["preprocessing.sample_rate"],
-        priors=_learned(run, split),
+        embeddings,
+        held_out,
+        window_s=model.window_s,
+        model_rate=run.settings.preprocessing["sample_rate"],
+        priors=_training_priors(run, split),
     )
 
 
-def _drawn(split: pd.DataFrame, root: Path, part: str) -> list[Path]:
-    """Return clips of a subset, drawn evenly, as far as they are there."""
-    names = split["path"][split["subset"] == part].to_numpy()
-    places = np.linspace(0, len(names) - 1, min(CLIPS, len(names))).round().astype(int)
-    paths = [root / name for name in names[places]]
+def _sample_paths(split: pd.DataFrame, root: Path, subset: str) -> list[Path]:
+    """Return at most MAX_CLIPS evenly spaced paths of a subset; missing files are left out."""
+    names = split["path"][split["subset"] == subset].to_numpy()
+    indices = np.linspace(0, len(names) - 1, min(MAX_CLIPS, len(names))).round().astype(int)
+    paths = [root / name for name in names[indices]]
     return [path for path in paths if path.is_file()]
 
 
-def _hear(
-    paths: list[Path], recogniser: EmotionModel
-) -> Iterator[tuple[list[Traits], npt.NDArray[Any]]]:
-    """Yield the traits and the embeddings, (N, D), of files, batch by batch."""
-    for start in range(0, len(paths), BATCH):
-        clips, traits = [], []
-        for path in paths[start : start + BATCH]:
+def _measure_clips(
+    paths: Sequence[Path], model: EmotionModel, name: str
+) -> tuple[list[ClipTraits], npt.NDArray[Any]]:
+    """Return the traits and the embeddings, (N, D), of the readable files."""
+    update = progress_bar(f"profile, {name}")
+    traits: list[ClipTraits] = []
+    embeddings = []
+    for start in range(0, len(paths), BATCH_SIZE):
+        clips = []
+        for path in paths[start : start + BATCH_SIZE]:
             try:
                 wave, rate = decode(path)
             except AudioError as err:
                 log.debug("%s %s", path, err)
                 continue
-            clips.append(recogniser.standardise(wave, rate))
-            traits.append(traits_of(wave, rate))
+            clips.append(model.standardise(wave, rate))
+            traits.append(measure_traits(wave, rate))
         if clips:
-            yield traits, recogniser.answer(clips).embedding
+            embeddings.append(model.infer(clips).embedding)
+        update(min(start + BATCH_SIZE, len(paths)), len(paths))
+    return traits, np.concatenate(embeddings)
 
 
-def _learned(run: Run, split: pd.DataFrame) -> dict[str, float]:
-    """Return how frequent the classes were in training; the same for all where it weighed them."""
-    if run.config.get("trainer.class_weights"):
+def _training_priors(run: Run, split: pd.DataFrame) -> dict[str, float]:
+    """Return the class frequencies in training; uniform if the loss used class weights."""
+    if run.settings.trainer.class_weights:
         return {label: 1 / len(run.labels) for label in run.labels}
-    shares = split["emotion"][split["subset"] == TRAIN].value_counts(normalize=True)
-    return {label: float(shares.get(label, 0.0)) for label in run.labels}
+    fractions = split["emotion"][split["subset"] == TRAIN].value_counts(normalize=True)
+    return {label: float(fractions.get(label, 0.0)) for label in run.labels}

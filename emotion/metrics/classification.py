@@ -16,10 +16,10 @@ Ids = Sequence[int] | npt.NDArray[Any]
 
 
 def confusion_matrix(target: Ids, predicted: Ids, *, n_classes: int) -> Counts:
-    """Return counts, (C, C) int64, of N clips: row the true class, column the predicted one.
+    """Return the counts of N clips, (C, C) int64: rows are true classes, columns predicted ones.
 
     Raises:
-        ConfigError: an id that is no class, or not one target and one prediction a clip.
+        ConfigError: an id is not a class, or the lengths differ.
     """
     target, predicted = np.asarray(target), np.asarray(predicted)
     try:
@@ -28,25 +28,28 @@ def confusion_matrix(target: Ids, predicted: Ids, *, n_classes: int) -> Counts:
         cells = np.ravel_multi_index((target, predicted), (n_classes, n_classes))
     except (TypeError, ValueError) as err:
         raise ConfigError(
-            f"target {target.shape} holds {np.unique(target)[:9]}, predicted {predicted.shape} "
-            f"{np.unique(predicted)[:9]}: {err}. Give one of each a clip, as ids from 0 to "
-            f"{n_classes - 1} in the order of the labels."
+            f"target {target.shape} has the values {np.unique(target)[:9]}, predicted "
+            f"{predicted.shape} {np.unique(predicted)[:9]}: {err}. Give one of each a clip, as ids "
+            f"from 0 to {n_classes - 1} in the order of the labels."
         ) from err
     return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
 def recall_per_class(confusion: Counts) -> Array:
-    """Return hits / clips of the class, (…, C); NaN for a class without clips."""
+    """Return true positives / clips of the class, (…, C); NaN for a class without clips."""
     return _per_class(confusion, confusion.sum(axis=-1))
 
 
 def precision_per_class(confusion: Counts) -> Array:
-    """Return hits / times predicted, (…, C): 0 if never, NaN for a class without clips."""
+    """Return true positives / predictions of the class, (…, C): 0 if never predicted.
+
+    NaN for a class without clips.
+    """
     return _per_class(confusion, confusion.sum(axis=-2))
 
 
 def f1_per_class(confusion: Counts) -> Array:
-    """Return 2 · hits / (clips + times predicted), (…, C); NaN for a class without clips."""
+    """Return 2 · true positives / (clips + predictions), (…, C); NaN for a class without clips."""
     return _per_class(confusion, (confusion.sum(axis=-1) + confusion.sum(axis=-2)) / 2)
 
 
@@ -61,13 +64,13 @@ def macro_f1(confusion: Counts) -> Array:
 
 
 def accuracy(confusion: Counts) -> Array:
-    """Return the share of clips that are right, (…): the weighted accuracy (WA)."""
-    return _divide(_hits(confusion).sum(axis=-1), confusion.sum(axis=(-2, -1)))
+    """Return the fraction of correct predictions, (…): the weighted accuracy (WA)."""
+    return divide(_true_positives(confusion).sum(axis=-1), confusion.sum(axis=(-2, -1)))
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The figures of `n` clips (NaN of none); the three by label leave out the `absent` ones."""
+    """Metrics of `n` clips (NaN without clips); those by label leave out the `absent` labels."""
 
     uar: float
     wa: float
@@ -79,20 +82,20 @@ class Scores:
     absent: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values that JSON can hold."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
 def score(target: Ids, predicted: Ids, labels: Sequence[str]) -> Scores:
-    """Return the figures of true and predicted ids, (N,) each; a label's place is its id.
+    """Return the metrics of true and predicted ids, (N,) each; the index of a label is its id.
 
     Raises:
-        ConfigError: an id that is no class, or not one target and one prediction a clip.
+        ConfigError: an id is not a class, or the lengths differ.
     """
     confusion = confusion_matrix(target, predicted, n_classes=len(labels))
     present = confusion.sum(axis=1) > 0
 
-    def named(per_class: Array) -> dict[str, float]:
+    def by_label(per_class: Array) -> dict[str, float]:
         return dict(zip(compress(labels, present), per_class[present].tolist(), strict=True))
 
     return Scores(
@@ -100,30 +103,30 @@ def score(target: Ids, predicted: Ids, labels: Sequence[str]) -> Scores:
         wa=float(accuracy(confusion)),
         macro_f1=float(macro_f1(confusion)),
         n=int(confusion.sum()),
-        recall=named(recall_per_class(confusion)),
-        precision=named(precision_per_class(confusion)),
-        f1=named(f1_per_class(confusion)),
+        recall=by_label(recall_per_class(confusion)),
+        precision=by_label(precision_per_class(confusion)),
+        f1=by_label(f1_per_class(confusion)),
         absent=tuple(compress(labels, ~present)),
     )
 
 
-def _hits(confusion: Counts) -> Counts:
+def _true_positives(confusion: Counts) -> Counts:
     return np.diagonal(confusion, axis1=-2, axis2=-1)
 
 
-def _divide(over: Counts, under: Counts) -> Array:
-    """Return over / under; NaN for 0 / 0."""
+def divide(numerator: Counts, denominator: Counts) -> Array:
+    """Return numerator / denominator as float64; NaN for 0 / 0."""
     with np.errstate(invalid="ignore"):
-        return np.true_divide(over, under, dtype=np.float64)
+        return np.true_divide(numerator, denominator, dtype=np.float64)
 
 
-def _per_class(confusion: Counts, under: Counts) -> Array:
-    """Return hits / under, (…, C): 0 for 0 / 0, but NaN for a class without clips."""
-    share = _hits(confusion) / np.where(under == 0, 1, under)
-    return np.where(confusion.sum(axis=-1) > 0, share, np.nan)
+def _per_class(confusion: Counts, total: Counts) -> Array:
+    """Return true positives / total, (…, C): 0 for 0 / 0, but NaN for a class without clips."""
+    ratio = _true_positives(confusion) / np.where(total == 0, 1, total)
+    return np.where(confusion.sum(axis=-1) > 0, ratio, np.nan)
 
 
 def _mean(per_class: Array) -> Array:
-    """Return the mean of what is not NaN, (…, C) -> (…); NaN of nothing."""
+    """Return the mean of the values that are not NaN, (…, C) -> (…); NaN if all are."""
     known = ~np.isnan(per_class)
-    return _divide(np.where(known, per_class, 0.0).sum(axis=-1), known.sum(axis=-1))
+    return divide(np.where(known, per_class, 0.0).sum(axis=-1), known.sum(axis=-1))

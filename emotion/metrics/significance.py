@@ -4,25 +4,23 @@ import numpy as np
 from scipy.special import stdtrit
 
 from emotion.errors import ConfigError
-from emotion.metrics.classification import uar
+from emotion.metrics.classification import Array, Counts, uar
 from emotion.metrics.intervals import (
-    FEWEST,
-    Array,
+    MIN_SPEAKERS,
     Column,
-    Counts,
     Interval,
     Statistic,
-    _jackknife_variance,
-    _no_interval,
-    _t_quantile,
+    jackknife_variance,
+    no_interval,
     speaker_confusions,
+    t_quantile,
 )
 
 EXACT_SPEAKERS = 14
-"""Up to here `sign_flip_test` tries every flip: 16,384, about as many as it would draw."""
+"""Up to this number `sign_flip_test` tries all flips: 16,384, about as many as `FLIPS`."""
 
 FLIPS = 10_000
-"""Flips drawn for more speakers: the standard error at p = .05 is .002."""
+"""Random flips for more speakers: the standard error at p = .05 is .002."""
 
 
 def paired_difference(
@@ -38,21 +36,21 @@ def paired_difference(
     """Return statistic(a) - statistic(b) of two systems on the same N clips, over speakers.
 
     The delete-one-speaker jackknife of the difference with t at G - 1 degrees, cut to [-1, 1]. Two
-    systems that never differ get [0, 0].
+    systems with equal predictions get [0, 0].
     """
     a = speaker_confusions(target, predicted_a, speaker, n_classes=n_classes)
     b = speaker_confusions(target, predicted_b, speaker, n_classes=n_classes)
     all_a, all_b, n_speakers = a.sum(axis=0), b.sum(axis=0), len(a)
     estimate = float(statistic(all_a) - statistic(all_b))
-    if n_speakers < FEWEST:
-        return _no_interval(estimate, n_speakers)
-    left = statistic(all_a - a) - statistic(all_b - b)  # (G,)
-    error = float(np.sqrt(_jackknife_variance(estimate, left)))
-    reach = _t_quantile(level, n_speakers - 1) * error
+    if n_speakers < MIN_SPEAKERS:
+        return no_interval(estimate, n_speakers)
+    left_out = statistic(all_a - a) - statistic(all_b - b)  # (G,)
+    error = float(np.sqrt(jackknife_variance(estimate, left_out)))
+    margin = t_quantile(level, n_speakers - 1) * error
     return Interval(
         estimate=estimate,
-        low=max(-1.0, estimate - reach),
-        high=min(1.0, estimate + reach),
+        low=max(-1.0, estimate - margin),
+        high=min(1.0, estimate + margin),
         n_clusters=n_speakers,
         method=f"speaker jackknife, t with {n_speakers - 1} degrees of freedom",
         standard_error=error,
@@ -62,7 +60,7 @@ def paired_difference(
 def smallest_detectable_difference(
     difference: Interval, *, power: float = 0.8, level: float = 0.95
 ) -> float | None:
-    """Return how large a true difference must be to be found with this power on these speakers.
+    """Return the true difference that these speakers would show with this power.
 
     (t_(1+level)/2 + t_power) · standard error, both t at G - 1 degrees (Bloom, Eval. Rev. 1995),
     of a `paired_difference`; None where that has no standard error.
@@ -70,26 +68,26 @@ def smallest_detectable_difference(
     if difference.standard_error is None:
         return None
     df = difference.n_clusters - 1
-    return float((_t_quantile(level, df) + stdtrit(df, power)) * difference.standard_error)
+    return float((t_quantile(level, df) + stdtrit(df, power)) * difference.standard_error)
 
 
 def sign_flip_test(
     confusions_a: Counts, confusions_b: Counts, *, statistic: Statistic = uar, seed: int = 0
 ) -> float:
-    """Return the two-sided p of two systems being exchangeable, from two (G, C, C) of one test set.
+    """Return the two-sided p that two systems are exchangeable, from two (G, C, C) of one test set.
 
-    A flip swaps the systems in a whole speaker; the statistics are those of the pooled counts after
-    it (Winkler et al., NeuroImage 2014). All 2^G flips up to `EXACT_SPEAKERS`, else `FLIPS` random
-    ones and (count + 1) / (FLIPS + 1) (Phipson & Smyth, SAGMB 2010). As p is at least 2 / 2^G, it
-    cannot reject at 5 % below six speakers.
+    A flip swaps the systems in a whole speaker; the statistics are those of the pooled counts
+    after it (Winkler et al., NeuroImage 2014). All 2^G flips up to `EXACT_SPEAKERS`, else `FLIPS`
+    random ones and (count + 1) / (FLIPS + 1) (Phipson & Smyth, SAGMB 2010). As p is at least
+    2 / 2^G, it cannot reject at 5 % below six speakers.
 
     Raises:
-        ConfigError: the two were not counted on the same clips.
+        ConfigError: the counts are not of the same clips.
     """
     if not np.array_equal(confusions_a.sum(axis=-1), confusions_b.sum(axis=-1)):
         raise ConfigError(
-            "the two systems did not judge the same clips. Keep those that both judged, and count "
-            "both with the same speakers and n_classes."
+            "the two systems have predictions for different clips. Keep the clips that both have, "
+            "and count both with the same speakers and n_classes."
         )
     n_speakers = len(confusions_a)
     exact = n_speakers <= EXACT_SPEAKERS
@@ -97,18 +95,19 @@ def sign_flip_test(
         flips = np.arange(2**n_speakers)[:, None] >> np.arange(n_speakers) & 1  # (F, G)
     else:
         flips = np.random.default_rng(seed).integers(2, size=(FLIPS, n_speakers))
-    moved = np.tensordot(flips.astype(np.float64), confusions_b - confusions_a, axes=1)  # (F, C, C)
+    swapped = confusions_b - confusions_a
+    change = np.tensordot(flips.astype(np.float64), swapped, axes=1)  # (F, C, C)
     all_a, all_b = confusions_a.sum(axis=0), confusions_b.sum(axis=0)
-    seen = np.abs(statistic(all_a) - statistic(all_b))
-    flipped = np.abs(statistic(all_a + moved) - statistic(all_b - moved))  # (F,)
-    extreme = int((flipped >= seen - 1e-12).sum())  # ties differ by rounding
+    observed = np.abs(statistic(all_a) - statistic(all_b))
+    flipped = np.abs(statistic(all_a + change) - statistic(all_b - change))  # (F,)
+    extreme = int((flipped >= observed - 1e-12).sum())  # ties differ by rounding
     return extreme / len(flips) if exact else (extreme + 1) / (len(flips) + 1)
 
 
 def mcnemar(correct_a: Column, correct_b: Column) -> float:
-    """Return the exact McNemar p of two systems being right equally often, from (N,) booleans.
+    """Return the exact McNemar p that two systems are equally accurate, from (N,) booleans.
 
-    An extra for those who ask for it: it ignores speakers, and so rejects true ties too often.
+    For information only: it ignores speakers, and so rejects true ties too often.
     """
     from statsmodels.stats import contingency_tables
 
@@ -118,9 +117,9 @@ def mcnemar(correct_a: Column, correct_b: Column) -> float:
 
 
 def holm(p_values: Column) -> Array:
-    """Return (K,) p values, adjusted for reading K of them (Holm, Scand. J. Statist. 1979).
+    """Return (K,) p values adjusted for K comparisons (Holm, Scand. J. Statist. 1979).
 
-    NaN, a comparison that could not be made, stays NaN and does not count.
+    NaN, an impossible comparison, stays NaN and does not count.
     """
     from statsmodels.stats.multitest import multipletests
 

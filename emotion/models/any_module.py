@@ -1,4 +1,4 @@
-"""Any PyTorch network as a classifier: a YAML names it, no code is written."""
+"""Any PyTorch network as a classifier, set up by a YAML file without code."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ class ModuleClassifier(EmotionClassifier):
 
     Args:
         network: the module; its last layer has as many outputs as there are labels.
-        channels: how often the one channel is repeated.
+        channels: number of times that the one channel is repeated.
         **shared: see `EmotionClassifier`.
     """
 
@@ -22,7 +22,11 @@ class ModuleClassifier(EmotionClassifier):
         self.channels = channels
         self.head = nn.Identity()
 
-    def embed(self, image: Tensor) -> Tensor:
-        """(B, 1, M, F) -> (B, C): the embedding of an unknown network is its logits."""
-        logits: Tensor = self.network(image.expand(-1, self.channels, -1, -1))
+    def network_input(self, image: Tensor) -> Tensor:
+        """(B, 1, M, F) -> (B, channels, M, F)."""
+        return image.expand(-1, self.channels, -1, -1)
+
+    def embed(self, image: Tensor, frames: Tensor) -> Tensor:
+        """(B, 1, M, F), (B,) -> (B, C): the logits take the place of the embedding."""
+        logits: Tensor = self.network(self.network_input(image))
         return logits

@@ -1,14 +1,25 @@
-"""Builds a model from a composition."""
+"""Builds a model from its node of the settings."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from emotion.config.composition import Config
+from emotion.config.composition import build
+from emotion.config.schema import Node
 
 if TYPE_CHECKING:
     from emotion.models.base import EmotionClassifier
 
 
-def build_model(config: Config, **training: Any) -> "EmotionClassifier":
-    """Return the model that a composition describes, its weights not yet loaded."""
-    model: EmotionClassifier = config.build("model", labels=config["dataset.labels"], **training)
+def build_model(node: Node, labels: Sequence[str], **training: Any) -> "EmotionClassifier":
+    """Return a model with its initial, untrained weights.
+
+    Args:
+        node: the settings `model`.
+        labels: the classes, by id.
+        training: further arguments of `EmotionClassifier`, such as the optimizer.
+
+    Raises:
+        ConfigError: the node's class does not exist, or does not take its settings.
+    """
+    model: EmotionClassifier = build(node, "model", labels=list(labels), **training)
     return model

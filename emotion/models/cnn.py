@@ -9,12 +9,12 @@ from emotion.models.base import EmotionClassifier
 
 
 class CNN(EmotionClassifier):
-    """Four blocks of convolution, ReLU and batch norm, then the average over all places.
+    """Four blocks of convolution, ReLU and batch norm, then the average over all positions.
 
     Args:
         channels: maps of each block.
         kernels: size of each block's kernel; every stride is 2.
-        dropout: share of the embedding that is dropped in training.
+        dropout: fraction of the embedding that is dropped in training.
         **shared: see `EmotionClassifier`.
     """
 
@@ -39,7 +39,7 @@ class CNN(EmotionClassifier):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(maps, len(self.labels))
 
-    def embed(self, image: Tensor) -> Tensor:
-        """(B, 1, M, F) -> (B, 64)."""
+    def embed(self, image: Tensor, frames: Tensor) -> Tensor:
+        """(B, 1, M, F), (B,) -> (B, 64)."""
         embedding: Tensor = self.dropout(self.blocks(image))
         return embedding

@@ -8,28 +8,34 @@ import torch
 from torch import Tensor, nn
 
 from emotion.errors import ConfigError
-from emotion.features.augment import place_bands, top_of_bands
-from emotion.features.padding import count_frames, flip_frames, inside, mean_level, normalise_bands
+from emotion.features.augment import max_mel, resampled_frames, source_bands
+from emotion.features.padding import (
+    flip_frames,
+    mask_padding,
+    mean_level,
+    normalise_bands,
+    sequence_mask,
+)
 from emotion.models.base import EmotionClassifier
 
 
 class CRNN(EmotionClassifier):
-    """Residual convolutions that soon halve time, a GRU both ways, attentive statistics pooling.
+    """Residual convolutions that halve time twice, a bidirectional GRU, attentive pooling.
 
-    What lies behind a clip's last sound is set to zero before every layer that looks around, and
-    left out of all sums over time: padding changes no logit.
+    Padding is set to zero before every layer that combines frames, and excluded from all sums over
+    time: it changes no logit.
 
     Args:
-        channels: maps of the stem and of each residual block; the bands are halved by each.
-        time_strides: by what the stem and each block shorten time.
-        hidden: units of the GRU, each way.
-        dropout: share of the embedding that is dropped in training.
-        normalise: "band" shifts and scales each clip's every band by its own mean and deviation;
+        channels: maps of the stem and of each residual block; each halves the bands.
+        time_strides: factors by which the stem and each block shorten time.
+        hidden: units of the GRU in each direction.
+        dropout: fraction of the embedding that is dropped in training.
+        normalise: "band" shifts and scales each band of a clip by its own mean and deviation;
             "level" shifts each clip by its own mean and scales all by the training clips'
-            deviation: how loud it was recorded changes no logit, how its bands lie to each other
-            does; "train" shifts and scales all by the training clips'.
-        speeds: at which a clip is heard for an answer.
-        pitches: at which it is heard, each at each speed; the embeddings are averaged.
+            deviation: the recording level changes no logit, the balance of the bands does;
+            "train" shifts and scales all by the training clips' mean and deviation.
+        speeds: speeds of the test-time augmentation.
+        pitches: pitches of it, each combined with each speed; the embeddings are averaged.
         **shared: see `EmotionClassifier`.
     """
 
@@ -57,8 +63,8 @@ class CRNN(EmotionClassifier):
         self.pitches = tuple(pitches)
         maps = 1
         blocks: list[nn.Module] = []
-        for place, (width, stride) in enumerate(zip(channels, time_strides, strict=True)):
-            block = Stem if place == 0 else Residual
+        for index, (width, stride) in enumerate(zip(channels, time_strides, strict=True)):
+            block = Stem if index == 0 else Residual
             blocks.append(block(maps, width, stride))
             maps = width
         self.blocks = nn.ModuleList(blocks).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -68,48 +74,50 @@ class CRNN(EmotionClassifier):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(4 * hidden, len(self.labels))
 
-    def image(self, x: Tensor) -> Tensor:
-        """Waves (B, T), or dB (B, 1, M, F) -> (B, 1, M, F), zero in the padding."""
-        decibels = self.decibels(x)
-        length = count_frames(decibels)
-        if self.normalise == "band":
-            image = normalise_bands(decibels, length)
-        else:
-            own = inside(length, decibels.shape[-1])[:, None, None, :]
-            mean = mean_level(decibels, length) if self.normalise == "level" else self.mean
-            image = (decibels - mean) / self.deviation * own
-        if image.device.type == "cpu" and not torch.compiler.is_compiling():
-            image = image[..., : int(length.max())]  # padding of a whole batch costs time here
-        if self.training and self.augment is not None:
-            image = self.augment(image)
-        return image
+    def image(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+        """Waves (B, T) or dB (B, 1, M, F), samples (B,) -> (B, 1, M, F), zero in padding, and (B,).
 
-    def embed_tta(self, image: Tensor) -> Tensor:
+        On a CPU, frames beyond the longest clip of the batch are left out.
+        """
+        decibels, frames = self.compute_features(x, length), self.features.frame_lengths(length)
+        if self.normalise == "band":
+            image = normalise_bands(decibels, frames)
+        else:
+            mean = mean_level(decibels, frames) if self.normalise == "level" else self.mean
+            image = mask_padding((decibels - mean) / self.deviation, frames)
+        if image.device.type == "cpu" and not torch.compiler.is_compiling():
+            image = image[..., : int(frames.max())]
+        if self.training and self.augment is not None:
+            image, frames = self.augment(image, frames)
+        return image, frames
+
+    def embed_tta(self, image: Tensor, frames: Tensor) -> Tensor:
         """Return the mean embedding over speeds and pitches: (B, 1, M, F) -> (B, 4 · hidden)."""
         if self.training:
-            return self.embed(image)
-        top = top_of_bands(self.features.sample_rate)
-        heard = [
-            self.embed(change_pitch(change_speed(image, speed), pitch, mel_top=top))
-            for speed in self.speeds
-            for pitch in self.pitches
-        ]
-        return torch.stack(heard).mean(dim=0)
+            return self.embed(image, frames)
+        top = max_mel(self.features.sample_rate)
+        embeddings = []
+        for speed in self.speeds:
+            played = change_speed(image, speed)
+            length = resampled_frames(frames, speed, size=played.shape[-1])
+            embeddings += [
+                self.embed(change_pitch(played, pitch, max_mel=top), length)
+                for pitch in self.pitches
+            ]
+        return torch.stack(embeddings).mean(dim=0)
 
-    def embed(self, image: Tensor) -> Tensor:
-        """(B, 1, M, F), zero in the padding -> (B, 4 · hidden)."""
-        place = torch.arange(1, image.shape[-1] + 1, device=image.device)
-        length = (image.ne(0).any(dim=2).any(dim=1) * place).amax(dim=-1).clamp(min=1)  # (B,)
-        image = image.contiguous(memory_format=torch.channels_last)
+    def embed(self, image: Tensor, frames: Tensor) -> Tensor:
+        """(B, 1, M, F), (B,) -> (B, 4 · hidden)."""
+        image = mask_padding(image, frames).contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
-            image, length = block(image, length)  # (B, C, M, F) -> (B, C', M / 2, F / stride)
+            image, frames = block(image, frames)  # (B, C, M, F) -> (B, C', M / 2, F / stride)
         sequence = image.flatten(1, 2).transpose(1, 2)  # (B, F, C · M)
-        embedding: Tensor = self.dropout(self.pool(self.recurrent(sequence, length), length))
+        embedding: Tensor = self.dropout(self.pool(self.recurrent(sequence, frames), frames))
         return embedding
 
 
 class Stem(nn.Module):
-    """A wide convolution that halves bands."""
+    """A wide convolution that halves the bands."""
 
     def __init__(self, maps: int, width: int, time_stride: int) -> None:
         super().__init__()
@@ -117,15 +125,15 @@ class Stem(nn.Module):
         self.convolution = nn.Conv2d(maps, width, 5, stride=(2, time_stride), padding=2, bias=False)
         self.norm = nn.BatchNorm2d(width)
 
-    def forward(self, image: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, M, F), (B,) -> (B, C', M / 2, F / stride), (B,)."""
-        length = shortened(length, self.time_stride)
+        frames = strided_frames(frames, self.time_stride)
         image = nn.functional.relu(self.norm(self.convolution(image)), inplace=True)
-        return silenced(image, length), length
+        return mask_padding(image, frames), frames
 
 
 class Residual(nn.Module):
-    """Two convolutions, the first of which halves bands, beside a short cut."""
+    """Two convolutions, of which the first halves the bands, with a shortcut connection."""
 
     def __init__(self, maps: int, width: int, time_stride: int) -> None:
         super().__init__()
@@ -137,34 +145,34 @@ class Residual(nn.Module):
         self.shortcut = nn.Conv2d(maps, width, 1, bias=False)
         self.shortcut_norm = nn.BatchNorm2d(width)
 
-    def forward(self, image: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, M, F), (B,) -> (B, C', M / 2, F / stride), (B,)."""
-        length = shortened(length, self.time_stride)
+        frames = strided_frames(frames, self.time_stride)
         # A stride of the convolution itself makes torch 2.11 write out of bounds on some CPUs.
-        places = image[..., ::2, :: self.time_stride]
-        skipped = self.shortcut_norm(self.shortcut(places))
+        strided = image[..., ::2, :: self.time_stride]
+        skipped = self.shortcut_norm(self.shortcut(strided))
         image = nn.functional.relu(self.first_norm(self.first(image)), inplace=True)
-        image = self.second_norm(self.second(silenced(image, length)))
-        return silenced(nn.functional.relu(image + skipped), length), length
+        image = self.second_norm(self.second(mask_padding(image, frames)))
+        return mask_padding(nn.functional.relu(image + skipped), frames), frames
 
 
 class BidirectionalGRU(nn.Module):
-    """A GRU each way; backwards it starts at each clip's own last frame."""
+    """Two GRUs; the backward one starts at the last frame of each clip, not in its padding."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.forwards = nn.GRU(inputs, hidden, batch_first=True)
         self.backwards = nn.GRU(inputs, hidden, batch_first=True)
 
-    def forward(self, sequence: Tensor, length: Tensor) -> Tensor:
+    def forward(self, sequence: Tensor, frames: Tensor) -> Tensor:
         """(B, F, D), (B,) -> (B, F, 2 · hidden)."""
-        ahead, _ = self.forwards(sequence)
-        back, _ = self.backwards(flip_frames(sequence, length))
-        return torch.cat([ahead, flip_frames(back, length)], dim=-1)
+        forward, _ = self.forwards(sequence)
+        backward, _ = self.backwards(flip_frames(sequence, frames))
+        return torch.cat([forward, flip_frames(backward, frames)], dim=-1)
 
 
 class AttentivePool(nn.Module):
-    """Mean and deviation over time, each unit with its own weights (Okabe et al. 2018)."""
+    """Weighted mean and deviation over time, weights per unit (Okabe et al. 2018)."""
 
     def __init__(self, units: int, bottleneck: int = 64) -> None:
         super().__init__()
@@ -172,41 +180,36 @@ class AttentivePool(nn.Module):
             nn.Linear(units, bottleneck), nn.Tanh(), nn.Linear(bottleneck, units)
         )
 
-    def forward(self, sequence: Tensor, length: Tensor) -> Tensor:
+    def forward(self, sequence: Tensor, frames: Tensor) -> Tensor:
         """(B, F, D), (B,) -> (B, 2 · D)."""
-        own = inside(length, sequence.shape[1])[:, :, None]
-        weight = self.score(sequence).masked_fill(~own, float("-inf")).softmax(dim=1)
+        mask = sequence_mask(frames, sequence.shape[1])[:, :, None]
+        weight = self.score(sequence).masked_fill(~mask, float("-inf")).softmax(dim=1)
         mean = (weight * sequence).sum(dim=1)
         variance = (weight * sequence.square()).sum(dim=1) - mean.square()
         return torch.cat([mean, variance.clamp(min=1e-5).sqrt()], dim=-1)
 
 
-def shortened(length: Tensor, stride: int) -> Tensor:
-    """Return the frames that a layer of this stride leaves of each clip: (B,) -> (B,)."""
-    return (length + stride - 1) // stride
-
-
-def silenced(image: Tensor, length: Tensor) -> Tensor:
-    """Return maps with zeros in each clip's padding: (B, C, M, F), (B,) -> the same."""
-    return image * inside(length, image.shape[-1])[:, None, None, :]
+def strided_frames(frames: Tensor, stride: int) -> Tensor:
+    """Return the frames of each clip after a layer with this stride: (B,) -> (B,)."""
+    return (frames + stride - 1) // stride
 
 
 def change_speed(image: Tensor, speed: float) -> Tensor:
     """Return spectrograms resampled in time alone: (B, C, M, F) -> (B, C, M, F / speed)."""
     if speed == 1:
         return image
-    place = torch.arange(math.ceil(image.shape[-1] / speed), device=image.device) * speed
-    before = place.long()
-    padded = nn.functional.pad(image, (0, 2))  # silence follows the last frame
-    return torch.lerp(padded[..., before], padded[..., before + 1], place - before)
+    position = torch.arange(math.ceil(image.shape[-1] / speed), device=image.device) * speed
+    before = position.long()
+    padded = nn.functional.pad(image, (0, 2))  # zeros follow the last frame
+    return torch.lerp(padded[..., before], padded[..., before + 1], position - before)
 
 
-def change_pitch(image: Tensor, pitch: float, *, mel_top: float) -> Tensor:
+def change_pitch(image: Tensor, pitch: float, *, max_mel: float) -> Tensor:
     """Return spectrograms of a voice that is higher by a factor: (B, C, M, F) -> the same."""
     if pitch == 1:
         return image
     bands = image.shape[-2]
-    place = place_bands(torch.full((1,), pitch, device=image.device), bands=bands, mel_top=mel_top)
-    place = place[0].clamp(0, bands - 1)  # (M,)
-    below = place.long().clamp(max=bands - 2)
-    return torch.lerp(image[..., below, :], image[..., below + 1, :], (place - below)[:, None])
+    factor = torch.full((1,), pitch, device=image.device)
+    position = source_bands(factor, bands=bands, max_mel=max_mel)[0].clamp(0, bands - 1)  # (M,)
+    below = position.long().clamp(max=bands - 2)
+    return torch.lerp(image[..., below, :], image[..., below + 1, :], (position - below)[:, None])

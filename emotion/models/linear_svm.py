@@ -1,4 +1,4 @@
-"""The classic baseline: eGeMAPS functionals under a linear support vector machine."""
+"""Classic baseline: a linear support vector machine over eGeMAPS functionals."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from emotion.models.base import EmotionClassifier
 
 
 class LinearSVM(EmotionClassifier):
-    """One linear machine a class, with squared hinge loss and L2, as LIBLINEAR has it.
+    """One linear classifier per class, with squared hinge loss and L2 penalty as in LIBLINEAR.
 
-    Each figure is standardised by the training clips, whose mean and deviation are averaged over
-    all batches of training.
+    Each functional is standardised by mean and deviation of the training clips, averaged over all
+    training batches.
 
     Args:
-        penalty: of the squared weights.
+        penalty: weight of the L2 penalty.
         **shared: see `EmotionClassifier`.
     """
 
@@ -28,17 +28,13 @@ class LinearSVM(EmotionClassifier):
         self.standardise = nn.BatchNorm1d(size, affine=False, momentum=None)
         self.head = nn.Linear(size, len(self.labels))
 
-    def image(self, x: Tensor) -> Tensor:
-        """Waves (B, T), or functionals (B, 1, 88, 1) -> (B, 1, 88, 1)."""
-        return self.decibels(x)
-
-    def embed(self, image: Tensor) -> Tensor:
-        """(B, 1, 88, 1) -> (B, 88), standardised, outliers cut at ten deviations."""
+    def embed(self, image: Tensor, frames: Tensor) -> Tensor:
+        """(B, 1, 88, 1), (B,) -> (B, 88), standardised, outliers clipped at ten deviations."""
         standardised: Tensor = self.standardise(image.flatten(1))
         return standardised.clamp(-10, 10)
 
     def criterion(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return squared hinge loss, one class against the rest, and L2; hidden ones cost none."""
+        """Return squared hinge loss, one class against the rest, plus L2; hidden classes add 0."""
         sign = 2 * nn.functional.one_hot(target, len(self.labels)) - 1
         hinge = (1 - sign * logits).clamp(min=0).square().sum(dim=1)
         weights = self.class_weights[target] if self.training else torch.ones_like(hinge)

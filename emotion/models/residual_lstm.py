@@ -1,8 +1,8 @@
 """A residual LSTM with self-attention over cepstra and chroma, after arXiv 2606.03359.
 
-Built from the published line alone (h = 64, 46,772 parameters, MFCC and chroma in): that there is
-one LSTM, that its input is projected and added to its output, and how many coefficients go in, are
-assumptions, by which this network comes to a few hundred parameters of that count.
+The paper gives one line: h = 64, 46,772 parameters, MFCC and chroma as input. One LSTM layer, the
+projected input added to its output, and the number of coefficients are assumptions; with them the
+number of parameters differs by a few hundred.
 """
 
 from typing import Any
@@ -17,8 +17,8 @@ class ResidualLSTM(EmotionClassifier):
 
     Args:
         hidden: units of the LSTM.
-        heads: of the attention.
-        dropout: share of the embedding that is dropped in training.
+        heads: attention heads.
+        dropout: fraction of the embedding that is dropped in training.
         **shared: see `EmotionClassifier`.
     """
 
@@ -37,12 +37,8 @@ class ResidualLSTM(EmotionClassifier):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden, len(self.labels))
 
-    def image(self, x: Tensor) -> Tensor:
-        """Waves (B, T), or features (B, 1, M, F) -> (B, 1, M, F)."""
-        return self.decibels(x)
-
-    def embed(self, image: Tensor) -> Tensor:
-        """(B, 1, M, F) -> (B, hidden)."""
+    def embed(self, image: Tensor, frames: Tensor) -> Tensor:
+        """(B, 1, M, F), (B,) -> (B, hidden)."""
         sequence = self.standardise(image[:, 0]).transpose(1, 2)  # (B, M, F) -> (B, F, M)
         recurrent, _ = self.lstm(sequence)
         recurrent = recurrent + self.shortcut(sequence)

@@ -1,4 +1,4 @@
-"""A head over a pretrained speech encoder: learned layer weights, frozen or fine-tuned."""
+"""A pretrained speech encoder, frozen or fine-tuned, with learned layer weights and a head."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,16 +11,16 @@ from emotion.models.base import EmotionClassifier
 
 
 class SpeechEncoderClassifier(EmotionClassifier):
-    """Weighs the layers of a speech encoder and classifies their sum (as SUPERB does).
+    """Classifies the weighted sum of the layers of a speech encoder, as SUPERB does.
 
     Args:
-        features: makes the encoder, given the three settings that follow; see `EncoderLayers`.
+        features: factory of the encoder from the next three arguments; see `EncoderLayers`.
         pretrained: start from the published weights.
-        weights: a local file of them instead.
-        trainable: the encoder learns too.
+        weights: local file to load instead.
+        trainable: fine-tune the encoder.
         units: of the hidden layer.
-        dropout: share of the hidden layer that is dropped in training.
-        encoder_rate: the encoder's learning rate, as a share of the head's, where it learns.
+        dropout: fraction of the hidden layer that is dropped in training.
+        encoder_rate: factor of the learning rate for the encoder, where it is fine-tuned.
         **shared: see `EmotionClassifier`.
     """
 
@@ -56,20 +56,20 @@ class SpeechEncoderClassifier(EmotionClassifier):
         """Load the encoder's weights."""
         self.features.load()
 
-    def image(self, x: Tensor) -> Tensor:
-        """Waves (B, T), or layers (B, 1, L, 2 · D) -> (B, 1, L, 2 · D)."""
-        layers: Tensor = self.features(x) if x.ndim == 2 else x
+    def compute_features(self, x: Tensor, length: Tensor) -> Tensor:
+        """Waves (B, T), (B,) or layers (B, 1, L, 2 · D) -> (B, 1, L, 2 · D); autocast allowed."""
+        layers: Tensor = self.features(x, length) if x.ndim == 2 else x
         return layers
 
-    def embed(self, image: Tensor) -> Tensor:
-        """(B, 1, L, 2 · D) -> (B, units)."""
-        share = self.layer_weights.softmax(dim=0)
-        embedding: Tensor = self.hidden(torch.einsum("l,bld->bd", share, image[:, 0]))
+    def embed(self, image: Tensor, frames: Tensor) -> Tensor:
+        """(B, 1, L, 2 · D), (B,) -> (B, units)."""
+        weight = self.layer_weights.softmax(dim=0)
+        embedding: Tensor = self.hidden(torch.einsum("l,bld->bd", weight, image[:, 0]))
         return embedding
 
     def parameter_groups(self) -> list[tuple[list[nn.Parameter], float]]:
-        """Return head and encoder apart: the latter learns at a lower rate."""
+        """Return the head and the encoder, which has a lower learning rate."""
         encoder = list(self.features.parameters())
-        known = {id(parameter) for parameter in encoder}
-        rest = [parameter for parameter in self.parameters() if id(parameter) not in known]
-        return [(rest, 1.0), (encoder, self.encoder_rate)]
+        ids = {id(parameter) for parameter in encoder}
+        others = [parameter for parameter in self.parameters() if id(parameter) not in ids]
+        return [(others, 1.0), (encoder, self.encoder_rate)]

@@ -1,4 +1,4 @@
-"""Networks made for pictures, from timm, that see a spectrogram as one."""
+"""Image classification networks from timm, applied to spectrograms."""
 
 import functools
 from collections.abc import Sequence
@@ -10,25 +10,25 @@ from torch import Tensor, nn
 
 from emotion.errors import ConfigError, ModelError
 from emotion.models.base import EmotionClassifier
-from emotion.utils.pretrained_weights import read_weights, take_weights
+from emotion.utils.pretrained_weights import load_matching_weights, load_state_dict_file
 
 
 class TimmClassifier(EmotionClassifier):
-    """A timm backbone under a new linear head.
+    """A timm backbone with a new linear head.
 
-    The one channel is repeated to three and shifted and scaled as the backbone's pictures were.
+    The one channel is repeated to three, normalised as the images of the backbone's training were.
 
     Args:
         backbone: timm's name.
-        pretrained: start from timm's published weights (fetched once, then kept by timm).
-        weights: a local file of the backbone's weights instead: a timm state dict or safetensors.
-        trainable: where weights were loaded, only the children with these prefixes learn, and the
-            batch norm of all others stays as it was; None lets everything learn.
+        pretrained: start from timm's published weights (downloaded once, then cached by timm).
+        weights: local file to load instead, a timm state dict or safetensors.
+        trainable: prefixes of the children that are fine-tuned where weights are loaded; all others
+            are frozen, with the statistics of their batch norms. None fine-tunes all.
         **shared: see `EmotionClassifier`.
     """
 
-    picture_mean: Tensor
-    picture_deviation: Tensor
+    image_mean: Tensor
+    image_deviation: Tensor
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class TimmClassifier(EmotionClassifier):
         self.backbone = network
         self.head = nn.Linear(network.head_hidden_size, len(self.labels))
         config = network.pretrained_cfg
-        for key, name in (("mean", "picture_mean"), ("std", "picture_deviation")):
+        for key, name in (("mean", "image_mean"), ("std", "image_deviation")):
             value = torch.tensor(config[key]).view(1, 3, 1, 1)
             self.register_buffer(name, value, persistent=False)
         self.frozen: list[nn.Module] = []
@@ -62,32 +62,35 @@ class TimmClassifier(EmotionClassifier):
             child.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "TimmClassifier":
-        """Switch to training, but for what is frozen: its batch norm keeps its statistics."""
+        """Set the training mode; frozen children stay in evaluation mode."""
         super().train(mode)
         for child in self.frozen:
             child.eval()
         return self
 
     def load_initial_weights(self) -> None:
-        """Load the backbone's weights from `weights`, else from timm's hub, else none.
+        """Load the backbone's weights from `weights`, else, with `pretrained`, from timm's hub.
 
         Raises:
-            ModelError: the file does not fit, or the hub is out of reach.
+            ModelError: the file does not fit, or the weights cannot be downloaded.
         """
         if self.weights:
-            state = read_weights(
+            state = load_state_dict_file(
                 self.weights,
                 functools.partial(timm.models.load_state_dict, weights_only=True),
-                wanted="a timm state dict or a safetensors file",
+                expected="a timm state dict or a safetensors file",
             )
-            take_weights(self.backbone, state, source=f"model.weights={self.weights}")
+            load_matching_weights(self.backbone, state, source=f"model.weights={self.weights}")
         elif self.pretrained:
             self._load_published()
 
-    def embed(self, image: Tensor) -> Tensor:
-        """(B, 1, M, F) -> (B, D)."""
-        picture = (image.expand(-1, 3, -1, -1) - self.picture_mean) / self.picture_deviation
-        embedding: Tensor = self.backbone(picture)
+    def network_input(self, image: Tensor) -> Tensor:
+        """(B, 1, M, F) -> (B, 3, M, F)."""
+        return (image.expand(-1, 3, -1, -1) - self.image_mean) / self.image_deviation
+
+    def embed(self, image: Tensor, frames: Tensor) -> Tensor:
+        """(B, 1, M, F), (B,) -> (B, D)."""
+        embedding: Tensor = self.backbone(self.network_input(image))
         return embedding
 
     def _load_published(self) -> None:
@@ -95,7 +98,7 @@ class TimmClassifier(EmotionClassifier):
             timm.models.load_pretrained(self.backbone, num_classes=0)
         except Exception as err:  # the hub's client raises whatever its transport does
             raise ModelError(
-                f"the published weights of {self.name} cannot be fetched ({type(err).__name__}). "
-                "Set model.pretrained=false to start from scratch, or model.weights=FILE to a "
-                "local timm state dict or safetensors file."
+                f"the published weights of {self.name} cannot be downloaded "
+                f"({type(err).__name__}). Set model.pretrained=false to start from scratch, or "
+                "model.weights=FILE to a local timm state dict or safetensors file."
             ) from err

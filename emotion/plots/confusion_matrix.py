@@ -1,36 +1,27 @@
 """Confusion matrix as a PNG image."""
 
 from collections.abc import Sequence
-from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-SPARSE = 12
-"""Up to so many points a line shows each as a dot."""
+from emotion.plots.style import draw_heat_map, png_figure
 
 
-def confusion_png(counts: npt.NDArray[np.int64], labels: Sequence[str], *, title: str) -> bytes:
-    """Return a picture of a confusion matrix, (C, C): counts, coloured by the share of its row."""
-    from matplotlib.figure import Figure
-
+def plot_confusion_matrix(
+    counts: npt.NDArray[np.int64], labels: Sequence[str], path: Path, *, title: str
+) -> None:
+    """Write a confusion matrix, (C, C): clips, and their fraction of the row as text and colour."""
     clips = counts.sum(axis=1, keepdims=True)
-    share = np.divide(counts, clips, out=np.zeros(counts.shape), where=clips > 0)
+    fractions = np.divide(counts, clips, out=np.zeros(counts.shape), where=clips > 0)
+    texts = [
+        [f"{n:,}\n{fraction:.0%}" for n, fraction in zip(*row, strict=True)]
+        for row in zip(counts, fractions, strict=True)
+    ]
     side = 1.6 + 0.72 * len(labels)
-    figure = Figure(figsize=(side + 0.4, side), dpi=130, layout="constrained")
-    axes = figure.add_subplot()
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.ndindex(counts.shape):
-        colour = "white" if share[row, column] > 0.6 else "#16212b"
-        text = f"{counts[row, column]:,}\n{share[row, column]:.0%}"
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    axes.set_title(title, fontsize=10, loc="left")
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    file = BytesIO()
-    figure.savefig(file, format="png", metadata={"Software": None})
-    return file.getvalue()
+    with png_figure(path, side + 0.4, side) as figure:
+        axes = figure.subplots()
+        draw_heat_map(axes, fractions, texts, rows=labels, columns=labels)
+        axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor")
+        axes.set(xlabel="predicted", ylabel="true", title=title)

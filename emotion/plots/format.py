@@ -1,12 +1,12 @@
-"""Number formatting in pages."""
+"""Number formatting on pages."""
 
 import numpy as np
 
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 
 
-def percent(share: float | None, digits: int = 1, *, unit: bool = True) -> str:
-    """Return a share in percent, as a person reads it; a dash where it is not known."""
-    if share is None or not np.isfinite(share):
+def percent(fraction: float | None, digits: int = 1, *, unit: bool = True) -> str:
+    """Return a fraction as text in percent; a dash where it is unknown."""
+    if fraction is None or not np.isfinite(fraction):
         return "–"
-    return f"{100 * share:.{digits}f}" + (f"{THIN_SPACE}%" if unit else "")
+    return f"{100 * fraction:.{digits}f}" + (f"{THIN_SPACE}%" if unit else "")

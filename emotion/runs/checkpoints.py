@@ -1,4 +1,4 @@
-"""Checkpoints that are whole, checked when they are read, and never run code."""
+"""Reads and writes checkpoints: complete after a kill, with a checksum, free of code."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -17,46 +17,46 @@ LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Writes checkpoints with a checksum beside each, and keeps the one before the last."""
+    """Lightning's checkpoint plugin: adds a checksum to each file, and keeps the previous one."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
         """Write a checkpoint; see `write_checkpoint`."""
         path = Path(path)
-        aside = path.with_name(PREVIOUS) if path.name == LAST else None
-        write_checkpoint(path, checkpoint, aside=aside)
+        previous = path.with_name(PREVIOUS) if path.name == LAST else None
+        write_checkpoint(path, checkpoint, previous=previous)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Return a checkpoint, whose callbacks look for the others where it lies now."""
+        """Return a checkpoint; paths in its callbacks are those of the folder that it is in now."""
         checkpoint = read_checkpoint(Path(path))
         for state in checkpoint.get("callbacks", {}).values():
             if "best_model_path" in state:
-                state |= _moved(state, Path(path).resolve().parent)
+                state |= _with_folder(state, Path(path).resolve().parent)
         return checkpoint
 
 
 def write_checkpoint(
-    path: Path, checkpoint: Mapping[str, Any], *, aside: Path | None = None
+    path: Path, checkpoint: Mapping[str, Any], *, previous: Path | None = None
 ) -> None:
-    """Write a checkpoint and its checksum; a kill at any moment leaves a whole one.
+    """Write a checkpoint and its checksum; a kill at any moment leaves an intact one.
 
-    While a file is replaced, its checksums are two: of what lies there, and of what comes.
+    While a file is replaced, its checksum file has two lines: of the old file and of the new one.
 
     Args:
-        path: takes the checkpoint once that is whole and on the disk.
+        path: of the checkpoint; replaced once the new file is complete and on the disk.
         checkpoint: tensors and plain values.
-        aside: takes the file that lay at `path` before.
+        previous: the old file is moved here; None deletes it.
     """
     with written_whole(path) as file:
         torch.save(dict(checkpoint), file)
         file.flush()
         digest = file_digest(Path(file.name))
-        if aside is not None and path.exists():
-            _write_checksums(aside, _checksums(path))
-            path.replace(aside)
+        if previous is not None and path.exists():
+            _write_checksums(previous, _checksums(path))
+            path.replace(previous)
         before = _checksums(path) if path.exists() else []
         _write_checksums(path, [*before, digest])
     if before:
@@ -67,7 +67,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Return a checkpoint, on the CPU.
 
     Raises:
-        RunError: it is missing, damaged, or holds more than tensors and plain values.
+        RunError: it is missing or damaged, or it contains more than tensors and plain values.
     """
     problem = checkpoint_problem(path)
     if problem:
@@ -75,63 +75,65 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as err:  # the unpickler raises many kinds
-        raise RunError(f"checkpoint {path} holds more than tensors and plain values.") from err
+        raise RunError(
+            f"checkpoint {path} contains more than tensors and plain values, which could run code."
+        ) from err
     return checkpoint
 
 
 def checkpoint_problem(path: Path) -> str:
-    """Return what is wrong with a checkpoint's file, or an empty text."""
+    """Return the problem of a checkpoint file; empty for an intact one."""
     if not path.is_file():
-        return "is not there"
+        return "does not exist"
     expected = _checksums(path)
     if not expected:
-        return "was not written to its end"
+        return "is incomplete: it has no checksum"
     if file_digest(path) not in expected:
-        return "is damaged: its checksum does not fit"
+        return "is damaged: its checksum does not match"
     return ""
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Return the newest whole checkpoint to go on from; a damaged one is passed over, and said.
+    """Return the newest intact checkpoint; a damaged one is skipped with a warning.
 
     Returns:
-        The file, or None where a run has to set out anew: nothing was written yet, or the first
-        checkpoint, which none came before, is damaged.
+        The file, or None where training starts again: no checkpoint was written yet, or the only
+        one is damaged.
 
     Raises:
-        RunError: the last two are damaged.
+        RunError: both checkpoints are damaged.
     """
     last, previous = folder / LAST, folder / PREVIOUS
     problems = {path: checkpoint_problem(path) for path in (last, previous) if path.exists()}
     for path, problem in problems.items():
         if not problem:
             return path
-        rest = "the one before" if previous in problems else "the beginning"
-        log.warning("%s %s; going on from %s", path, problem, rest)
+        start = "the previous checkpoint" if previous in problems else "the beginning"
+        log.warning("%s %s; training continues from %s", path, problem, start)
     if previous in problems:
         raise RunError(
-            f"{folder} holds no whole checkpoint: {LAST} and {PREVIOUS} are damaged. Bring one "
-            "back, with its .sha256; or delete both, and resume= trains from the beginning."
+            f"{folder} has no intact checkpoint: {LAST} and {PREVIOUS} are damaged. Restore one of "
+            "them with its .sha256 file, or delete both: resume= then trains from the beginning."
         )
     return None
 
 
 def epochs_done(checkpoint: Mapping[str, Any]) -> int:
-    """Return how many epochs a checkpoint has behind it, one under way not counted."""
+    """Return the number of completed epochs at a checkpoint."""
     return int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
 
 
-def drop_after(path: Path) -> None:
-    """Delete the damaged last checkpoint where a run goes on from the one before.
+def delete_damaged_last(path: Path) -> None:
+    """Delete a damaged last.ckpt where a run is resumed from previous.ckpt.
 
-    Else the next one would set it aside, in the place of the only whole one.
+    Otherwise the next checkpoint would replace previous.ckpt, the only intact file, with it.
     """
     if path.name == PREVIOUS:
         path.with_name(LAST).unlink(missing_ok=True)
 
 
 def _checksums(path: Path) -> list[str]:
-    """Return what a checkpoint's digest may be: the last one, once the file is in its place."""
+    """Return the allowed digests of a checkpoint; empty without a checksum file."""
     file = path.with_name(f"{path.name}.sha256")
     return file.read_text(encoding="utf-8").split() if file.is_file() else []
 
@@ -140,8 +142,8 @@ def _write_checksums(path: Path, digests: Sequence[str]) -> None:
     write_text(path.with_name(f"{path.name}.sha256"), "".join(f"{each}\n" for each in digests))
 
 
-def _moved(state: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the paths of a ModelCheckpoint's state as they are in another folder."""
+def _with_folder(state: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the paths in the state of a ModelCheckpoint, moved to another folder."""
     names = ("best_model_path", "kth_best_model_path", "last_model_path")
 
     def move(path: str) -> str:

@@ -1,9 +1,9 @@
-"""The page of a run: report.html, which opens anywhere, offline, and confusion.png."""
+"""Report of a run: report.html, one file without links to others, and confusion.png."""
 
 import math
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ import pandas as pd
 
 from emotion.audio.decode import decode
 from emotion.audio.standardise import resample
-from emotion.config.composition import Config
+from emotion.config.composition import to_yaml
+from emotion.data.labels import encode_labels
 from emotion.data.splits.base import SUBSETS, TEST, VAL
 from emotion.errors import AudioError
 from emotion.metrics.calibration import reliability_curve, risk_coverage, softmax
+from emotion.metrics.classification import Array
 from emotion.plots.charts import (
     Chart,
     abstention_chart,
@@ -24,271 +26,286 @@ from emotion.plots.charts import (
     reliability_chart,
     robustness_charts,
 )
-from emotion.plots.confusion_matrix import confusion_png
-from emotion.plots.media import RATE, data_uri, mp3, spectrogram_png
+from emotion.plots.confusion_matrix import plot_confusion_matrix
+from emotion.plots.media import RATE, audio_uri, data_uri, scale_to_peak, spectrogram_png
 from emotion.plots.templates_env import load_page
 from emotion.runs.run import Run
-from emotion.utils.files import write_text, written_whole
+from emotion.utils.files import write_text
 from emotion.utils.tables import read_table
 
-Array = npt.NDArray[np.float64]
+MAX_ERRORS, PLAYED_S = 12, 4.0
+"""Number of confident errors on a page, and seconds of each that can be played."""
 
-MISTAKES, PLAYED_S = 12, 4.0
-"""How many mistakes a page shows, and how many seconds of each."""
+ABSTAIN_BELOW = 0.5
+"""Confidence at which the page shows the effect of `abstain_below`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportData:
+    """Contents of report.html; the page omits missing ones.
+
+    `metrics`, `environment`, `timing` and `robustness` are as in the JSON files of these names,
+    `split`, `predictions`, `history` and `skipped` as in the tables.
+
+    Attributes:
+        name: of the run, or of the file of predictions.
+        labels: the classes, by id.
+        audio_root: the folder that the paths of the clips are relative to.
+        config: all settings as YAML; empty for predictions of another tool.
+        input_s: seconds of a clip that the model receives; None for all, or if it varies.
+        other_metrics: metrics on other datasets, by name.
+        test_accesses: number of runs and prediction files that have used the test clips.
+        chosen_by_test: whether this run is the best of these by its test score only.
+    """
+
+    name: str
+    model: str
+    dataset: str
+    split_name: str
+    labels: tuple[str, ...]
+    metrics: Mapping[str, Any]
+    split: pd.DataFrame
+    predictions: pd.DataFrame
+    audio_root: Path
+    split_description: str = ""
+    split_settings: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    config: str = ""
+    input_s: float | None = None
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+    skipped: pd.DataFrame = field(default_factory=pd.DataFrame)
+    robustness: Mapping[str, Any] = field(default_factory=dict)
+    other_metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    test_accesses: int = 0
+    chosen_by_test: bool = False
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    timing: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def subset(self) -> str:
+        """The subset that the page shows: validation for an untested run."""
+        return TEST if self.metrics.get(TEST) else VAL
 
 
 @dataclass(frozen=True)
 class ConfidentError:
-    """A clip that the model was sure of, wrongly; `sound` and `picture` are None if unreadable."""
+    """A wrong prediction of high confidence; `sound` and `image` are None for unreadable clips."""
 
     path: str
     speaker: str
     target: str
     predicted: str
-    probability: float
+    confidence: float
     seconds: float = 0.0
     sound: str | None = None
-    picture: str | None = None
+    image: str | None = None
 
 
-@dataclass(frozen=True)
-class TestClips:
-    """The test clips of a run: target and predicted ids, (N,), calibrated probabilities, (N, C)."""
-
-    labels: tuple[str, ...]
-    table: pd.DataFrame
-    target: npt.NDArray[np.int64]
-    predicted: npt.NDArray[np.int64]
-    probabilities: Array
-
-    @classmethod
-    def of(cls, run: Run) -> "TestClips | None":
-        """Return what a run's predictions.csv holds, or None where it has no clip."""
-        table = run.predictions if (run.folder / "predictions.csv").is_file() else pd.DataFrame()
-        if not len(table):
-            return None
-        labels = run.labels
-        return cls(
-            labels=labels,
-            table=table,
-            target=np.array([labels.index(name) for name in table["target"]]),
-            predicted=np.array([labels.index(name) for name in table["predicted"]]),
-            probabilities=table[[f"p_{label}" for label in labels]].to_numpy(np.float64),
-        )
-
-
-def write_report(run: Run) -> None:
-    """Write confusion.png and then report.html from what the run left.
-
-    What a run lacks, its page leaves out; an untested one shows its validation figures.
-    """
-    part = TEST if run.metrics.get(TEST) else VAL
-    figures = run.metrics.get(part) or {}
-    confusion = np.array(figures.get("confusion") or [], dtype=np.int64)
-    if confusion.size:
-        kind = "test" if part == TEST else "validation"
-        title = f"{'LEAKS · ' if run.leaks else ''}{int(confusion.sum()):,} {kind} clips"
-        with written_whole(run.folder / "confusion.png") as file:
-            file.write(confusion_png(confusion, run.labels, title=title))
-    page = load_page("report.html").render(**_contents(run, part))
-    whole = page.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    write_text(run.folder / "report.html", whole)
-
-
-def _contents(run: Run, part: str) -> dict[str, Any]:
-    """Return what the template shows; its figures are those of `part`."""
-    judged = TestClips.of(run)
-    config, metrics, environment = run.config, run.metrics, run.environment
-    figures = metrics.get(part) or {}
-    labels = tuple(config["dataset.labels"])
+def report_data(run: Run) -> ReportData:
+    """Return the contents of a run's report, from the files of its folder."""
+    settings, environment = run.settings, run.environment
     choices = environment.get("choices") or {}
-    clips = _read(run, "split.csv")
-    corpora = sorted(set(clips["corpus"])) if clips is not None else []
+    split = _table(run, "split.csv")
+    corpora = sorted(set(split["corpus"])) if len(split) else []
+    nodes = {"model": settings.model, "dataset": settings.dataset, "split": settings.split}
+    classes = {name: str(node["_target_"]).rpartition(".")[2] for name, node in nodes.items()}
+    return ReportData(
+        name=run.folder.name,
+        model=choices.get("model") or settings.model.get("backbone") or classes["model"],
+        dataset=choices.get("dataset") or ", ".join(corpora) or classes["dataset"],
+        split_name=choices.get("split") or classes["split"],
+        labels=run.labels,
+        metrics=run.metrics,
+        split=split,
+        predictions=(
+            run.predictions if (run.folder / "predictions.csv").is_file() else pd.DataFrame()
+        ),
+        audio_root=_audio_root(settings.dataset),
+        split_description=_split_description(settings.split["_target_"]),
+        split_settings={
+            key: value
+            for key, value in settings.split.items()
+            if isinstance(value, (int, float, str)) and not key.startswith("_")
+        },
+        seed=settings.seed,
+        config=to_yaml(settings),
+        input_s=_input_s(settings.preprocessing),
+        history=_table(run, "history.csv"),
+        skipped=_table(run, "skipped.csv"),
+        robustness=run.robustness,
+        other_metrics=_other_metrics(run),
+        test_accesses=len(run.test_accesses),
+        chosen_by_test=run.chosen_by_test,
+        environment=environment,
+        timing=run.timing,
+    )
+
+
+def write_report(data: ReportData, folder: Path) -> None:
+    """Write confusion.png and then report.html into a folder."""
+    metrics = data.metrics.get(data.subset) or {}
+    confusion = np.array(metrics.get("confusion") or [], dtype=np.int64)
+    if confusion.size:
+        subset = "test" if data.subset == TEST else "validation"
+        mark = "LEAKS · " if data.metrics.get("leaks") else ""
+        title = f"{mark}{int(confusion.sum()):,} {subset} clips"
+        plot_confusion_matrix(confusion, data.labels, folder / "confusion.png", title=title)
+    page = load_page("report.html").render(**_page_values(data, metrics, confusion))
+    whole = page.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    write_text(folder / "report.html", whole)
+
+
+# --- from a run folder ---------------------------------------------------------------------------
+
+
+def _table(run: Run, name: str) -> pd.DataFrame:
+    """Return a table of a run; an empty one if the file is missing."""
+    path = run.folder / name
+    return read_table(path) if path.is_file() else pd.DataFrame()
+
+
+def _split_description(target: str) -> str:
+    """Return the description of a split protocol; empty for a class without one."""
+    try:
+        return str(getattr(pkgutil.resolve_name(target), "description", ""))
+    except (ImportError, AttributeError, ValueError):  # the class does not exist any more
+        return ""
+
+
+def _audio_root(dataset: Mapping[str, Any]) -> Path:
+    table = dataset.get("path")
+    return Path(dataset.get("root") or (Path(table).parent if table else "."))
+
+
+def _input_s(preprocessing: Mapping[str, Any]) -> float | None:
+    if preprocessing.get("trim_db"):
+        return None
+    length = preprocessing.get("duration_ms") or preprocessing.get("max_duration_ms")
+    return float(length) / 1000 if length else None
+
+
+def _other_metrics(run: Run) -> dict[str, Mapping[str, Any]]:
+    """Return the metrics of the run's evaluations on other clips than its own, by name."""
+    folders = (path.parent for path in sorted(run.folder.glob("evaluate/*/metrics.json")))
+    others = [Run(folder) for folder in folders if folder.name != TEST]
     return {
-        "run": run.folder.name,
-        "tested": part == TEST,
-        "subsets": set() if clips is None else set(clips["subset"]),
-        "figures": figures,
-        "best_epoch": metrics.get("best_epoch"),
-        "leaks": run.leaks,
-        "audit": metrics.get("audit") or {},
-        "shortcuts": metrics.get("shortcuts"),
-        "test_accesses": len(run.test_accesses),
-        "chosen_by_test": run.chosen_by_test,
-        "labels": labels,
-        "chance": 1 / max(1, len(labels) - len(figures.get("absent") or ())),
-        "model": choices.get("model") or config.get("model.backbone") or _tail(config, "model"),
-        "dataset": choices.get("dataset") or ", ".join(corpora) or _tail(config, "dataset"),
-        "corpora": corpora,
-        "split": choices.get("split") or _tail(config, "split"),
-        "protocol": _protocol(config),
-        "split_settings": _scalars(config.get("split") or {}),
-        "clips": _clips(clips),
-        "skipped": _skipped(run),
-        "confusion": _confusion(figures),
-        "learning": _learning(run),
-        "calibration": _calibration(judged, figures),
-        "robustness": _robustness(run),
-        "elsewhere": _elsewhere(run),
-        "abstention": _abstention(judged),
-        "mistakes": _mistakes(judged, config),
-        "heard_s": _heard_s(config),
-        "environment": environment,
-        "timing": run.timing,
-        "config": config.yaml(),
-        "seed": config.get("seed"),
+        f"{other.folder.name}{' LEAKS' if other.leaks else ''}": other.metrics[TEST]
+        for other in others
+        if TEST in other.metrics
     }
 
 
-def _read(run: Run, name: str) -> pd.DataFrame | None:
-    """Return a table of a run, or None where it has none."""
-    path = run.folder / name
-    return read_table(path) if path.is_file() else None
+# --- to a page -----------------------------------------------------------------------------------
 
 
-def _tail(config: Config, key: str) -> str:
-    return str(config.get(f"{key}._target_") or "").rpartition(".")[2]
+def _page_values(
+    data: ReportData, metrics: Mapping[str, Any], confusion: npt.NDArray[np.int64]
+) -> dict[str, Any]:
+    """Return the values of the template; `metrics` are those of the subset shown."""
+    split = data.split
+    values: dict[str, Any] = {
+        "data": data,
+        "tested": data.subset == TEST,
+        "metrics": metrics,
+        "leaks": bool(data.metrics.get("leaks")),
+        "audit": data.metrics.get("audit") or {},
+        "subsets": set(split["subset"]) if len(split) else set(),
+        "corpora": sorted(set(split["corpus"])) if len(split) else [],
+        "chance": 1 / max(1, len(data.labels) - len(metrics.get("absent") or ())),
+        "clips": _split_counts(split),
+        "skipped": data.skipped["reason"].value_counts().to_dict() if len(data.skipped) else {},
+        "confusion": [[(int(n), n / max(1, row.sum())) for n in row] for row in confusion],
+        "learning": _learning_charts(data),
+        "robustness": (
+            list(robustness_charts(data.robustness["curves"], clean=data.robustness["clean"]))
+            if data.robustness
+            else []
+        ),
+    }
+    if len(data.predictions):
+        probabilities = data.predictions[[f"p_{label}" for label in data.labels]].to_numpy(float)
+        target, predicted = (
+            encode_labels(data.predictions[column], data.labels)
+            for column in ("target", "predicted")
+        )
+        values |= {
+            "calibration": _calibration_charts(probabilities, target, metrics),
+            "abstention": _abstention(probabilities, target != predicted),
+            "errors": _confident_errors(data, probabilities.max(axis=1), target != predicted),
+        }
+    return values
 
 
-def _scalars(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a node that are plain values."""
-    plain = (int, float, str, bool)
-    return {k: v for k, v in node.items() if isinstance(v, plain) and not k.startswith("_")}
+def _split_counts(split: pd.DataFrame) -> dict[str, list[tuple[int, int]]]:
+    """Return, for each corpus, the clips and speakers in train, val and test."""
+    if not len(split):
+        return {}
+    counts = {}
+    for corpus, clips in split.groupby("corpus"):
+        parts = [clips[clips["subset"] == subset] for subset in SUBSETS]
+        counts[str(corpus)] = [(len(part), part["speaker"].nunique()) for part in parts]
+    return counts
 
 
-def _protocol(config: Config) -> str:
-    """Return what a split does, in the words of its own class."""
-    try:
-        split = pkgutil.resolve_name(config["split._target_"])
-    except (ImportError, AttributeError, ValueError):  # a class that is no longer there
-        return ""
-    return " ".join((split.__doc__ or "").partition("\n\n")[0].split())
-
-
-def _clips(clips: pd.DataFrame | None) -> list[tuple[str, list[tuple[int, int]]]]:
-    """Return, of each corpus, the clips and speakers in train, val and test."""
-    if clips is None:
+def _learning_charts(data: ReportData) -> list[Chart]:
+    if not len(data.history):
         return []
-    rows = []
-    for corpus, own in clips.groupby("corpus"):
-        parts = [own[own["subset"] == part] for part in SUBSETS]
-        rows.append((str(corpus), [(len(part), part["speaker"].nunique()) for part in parts]))
-    return rows
+    numbers = data.history.apply(pd.to_numeric, errors="coerce")
+    return list(learning_charts(numbers, best_epoch=data.metrics.get("best_epoch")))
 
 
-def _skipped(run: Run) -> list[tuple[str, int]]:
-    """Return the reasons why files were left out, the commonest first."""
-    table = _read(run, "skipped.csv")
-    return [] if table is None else list(table["reason"].value_counts().items())  # type: ignore[arg-type]
-
-
-def _confusion(figures: Mapping[str, Any]) -> list[list[tuple[int, float]]]:
-    """Return the confusion matrix: of each cell the clips and their share of the row."""
-    matrix = figures.get("confusion") or []
-    return [[(int(n), float(n / max(1, sum(row)))) for n in row] for row in matrix]
-
-
-def _learning(run: Run) -> list[Chart]:
-    """Return how loss and UAR went, epoch by epoch."""
-    history = _read(run, "history.csv")
-    if history is None or not len(history):
-        return []
-    numbers = history.apply(pd.to_numeric, errors="coerce")
-    return list(learning_charts(numbers, best_epoch=run.metrics.get("best_epoch")))
-
-
-def _calibration(judged: TestClips | None, figures: Mapping[str, Any]) -> list[Chart]:
-    """Return the reliability diagram, and the risk when the model may abstain."""
-    known = figures.get("calibration")
-    if judged is None or not known:
+def _calibration_charts(
+    probabilities: Array, target: npt.NDArray[np.int64], metrics: Mapping[str, Any]
+) -> list[Chart]:
+    """Return the reliability diagram and the risk by coverage."""
+    calibration = metrics.get("calibration")
+    if not calibration:
         return []
     with np.errstate(divide="ignore"):
-        logits = np.maximum(np.log(judged.probabilities), -1e3) * known["temperature"]
-    before, after = (
-        reliability_curve(p, judged.target) for p in (softmax(logits), judged.probabilities)
-    )
+        logits = np.maximum(np.log(probabilities), -1e3) * calibration["temperature"]
+    before, after = (reliability_curve(p, target) for p in (softmax(logits), probabilities))
     return [
         reliability_chart(after, before=before),
-        abstention_chart(risk_coverage(judged.probabilities, judged.target)),
+        abstention_chart(risk_coverage(probabilities, target)),
     ]
 
 
-def _abstention(judged: TestClips | None) -> tuple[float, float] | None:
-    """Return the share of clips that are answered at `abstain_below=0.5`, and how many wrongly."""
-    if judged is None:
-        return None
-    sure = judged.probabilities.max(axis=1) >= 0.5
-    wrong = judged.target != judged.predicted
-    return float(sure.mean()), float(wrong[sure].mean()) if sure.any() else math.nan
+def _abstention(probabilities: Array, wrong: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the coverage and the error rate of `abstain_below=ABSTAIN_BELOW`."""
+    confident = probabilities.max(axis=1) >= ABSTAIN_BELOW
+    error_rate = float(wrong[confident].mean()) if confident.any() else math.nan
+    return float(confident.mean()), error_rate
 
 
-def _robustness(run: Run) -> list[Chart]:
-    """Return what `evaluate perturb=` found, a chart a perturbation."""
-    found = run.robustness
-    return list(robustness_charts(found["curves"], clean=found["clean"])) if found else []
-
-
-def _elsewhere(run: Run) -> list[tuple[str, dict[str, Any]]]:
-    """Return the figures of the run's evaluations on other clips than its own, by name."""
-    folders = (path.parent for path in sorted(run.folder.glob("evaluate/*/metrics.json")))
-    judged = [Run(folder) for folder in folders if folder.name != TEST]
-    return [
-        (f"{other.folder.name}{' LEAKS' if other.leaks else ''}", other.metrics[TEST])
-        for other in judged
-        if TEST in other.metrics
+def _confident_errors(
+    data: ReportData, confidence: Array, wrong: npt.NDArray[np.bool_]
+) -> list[ConfidentError]:
+    """Return the wrong predictions of the highest confidence."""
+    indices = np.flatnonzero(wrong)
+    chosen = indices[np.argsort(-confidence[indices], kind="stable")][:MAX_ERRORS]
+    errors = [
+        ConfidentError(
+            path=row["path"],
+            speaker=f"{row['corpus']} {row['speaker']}".strip(),
+            target=row["target"],
+            predicted=row["predicted"],
+            confidence=float(confidence[index]),
+        )
+        for index, row in zip(chosen, data.predictions.iloc[chosen].to_dict("records"), strict=True)
     ]
+    return [_with_media(error, data.audio_root, data.input_s) for error in errors]
 
 
-def _mistakes(judged: TestClips | None, config: Config) -> list[ConfidentError]:
-    """Return the mistakes that the model was surest of, those heard and seen that are readable."""
-    if judged is None:
-        return []
-    sure = judged.probabilities.max(axis=1)
-    wrong = np.flatnonzero(judged.target != judged.predicted)
-    chosen = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
-    root, heard_s = _root(config), _heard_s(config)
-    return [
-        _mistake(row, float(sure[place]), root=root, heard_s=heard_s)
-        for place, row in zip(chosen, judged.table.iloc[chosen].to_dict("records"), strict=True)
-    ]
-
-
-def _mistake(
-    row: Mapping[Any, Any], probability: float, *, root: Path, heard_s: float | None
-) -> ConfidentError:
-    mistake = ConfidentError(
-        path=row["path"],
-        speaker=f"{row['corpus']} {row['speaker']}".strip(),
-        target=row["target"],
-        predicted=row["predicted"],
-        probability=probability,
-    )
+def _with_media(error: ConfidentError, root: Path, input_s: float | None) -> ConfidentError:
+    """Return an error with the sound and the spectrogram of its clip, if that can be read."""
     try:
-        wave, rate = decode(root / row["path"])
+        wave, rate = decode(root / error.path)
     except AudioError:
-        return mistake
-    seconds = len(wave) / rate
-    wave = resample(wave[: int(PLAYED_S * rate)], rate, to_rate=RATE)
-    wave = wave * np.float32(0.9 / max(float(np.abs(wave).max()), 1e-9))  # corpora differ 20-fold
+        return error
+    excerpt = scale_to_peak(resample(wave[: int(PLAYED_S * rate)], rate, to_rate=RATE))
     return replace(
-        mistake,
-        seconds=seconds,
-        sound=data_uri(mp3(wave), "audio/mpeg"),
-        picture=data_uri(spectrogram_png(wave, heard_s=heard_s), "image/png"),
+        error,
+        seconds=len(wave) / rate,
+        sound=audio_uri(excerpt),
+        image=data_uri(spectrogram_png(excerpt, input_s=input_s), "image/png"),
     )
-
-
-def _root(config: Config) -> Path:
-    """Return what the paths of the clips are relative to."""
-    table = config.get("dataset.path")
-    return Path(config.get("dataset.root") or (Path(table).parent if table else "."))
-
-
-def _heard_s(config: Config) -> float | None:
-    """Return how many seconds of a clip the model is given; None for all, or where it varies."""
-    lengths = [
-        config.get(key)
-        for key in ("preprocessing.duration_ms", "preprocessing.max_duration_ms")
-        if not config.get("preprocessing.trim_db")
-    ]
-    return next((float(length) / 1000 for length in lengths if length), None)

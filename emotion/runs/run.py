@@ -3,70 +3,74 @@
 import json
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from emotion.config.composition import Config, load_config
+from emotion.config.composition import load_settings
+from emotion.config.schema import TrainSettings
 from emotion.data.splits.base import TRAIN, VAL
 from emotion.errors import RunError
 from emotion.runs.test_access_log import fingerprint_clips, test_accesses
 from emotion.utils.tables import read_table
 
-if TYPE_CHECKING:
-    pass
-
 log = logging.getLogger(__name__)
 
 LATEST = "latest"
+FINISHED = "finished"
+"""Status in metrics.json of a run that has written all its files."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder; each property reads a file of it."""
+    """A run folder. Each property reads one file, once: open the folder again after a change."""
 
     folder: Path
 
-    @property
-    def config(self) -> Config:
-        """The resolved composition."""
-        return load_config(self.folder / "config.yaml")
+    @cached_property
+    def settings(self) -> TrainSettings:
+        """The settings of the run, from config.yaml."""
+        return load_settings(self.folder / "config.yaml")
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The classes, by id."""
-        return tuple(self.config["dataset.labels"])
+        return self.settings.labels
 
-    @property
+    @cached_property
     def metrics(self) -> dict[str, Any]:
-        """The figures; empty before the test."""
+        """Metrics of test and validation; empty before the test."""
         return self._json("metrics.json")
 
-    @property
+    @cached_property
     def environment(self) -> dict[str, Any]:
         """Versions, device, fingerprints and notes of the run."""
         return self._json("environment.json")
 
-    @property
+    @cached_property
     def timing(self) -> dict[str, float]:
         """Seconds of each part."""
         return self._json("timing.json")
 
-    @property
+    @cached_property
     def predictions(self) -> pd.DataFrame:
-        """One row a test clip."""
+        """One row per test clip: path, corpus, speaker, target, predicted, p_<label>….
+
+        Raises:
+            RunError: the run has none.
+        """
         path = self.folder / "predictions.csv"
         if not path.is_file():
             raise RunError(
                 f"{self.folder} has no predictions.csv: the run is untested or unfinished."
             )
-        columns = {f"p_{label}": "float64" for label in self.labels}
-        return read_table(path, columns)
+        return read_table(path, {f"p_{label}": "float64" for label in self.labels})
 
-    @property
+    @cached_property
     def split(self) -> pd.DataFrame:
-        """One row a clip: path, corpus, speaker, emotion, subset."""
+        """One row per clip: path, corpus, speaker, emotion, subset."""
         return read_table(self.folder / "split.csv")
 
     @property
@@ -76,41 +80,41 @@ class Run:
 
     @property
     def leaks(self) -> bool:
-        """Whether the run's split leaks."""
+        """Whether the split of the run leaks."""
         return bool(self.metrics.get("leaks"))
 
     @property
     def test_accesses(self) -> frozenset[str]:
-        """Which runs and files of predictions have opened the clips that this run is tested on."""
-        root = self.config.get("output_root")
-        if not root or not (self.folder / "predictions.csv").is_file():
+        """Runs and prediction files that have used the test clips of this run."""
+        if not (self.folder / "predictions.csv").is_file():
             return frozenset()
-        return test_accesses(Path(root), fingerprint_clips(self.predictions["path"]))
+        root = Path(self.settings.output_root)
+        return test_accesses(root, fingerprint_clips(self.predictions["path"]))
 
     @property
     def chosen_by_test(self) -> bool:
-        """Whether, of all runs that were tested on these clips, only the test prefers this one.
+        """Whether this run is best by its test score only, among all runs on these test clips.
 
-        It has the best test score, and another one has the better score on validation clips.
+        True where it has the best test score and another run has a better validation score.
         """
         others = {Path(name) for name in self.test_accesses} - {self.folder.resolve()}
         scores = [Run(folder).metrics for folder in sorted(others)]
         scores = [score for score in scores if score.get("test") and score.get("val")]
-        mine = self.metrics
-        if not scores or not mine.get("test") or not mine.get("val"):
+        own = self.metrics
+        if not scores or not own.get("test") or not own.get("val"):
             return False
-        best = all(mine["test"]["uar"] > score["test"]["uar"] for score in scores)
-        return best and any(score["val"]["uar"] > mine["val"]["uar"] for score in scores)
+        best = all(own["test"]["uar"] > score["test"]["uar"] for score in scores)
+        return best and any(score["val"]["uar"] > own["val"]["uar"] for score in scores)
 
     @property
     def robustness(self) -> dict[str, Any]:
-        """What `evaluate perturb=` found; empty before."""
+        """Result of `evaluate perturb=`; empty before."""
         return self._json("evaluate/perturbed/robustness.json")
 
     @property
     def finished(self) -> bool:
-        """Whether the run has come to its report, the last file that it writes."""
-        return (self.folder / "report.html").is_file()
+        """Whether the run has written all its files."""
+        return self.metrics.get("status") == FINISHED
 
     def _json(self, name: str) -> dict[str, Any]:
         path = self.folder / name
@@ -124,10 +128,10 @@ class Run:
 
 
 def find_run(name: str | None, output_root: Path) -> Run:
-    """Return the run at a folder, or the newest for `latest`.
+    """Return the run of a folder, or the newest run for `latest`.
 
     Raises:
-        RunError: there is none, or the folder is no run.
+        RunError: there is no such run, or the folder is not a run folder.
     """
     if not name:
         raise RunError("run= is not set. Give a run folder, or run=latest.")
@@ -142,35 +146,34 @@ def find_run(name: str | None, output_root: Path) -> Run:
     if not folder.is_dir():
         raise RunError(f"there is no run folder {folder}. Give the folder, or run=latest.")
     if not (folder / "config.yaml").is_file():
-        raise RunError(f"{folder} is no run folder: it has no config.yaml.")
+        raise RunError(f"{folder} is not a run folder: it has no config.yaml.")
     return Run(folder)
-
-
-def training_clips(run: Run) -> pd.DataFrame:
-    """Return the clips that a run's weights learned from or were chosen by, as in split.csv.
-
-    Those of the run that it started from are among them, and so on back to the first.
-    """
-    tables = []
-    while True:
-        split = run.split
-        tables.append(split[split["subset"].isin([TRAIN, VAL])])
-        before = run.config.get("init_from")
-        if not before:
-            break
-        try:
-            run = find_run(before, Path(run.config["output_root"]))
-        except RunError:
-            log.warning(
-                "%s, which %s started from, is gone: whether it learned from test clips is not "
-                "known",
-                before,
-                run.folder,
-            )
-            break
-    return pd.concat(tables, ignore_index=True)
 
 
 def find_runs(folder: Path) -> list[Run]:
     """Return all runs directly in a folder."""
     return [Run(path.parent) for path in sorted(folder.glob("*/config.yaml"))]
+
+
+def training_clips(run: Run) -> pd.DataFrame:
+    """Return the clips that the weights of a run were trained or selected on, as in split.csv.
+
+    Clips of the run that it started from (init_from) are included, back to the first run.
+    """
+    tables = []
+    while True:
+        tables.append(run.split[run.split["subset"].isin([TRAIN, VAL])])
+        name = run.settings.init_from
+        if not name:
+            break
+        try:
+            run = find_run(name, Path(run.settings.output_root))
+        except RunError:
+            log.warning(
+                "%s, whose weights %s started from, no longer exists: whether they were trained "
+                "on test clips is unknown",
+                name,
+                run.folder,
+            )
+            break
+    return pd.concat(tables, ignore_index=True)

@@ -1,4 +1,4 @@
-"""What every recogniser offers, with torch or without: waves of any rate -> calibrated answers."""
+"""Interface of a trained model, with torch or onnxruntime: decoded waves -> class probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ import numpy.typing as npt
 
 from emotion.audio.decode import Wave
 
-Clip: TypeAlias = list[Wave]
-"""A clip, standardised as in training, once for each network that hears it."""
+StandardisedClip: TypeAlias = list[Wave]
+"""A clip, standardised as in training, once for each network of an ensemble."""
 
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """What was heard in N clips.
+    """Output of a model for N clips.
 
     Attributes:
         probabilities: calibrated, (N, C); rows sum to 1.
-        logits: not calibrated, (N, C); of several networks the logarithm of the mean.
-        embedding: what the last layer classifies, (N, D); of several networks side by side.
+        logits: not calibrated, (N, C); for an ensemble the logarithm of the mean probabilities.
+        embedding: input of the classification layer, (N, D); concatenated for an ensemble.
     """
 
     probabilities: npt.NDArray[np.float64]
@@ -29,18 +29,18 @@ class ModelOutput:
 
 
 class EmotionModel(Protocol):
-    """Hears emotions."""
+    """A trained model or ensemble, with its preprocessing and calibration."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes, by id."""
+        """Class names, by class index."""
 
     @property
-    def window(self) -> float:
-        """The seconds of a clip that are heard; infinite where all are."""
+    def window_s(self) -> float:
+        """Length of a clip that the model classifies, in seconds; infinite for any length."""
 
-    def standardise(self, wave: Wave, sample_rate: int) -> Clip:
-        """Return a decoded wave, (T,), of any rate in Hz, as training sees it."""
+    def standardise(self, wave: Wave, sample_rate: int) -> StandardisedClip:
+        """Return a decoded wave, (T,), of any rate in Hz, standardised as in training."""
 
-    def answer(self, clips: Sequence[Clip]) -> ModelOutput:
-        """Return the answers to standardised clips, in their order."""
+    def infer(self, clips: Sequence[StandardisedClip]) -> ModelOutput:
+        """Return the output for a batch of standardised clips, in their order."""

@@ -1,7 +1,4 @@
-"""An export folder as a recogniser: numpy, soundfile, soxr and onnxruntime are all that it needs.
-
-`emotion export` copies this file, and those that it imports, beside the network.
-"""
+"""The network of an export folder as a model, run by onnxruntime without PyTorch."""
 
 import hashlib
 import json
@@ -14,37 +11,38 @@ from typing import Any
 import numpy as np
 
 from emotion.audio.decode import Wave
-from emotion.audio.quantise import dequantise, quantise
-from emotion.audio.standardise import Standardiser
+from emotion.audio.standardise import Standardiser, pad_waves
 from emotion.errors import RunError
-from emotion.runtime.base import Clip, ModelOutput
+from emotion.runtime.base import ModelOutput, StandardisedClip
 
-FORMAT = 1
+FORMAT = 2
+"""Version of model.json and of the inputs and outputs of the networks."""
+
 ABOUT = "model.json"
 NETWORK, INT8 = "model.onnx", "model.int8.onnx"
 
 
 class OnnxModel:
-    """A network out of an export folder, with its preprocessing and calibration.
+    """A network of an export folder, with its preprocessing and calibration.
 
     Args:
-        folder: what `emotion export` wrote.
-        network: which file of the folder hears: model.onnx, or model.int8.onnx where there is one.
-        threads: that share the work; None for one a core.
+        folder: written by `emotion export`.
+        network: file name of the network: model.onnx, or model.int8.onnx where it was exported.
+        threads: of onnxruntime; None for one per core.
 
     Attributes:
-        about: what model.json says.
-        labels: the classes, by id.
+        about: content of model.json.
+        labels: class names, by class index.
 
     Raises:
-        RunError: the folder is none, of another format, or damaged.
+        RunError: the folder is not an export folder, has another format, or is damaged.
     """
 
     def __init__(
         self, folder: Path | str, *, network: str = NETWORK, threads: int | None = None
     ) -> None:
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it reports its use
-        import onnxruntime  # a fifth of a second, for nothing where another runtime answers
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default
+        import onnxruntime  # 0.2 s, spent only where it is used
 
         self.folder = Path(folder).expanduser()
         self.about = read_about(self.folder)
@@ -52,7 +50,7 @@ class OnnxModel:
         self.standardiser = Standardiser(**self.about["standardisation"])
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
-        # Threads that wait sleep: spinning takes the cores from everything else.
+        # Idle threads sleep: spinning would take the cores from other work.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         self.session = onnxruntime.InferenceSession(
@@ -60,24 +58,24 @@ class OnnxModel:
         )
 
     @property
-    def window(self) -> float:
-        """The seconds of a clip that are heard; infinite where all are."""
+    def window_s(self) -> float:
+        """Length of a clip that the model classifies, in seconds; infinite for any length."""
         seconds = self.about["window_s"]
         return math.inf if seconds is None else float(seconds)
 
-    def standardise(self, wave: Wave, sample_rate: int) -> Clip:
-        """Return a clip as training sees it, the rounding of the cache included."""
-        samples, scale = quantise(self.standardiser(wave, sample_rate), self.standardiser.storage)
-        return [dequantise(samples, scale)]
+    def standardise(self, wave: Wave, sample_rate: int) -> StandardisedClip:
+        """Return a clip standardised as in training, including the rounding of the cache."""
+        return [self.standardiser.as_in_training(wave, sample_rate)]
 
-    def answer(self, clips: Sequence[Clip]) -> ModelOutput:
-        """Return the answers to standardised clips."""
-        waves = [wave for (wave,) in clips]
-        padded = np.zeros((len(waves), max(map(len, waves))), dtype=np.float32)
-        for row, wave in zip(padded, waves, strict=True):
-            row[: len(wave)] = wave
+    def infer(self, clips: Sequence[StandardisedClip]) -> ModelOutput:
+        """Return the output for a batch of standardised clips, in their order."""
+        return self.infer_waves([wave for (wave,) in clips])
+
+    def infer_waves(self, waves: Sequence[Wave]) -> ModelOutput:
+        """Return the output for a batch of standardised waves, (T,) each, in their order."""
+        batch, lengths = pad_waves(waves)
         probabilities, logits, embedding = self.session.run(
-            ["probabilities", "logits", "embedding"], {"waves": padded}
+            ["probabilities", "logits", "embedding"], {"waves": batch, "lengths": lengths}
         )
         return ModelOutput(
             probabilities=probabilities.astype(np.float64),
@@ -87,27 +85,29 @@ class OnnxModel:
 
 
 def find_export(name: Path | str) -> tuple[Path, str] | None:
-    """Return the export folder, and the network's file in it, that a path means; None otherwise."""
+    """Return the folder and the network's file name, where a path is an export or its network."""
     path = Path(name).expanduser()
     folder, network = (path.parent, path.name) if path.suffix == ".onnx" else (path, NETWORK)
     return (folder, network) if (folder / ABOUT).is_file() else None
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """Return what model.json says.
+    """Return the content of model.json.
 
     Raises:
-        RunError: it is not there, damaged, or of another format.
+        RunError: it is missing, damaged, or has another format.
     """
     path = folder / ABOUT
     if not path.is_file():
-        raise RunError(f"{folder} is no export folder: it has no {ABOUT}. Make one: emotion export")
+        raise RunError(
+            f"{folder} is not an export folder: it has no {ABOUT}. Write one: emotion export"
+        )
     try:
         about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         written = about["format"]
         complete = {"labels", "standardisation", "window_s", "profile", "files"} <= set(about)
     except (ValueError, KeyError, TypeError) as err:
-        raise RunError(f"{path} is damaged, or no description of an emotion model.") from err
+        raise RunError(f"{path} is damaged, or does not describe an emotion model.") from err
     if written != FORMAT:
         raise RunError(f"{path} has format {written}; this version reads {FORMAT}. Export again.")
     if not complete:
@@ -116,17 +116,19 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def read_network(folder: Path, name: str, about: dict[str, Any]) -> bytes:
-    """Return a network's file, as it was when model.json was written.
+    """Return the bytes of a network's file, checked against the checksum in model.json.
 
     Raises:
-        RunError: it is not there, or was changed since.
+        RunError: it is missing, or was changed since.
     """
     expected = about["files"].get(name)
     path = folder / name
     if expected is None or not path.is_file():
-        have = ", ".join(sorted(file for file in about["files"] if file.endswith(".onnx")))
-        raise RunError(f"{folder} has no {name}; its description names {have or 'no network'}.")
+        names = ", ".join(sorted(file for file in about["files"] if file.endswith(".onnx")))
+        raise RunError(f"{folder} has no {name}; its {ABOUT} lists {names or 'no network'}.")
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != expected:
-        raise RunError(f"{path} is damaged: its checksum is not that of {ABOUT}. Export again.")
+        raise RunError(
+            f"{path} is damaged: its checksum differs from that in {ABOUT}. Export again."
+        )
     return content

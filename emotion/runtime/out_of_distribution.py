@@ -1,39 +1,39 @@
-"""What the training clips are like, and in which way a clip is unlike them."""
+"""Out-of-distribution detection: a profile of the training clips, and a clip's differences."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from emotion.audio.clip_statistics import measure
+from emotion.audio.clip_statistics import measure_clip
 from emotion.audio.decode import Wave
 
 Floats = npt.NDArray[np.float64]
 
-DIRECTIONS = 32
-"""At most so many directions of the embedding have a variance of their own."""
+MAX_DIRECTIONS = 32
+"""Limit of the embedding's principal directions that have a variance of their own."""
 
-TAIL = 0.005
-"""The share of training clips that may lie under a range, and over it."""
+TAIL_FRACTION = 0.005
+"""Fraction of training clips below, and above, the range that a profile keeps."""
 
-LIMIT = 0.99
-"""The quantile of the validation clips' distances from which an embedding is unlike."""
+DISTANCE_QUANTILE = 0.99
+"""Quantile of the validation clips' distances above which an embedding is out-of-distribution."""
 
-MARGIN, MARGIN_DB = 0.1, 1.0
-"""What is still like training: rates and lengths by this share out of its range, levels by dB."""
+RANGE_MARGIN, LEVEL_MARGIN_DB = 0.1, 1.0
+"""Tolerance around the ranges: of rates and lengths as a fraction, of levels in dB."""
 
 
 @dataclass(frozen=True)
-class Traits:
-    """What a clip was before it was standardised.
+class ClipTraits:
+    """Traits of a clip before it is standardised.
 
     Attributes:
-        sample_rate: Hz.
-        seconds: how long it is.
-        level_db: of its active part, re full scale.
+        sample_rate: native, Hz.
+        seconds: length.
+        level_db: RMS level without leading and trailing silence, dB re full scale.
     """
 
     sample_rate: float
@@ -42,48 +42,49 @@ class Traits:
 
 
 @dataclass(frozen=True)
-class Cloud:
-    """Where the embeddings of training clips lie: a Gaussian, most of its variances alike.
+class EmbeddingDistribution:
+    """Gaussian distribution of the training clips' embeddings.
 
-    Its covariance is that of probabilistic principal components (Tipping & Bishop, 1999): the
-    widest directions have their own variance, all others share one.
+    Its covariance is that of probabilistic PCA (Tipping & Bishop, 1999): the directions of highest
+    variance have a variance each, all other directions share one.
 
     Attributes:
         mean: (D,).
         directions: unit vectors, (K, D).
-        variances: along each, (K,).
-        rest: the variance along every other direction.
-        limit: the distance that few validation clips exceed.
+        variances: along each direction, (K,).
+        residual_variance: along every other direction.
+        max_distance: exceeded by few validation clips.
     """
 
     mean: Floats
     directions: Floats
     variances: Floats
-    rest: float
-    limit: float
+    residual_variance: float
+    max_distance: float
 
     def distances(self, embedding: npt.NDArray[Any]) -> Floats:
-        """Return the Mahalanobis distances, per dimension, of embeddings: (N, D) -> (N,)."""
+        """Return the Mahalanobis distances of embeddings, over root D: (N, D) -> (N,)."""
         centred = embedding - self.mean
-        along = centred @ self.directions.T  # (N, K)
-        beside = np.maximum(np.square(centred).sum(axis=1) - np.square(along).sum(axis=1), 0)
-        squares = (np.square(along) / self.variances).sum(axis=1) + beside / self.rest
-        distances: Floats = np.sqrt(squares / len(self.mean))
+        projected = centred @ self.directions.T  # (N, K)
+        squares = np.square(projected)
+        residual = np.maximum(np.square(centred).sum(axis=1) - squares.sum(axis=1), 0)
+        total = (squares / self.variances).sum(axis=1) + residual / self.residual_variance
+        distances: Floats = np.sqrt(total / len(self.mean))
         return distances
 
 
 @dataclass(frozen=True)
-class Profile:
-    """What a run's training clips are like; `as_dict` and `from_dict` take it to JSON and back.
+class TrainingProfile:
+    """Profile of a run's training clips; `as_dict` and `from_dict` convert it for JSON.
 
     Attributes:
-        sample_rate: the lowest and the highest native rate, Hz, as far as the model hears it.
-        seconds: the range of lengths, as far as the model hears them.
-        level_db: the range of levels.
-        window_s: the seconds that the model hears; infinite where all are.
-        model_rate: the rate at which it hears, Hz.
-        priors: how frequent the model learned the classes to be.
-        cloud: where the embeddings lie.
+        sample_rate: range of native rates, Hz, capped at `model_rate`.
+        seconds: range of lengths, capped at `window_s`.
+        level_db: range of levels.
+        window_s: length of a clip that the model classifies; infinite for any length.
+        model_rate: sample rate of the standardised clips, Hz.
+        priors: class frequencies that the model learned.
+        embedding: distribution of the embeddings.
     """
 
     sample_rate: tuple[float, float]
@@ -92,117 +93,114 @@ class Profile:
     window_s: float
     model_rate: float
     priors: Mapping[str, float]
-    cloud: Cloud
+    embedding: EmbeddingDistribution
 
     @property
     def width(self) -> int:
-        """The dimensions of an embedding."""
-        return len(self.cloud.mean)
+        """Dimensions of an embedding."""
+        return len(self.embedding.mean)
 
-    def unlike(self, traits: Traits, embedding: npt.NDArray[Any]) -> list[str]:
-        """Return in which ways a clip is unlike the training clips, in words; none: it is like.
+    def ood_reasons(self, traits: ClipTraits, embedding: npt.NDArray[Any]) -> list[str]:
+        """Return a clip's differences from the training clips; empty if it is in-distribution.
 
         Args:
             traits: of the clip.
-            embedding: what the model made of it, (D,).
+            embedding: of the clip, (D,).
         """
-        found = []
-        rate = min(traits.sample_rate, self.model_rate)
-        low, high = self.sample_rate
-        if not low * (1 - MARGIN) <= rate <= high * (1 + MARGIN):
-            found.append(
-                f"its rate of {traits.sample_rate:,.0f} Hz (they: {low:,.0f} to {high:,.0f} Hz)"
-            )
-        seconds = min(traits.seconds, self.window_s)
-        low, high = self.seconds
-        if not low * (1 - MARGIN) <= seconds <= high * (1 + MARGIN):
-            found.append(f"its length of {traits.seconds:.1f} s (they: {low:.1f} to {high:.1f} s)")
-        low, high = self.level_db
-        if not low - MARGIN_DB <= traits.level_db <= high + MARGIN_DB:
-            found.append(
-                f"its level of {traits.level_db:.0f} dB (they: {low:.0f} to {high:.0f} dB)"
-            )
-        distance = float(self.cloud.distances(embedding[None])[0])
-        if distance > self.cloud.limit:
-            times = distance / self.cloud.limit
-            found.append(f"its sound, {times:.1f} times as far from theirs as 99 % of them")
-        return found
+        reasons = []
+        rate, (low, high) = min(traits.sample_rate, self.model_rate), self.sample_rate
+        if not low * (1 - RANGE_MARGIN) <= rate <= high * (1 + RANGE_MARGIN):
+            known = f"training: {low:,.0f} to {high:,.0f} Hz"
+            reasons.append(f"sample rate {traits.sample_rate:,.0f} Hz ({known})")
+        seconds, (low, high) = min(traits.seconds, self.window_s), self.seconds
+        if not low * (1 - RANGE_MARGIN) <= seconds <= high * (1 + RANGE_MARGIN):
+            reasons.append(f"length {traits.seconds:.1f} s (training: {low:.1f} to {high:.1f} s)")
+        level, (low, high) = traits.level_db, self.level_db
+        if not low - LEVEL_MARGIN_DB <= level <= high + LEVEL_MARGIN_DB:
+            reasons.append(f"level {level:.0f} dB (training: {low:.0f} to {high:.0f} dB)")
+        distance = float(self.embedding.distances(embedding[None])[0])
+        if distance > self.embedding.max_distance:
+            ratio = distance / self.embedding.max_distance
+            reasons.append(f"embedding {ratio:.1f} times as far from training as 99 % of clips")
+        return reasons
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, floats to six digits."""
+        """Return the profile as plain values, floats rounded to six digits."""
         plain = asdict(self)
         plain["window_s"] = None if math.isinf(self.window_s) else self.window_s
-        plain["cloud"] = {
+        plain["embedding"] = {
             name: np.vectorize(lambda x: float(f"{x:.6g}"))(value).tolist()
-            for name, value in plain["cloud"].items()
+            for name, value in plain["embedding"].items()
         }
         return plain
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> "Profile":
-        """Return a profile from plain values."""
-        cloud = plain["cloud"]
-        arrays = {name: np.array(cloud[name]) for name in ("mean", "directions", "variances")}
-        return cls(
-            **{name: tuple(plain[name]) for name in ("sample_rate", "seconds", "level_db")},
-            window_s=math.inf if plain["window_s"] is None else plain["window_s"],
-            model_rate=plain["model_rate"],
-            priors=plain["priors"],
-            cloud=Cloud(**arrays, rest=cloud["rest"], limit=cloud["limit"]),
-        )
+    def from_dict(cls, plain: Mapping[str, Any]) -> "TrainingProfile":
+        """Return the profile that `as_dict` converted."""
+        ranges = {name: tuple(plain[name]) for name in ("sample_rate", "seconds", "level_db")}
+        arrays = {
+            name: np.array(plain["embedding"][name]) for name in ("mean", "directions", "variances")
+        }
+        window_s = math.inf if plain["window_s"] is None else plain["window_s"]
+        embedding = EmbeddingDistribution(**{**plain["embedding"], **arrays})
+        return cls(**{**plain, **ranges, "window_s": window_s, "embedding": embedding})
 
 
-def traits_of(wave: Wave, sample_rate: int) -> Traits:
-    """Return what a decoded clip, (T,), is like."""
-    level = measure(wave, sample_rate).level_db
-    return Traits(sample_rate, len(wave) / sample_rate, level)
+def measure_traits(wave: Wave, sample_rate: int) -> ClipTraits:
+    """Return the traits of a decoded clip, (T,)."""
+    level_db = measure_clip(wave, sample_rate).level_db
+    return ClipTraits(sample_rate, len(wave) / sample_rate, level_db)
 
 
-def describe(
-    traits: Sequence[Traits],
+def fit_training_profile(
+    traits: Sequence[ClipTraits],
     embedding: npt.NDArray[Any],
     held_out: npt.NDArray[Any],
     *,
     window_s: float,
     model_rate: float,
     priors: Mapping[str, float],
-) -> Profile:
+) -> TrainingProfile:
     """Return the profile of training clips.
 
     Args:
         traits: of N training clips.
-        embedding: theirs, (N, D).
-        held_out: embeddings of validation clips, (M, D): how far off what is like them may lie.
-        window_s: the seconds that the model hears.
-        model_rate: the rate at which it hears, Hz.
-        priors: how frequent the model learned the classes to be.
+        embedding: of these, (N, D).
+        held_out: embeddings of validation clips, (M, D), which set the largest distance.
+        window_s: length of a clip that the model classifies, in seconds.
+        model_rate: sample rate of the standardised clips, Hz.
+        priors: class frequencies that the model learned.
     """
 
-    def middle(values: list[float]) -> tuple[float, float]:
-        low, high = np.quantile(values, (TAIL, 1 - TAIL))
+    def trimmed_range(values: list[float]) -> tuple[float, float]:
+        low, high = np.quantile(values, (TAIL_FRACTION, 1 - TAIL_FRACTION))
         return float(low), float(high)
 
-    return Profile(
-        sample_rate=middle([min(each.sample_rate, model_rate) for each in traits]),
-        seconds=middle([min(each.seconds, window_s) for each in traits]),
-        level_db=middle([each.level_db for each in traits]),
+    return TrainingProfile(
+        sample_rate=trimmed_range([min(each.sample_rate, model_rate) for each in traits]),
+        seconds=trimmed_range([min(each.seconds, window_s) for each in traits]),
+        level_db=trimmed_range([each.level_db for each in traits]),
         window_s=window_s,
         model_rate=model_rate,
         priors=priors,
-        cloud=fit_cloud(embedding, held_out),
+        embedding=fit_embedding_distribution(embedding, held_out),
     )
 
 
-def fit_cloud(embedding: npt.NDArray[Any], held_out: npt.NDArray[Any]) -> Cloud:
-    """Return where embeddings lie, (N, D), and how far off others may, (M, D)."""
+def fit_embedding_distribution(
+    embedding: npt.NDArray[Any], held_out: npt.NDArray[Any]
+) -> EmbeddingDistribution:
+    """Return the distribution of embeddings, (N, D), with the distance limit of others, (M, D)."""
     embedding = np.asarray(embedding, dtype=np.float64)
     mean = embedding.mean(axis=0)
-    _, spread, directions = np.linalg.svd(embedding - mean, full_matrices=False)
-    variances = np.square(spread) / max(1, len(embedding) - 1)
+    _, singular_values, directions = np.linalg.svd(embedding - mean, full_matrices=False)
+    variances = np.square(singular_values) / max(1, len(embedding) - 1)
     width = embedding.shape[1]
-    kept = min(DIRECTIONS, width - 1, len(embedding) // 8)
-    tiny = max(float(variances.sum()) / width, 1e-12) * 1e-3
-    rest = max(float(variances[kept:].sum()) / (width - kept), tiny)
-    cloud = Cloud(mean, directions[:kept], np.maximum(variances[:kept], rest), rest, math.inf)
-    limit = float(np.quantile(cloud.distances(held_out), LIMIT))
-    return Cloud(mean, cloud.directions, cloud.variances, rest, limit)
+    kept = min(MAX_DIRECTIONS, width - 1, len(embedding) // 8)
+    minimum = max(float(variances.sum()) / width, 1e-12) * 1e-3
+    residual = max(float(variances[kept:].sum()) / (width - kept), minimum)
+    fitted = EmbeddingDistribution(
+        mean, directions[:kept], np.maximum(variances[:kept], residual), residual, math.inf
+    )
+    max_distance = float(np.quantile(fitted.distances(held_out), DISTANCE_QUANTILE))
+    return replace(fitted, max_distance=max_distance)

@@ -1,169 +1,165 @@
-"""From waves to opinions: a label, its probabilities, and a note where it should not be trusted."""
+"""Predictions for clips: label, class probabilities, and a note where they are unreliable."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from emotion.audio.decode import Wave
-from emotion.errors import ConfigError, near
-from emotion.runtime.base import Clip, EmotionModel, ModelOutput
-from emotion.runtime.out_of_distribution import Profile, Traits, traits_of
+from emotion.audio.speech_detector import SpeechDetector
+from emotion.errors import ConfigError, suggest
+from emotion.runtime.base import EmotionModel, ModelOutput, StandardisedClip
+from emotion.runtime.class_priors import complete_priors, training_priors
+from emotion.runtime.out_of_distribution import ClipTraits, Floats, TrainingProfile, measure_traits
 
-NO_SPEECH, NOT_SURE, UNLIKE = "no speech", "not sure", "unlike training"
-"""The notes; where several hold, the first of them stands."""
-
-
-class Gate(Protocol):
-    """Tells speech from all else."""
-
-    def is_speech(self, wave: Wave, sample_rate: int) -> bool:
-        """Return whether enough of a clip, (T,), is speech."""
+NO_SPEECH, NOT_SURE, OUT_OF_DISTRIBUTION = "no speech", "not sure", "unlike training"
+"""The notes, by priority: the first that applies is given."""
 
 
 @dataclass(frozen=True)
 class PreparedClip:
-    """A clip before it is answered.
+    """A clip, ready for `Predictor.predict`.
 
     Attributes:
         clip: standardised.
-        speech: whether somebody speaks in it.
-        traits: what it was like, where that is asked for.
+        is_speech: whether it contains speech; True without a speech detector.
+        traits: for out-of-distribution detection; None without a training profile.
     """
 
-    clip: Clip
-    speech: bool
-    traits: Traits | None
+    clip: StandardisedClip
+    is_speech: bool
+    traits: ClipTraits | None
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is made of a clip.
+    """Prediction for a clip.
 
     Attributes:
-        predicted: the likeliest label, whatever the note.
+        predicted: the label with the highest probability, whatever the note.
         note: empty, or one of the notes above.
         probabilities: of the predictor's labels, in their order; they sum to 1.
-        unlike: in which ways the clip is unlike the training clips, in words.
+        ood_reasons: differences from the training clips, for the note "unlike training".
     """
 
     predicted: str
     note: str
     probabilities: tuple[float, ...]
-    unlike: tuple[str, ...] = ()
+    ood_reasons: tuple[str, ...] = ()
 
 
 class Predictor:
-    """Judges clips.
+    """Predict clips with a model, and mark predictions that are unreliable.
 
     Args:
-        recogniser: what hears.
-        gate: finds the clips without speech; None takes all for speech.
-        profiles: of the training clips, one for each network; empty: nothing is unlike them.
-        abstain_below: «not sure» where the best probability is under this.
-        labels: those to choose among, the others being ruled out; None for all.
-        priors: how frequent the labels are where this is used, by name or one for each of
-            `labels`; names that are left out share the rest as in training. The model's own
-            expectation is replaced: without a profile it is taken to be the same for all, which
-            it is where training weighed the classes. None keeps what the model learned.
+        model: gives class probabilities.
+        speech_detector: finds clips without speech; None treats every clip as speech.
+        profiles: of the training clips, one for each network of the model; without any, no clip
+            is marked as out-of-distribution.
+        abstain_below: the note is "not sure" where the highest probability is below this.
+        labels: to choose among, others being excluded; None for all.
+        priors: class frequencies where the model is used, by name or one for each of `labels`;
+            names that are left out share the rest as in training. They replace the priors of
+            training, which are taken as uniform without a profile; so they are where the loss
+            was class-weighted. None keeps those of training.
 
     Raises:
-        ConfigError: an unknown label, fewer than two, or priors that are none.
+        ConfigError: an unknown label, fewer than two labels, or invalid priors or abstain_below.
     """
 
     def __init__(
         self,
-        recogniser: EmotionModel,
+        model: EmotionModel,
         *,
-        gate: Gate | None = None,
-        profiles: Sequence[Profile] = (),
+        speech_detector: SpeechDetector | None = None,
+        profiles: Sequence[TrainingProfile] = (),
         abstain_below: float = 0.0,
         labels: Sequence[str] | None = None,
         priors: Mapping[str, float] | Sequence[float] | None = None,
     ) -> None:
         if not 0 <= abstain_below <= 1:
-            raise ConfigError(f"abstain_below={abstain_below} is no probability: give 0 to 1.")
-        self.recogniser = recogniser
-        self.gate = gate
+            raise ConfigError(f"abstain_below={abstain_below} is not a probability: give 0 to 1.")
+        self.model = model
+        self.speech_detector = speech_detector
         self.profiles = tuple(profiles)
         self.abstain_below = abstain_below
-        self.labels = chosen_labels(labels, recogniser.labels)
-        self.places = [recogniser.labels.index(label) for label in self.labels]
-        learned = learned_priors(self.profiles, self.labels)
-        wanted = learned if priors is None else wanted_priors(priors, learned)
-        self.weights = np.array([wanted[label] / learned[label] for label in self.labels])
+        self.labels = select_labels(labels, model.labels)
+        self.label_indices = [model.labels.index(label) for label in self.labels]
+        old = training_priors(self.profiles, self.labels)
+        new = old if priors is None else complete_priors(priors, old)
+        self.weights = np.array([new[label] / old[label] for label in self.labels])
 
     @property
-    def window(self) -> float:
-        """The seconds of a clip that are heard; infinite where all are."""
-        return self.recogniser.window
+    def window_s(self) -> float:
+        """Length of a clip that the model classifies, in seconds; infinite for any length."""
+        return self.model.window_s
 
     def prepare(self, wave: Wave, sample_rate: int) -> PreparedClip:
-        """Return a decoded clip, (T,), of any rate in Hz, ready to be judged."""
-        heard = wave
-        if not math.isinf(self.window):
-            heard = wave[: math.ceil(self.window * sample_rate)]
+        """Return a decoded clip, (T,), of any rate in Hz, prepared for `predict`."""
+        end = None if math.isinf(self.window_s) else math.ceil(self.window_s * sample_rate)
+        detector = self.speech_detector
         return PreparedClip(
-            clip=self.recogniser.standardise(wave, sample_rate),
-            speech=self.gate is None or self.gate.is_speech(heard, sample_rate),
-            traits=traits_of(wave, sample_rate) if self.profiles else None,
+            clip=self.model.standardise(wave, sample_rate),
+            is_speech=detector is None or detector.is_speech(wave[:end], sample_rate),
+            traits=measure_traits(wave, sample_rate) if self.profiles else None,
         )
 
-    def judge(self, clips: Sequence[PreparedClip]) -> list[Prediction]:
-        """Return the opinions of clips, in their order."""
+    def predict(self, clips: Sequence[PreparedClip]) -> list[Prediction]:
+        """Return the predictions for a batch of clips, in their order."""
         if not clips:
             return []
-        answers = self.recogniser.answer([heard.clip for heard in clips])
+        output = self.model.infer([clip.clip for clip in clips])
+        probabilities = self._label_probabilities(output)
         return [
-            self.opinion(
-                chances,
-                speech=heard.speech,
-                unlike=self._unlike(heard.traits, answers.embedding[place]),
+            self.make_prediction(
+                row, is_speech=clip.is_speech, ood_reasons=self._ood_reasons(clip.traits, embedding)
             )
-            for place, (heard, chances) in enumerate(
-                zip(clips, self._chances(answers), strict=True)
-            )
+            for clip, row, embedding in zip(clips, probabilities, output.embedding, strict=True)
         ]
 
-    def opinion(
-        self, probabilities: npt.NDArray[np.float64], *, speech: bool, unlike: Sequence[str]
+    def make_prediction(
+        self, probabilities: Floats, *, is_speech: bool, ood_reasons: Sequence[str]
     ) -> Prediction:
-        """Return what to say of a clip with these probabilities of the labels, (L,)."""
+        """Return the prediction, note included, from the labels' probabilities, (L,)."""
         best = int(probabilities.argmax())
         note = ""
-        if not speech:
+        if not is_speech:
             note = NO_SPEECH
         elif probabilities[best] < self.abstain_below:
             note = NOT_SURE
-        elif unlike:
-            note = UNLIKE
-        return Prediction(self.labels[best], note, tuple(probabilities.tolist()), tuple(unlike))
+        elif ood_reasons:
+            note = OUT_OF_DISTRIBUTION
+        values = tuple(probabilities.tolist())
+        return Prediction(self.labels[best], note, values, tuple(ood_reasons))
 
-    def _chances(self, answers: ModelOutput) -> npt.NDArray[np.float64]:
-        """Return the probabilities of the labels that are chosen among: (N, C) -> (N, L)."""
-        if self.labels == self.recogniser.labels and np.all(self.weights == 1):
-            return answers.probabilities
-        chosen = answers.probabilities[:, self.places]
-        chances = np.maximum(chosen, np.finfo(np.float64).tiny) * self.weights
-        scaled: npt.NDArray[np.float64] = chances / chances.sum(axis=1, keepdims=True)
-        return scaled
+    def _label_probabilities(self, output: ModelOutput) -> Floats:
+        """Return the probabilities of the chosen labels under the new priors: (N, C) -> (N, L)."""
+        if self.labels == self.model.labels and np.all(self.weights == 1):
+            return output.probabilities
+        chosen = output.probabilities[:, self.label_indices]
+        weighted = np.maximum(chosen, np.finfo(np.float64).tiny) * self.weights
+        probabilities: Floats = weighted / weighted.sum(axis=1, keepdims=True)
+        return probabilities
 
-    def _unlike(self, traits: Traits | None, embedding: npt.NDArray[Any]) -> list[str]:
-        """Return how a clip is unlike the training clips of every network."""
+    def _ood_reasons(self, traits: ClipTraits | None, embedding: npt.NDArray[Any]) -> list[str]:
+        """Return a clip's differences from the training clips, if it is out-of-distribution.
+
+        With several networks it is only where it is so for each of them.
+        """
         if traits is None:
             return []
         ends = np.cumsum([profile.width for profile in self.profiles])
-        parts = np.split(embedding, ends[:-1])
-        ways = [
-            profile.unlike(traits, part) for profile, part in zip(self.profiles, parts, strict=True)
+        reasons = [
+            profile.ood_reasons(traits, part)
+            for profile, part in zip(self.profiles, np.split(embedding, ends[:-1]), strict=True)
         ]
-        return ways[0] if all(ways) else []
+        return reasons[0] if all(reasons) else []
 
 
-def chosen_labels(wanted: Sequence[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:
+def select_labels(wanted: Sequence[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:
     """Return the labels to choose among, in the model's order.
 
     Raises:
@@ -173,59 +169,7 @@ def chosen_labels(wanted: Sequence[str] | None, known: tuple[str, ...]) -> tuple
         return known
     for label in wanted:
         if label not in known:
-            raise ConfigError(f"labels: the model knows no {label!r}.{near(label, known)}")
+            raise ConfigError(f"labels: the model has no class {label!r}.{suggest(label, known)}")
     if len(set(wanted)) < 2:
-        raise ConfigError(
-            f"labels={list(wanted)} leaves nothing to choose. Give two or more.{near('', known)}"
-        )
+        raise ConfigError(f"labels={list(wanted)}: give two or more.{suggest('', known)}")
     return tuple(label for label in known if label in wanted)
-
-
-def learned_priors(profiles: Sequence[Profile], labels: Sequence[str]) -> dict[str, float]:
-    """Return how frequent models learned labels to be; the same for all where nothing is known."""
-    shares = {
-        label: float(np.mean([profile.priors[label] for profile in profiles])) if profiles else 1.0
-        for label in labels
-    }
-    floor = 1e-3 * sum(shares.values())  # a class without training clips
-    shares = {label: max(share, floor) for label, share in shares.items()}
-    return {label: share / sum(shares.values()) for label, share in shares.items()}
-
-
-def wanted_priors(
-    priors: Mapping[str, float] | Sequence[float], learned: Mapping[str, float]
-) -> dict[str, float]:
-    """Return how frequent each label is to be, summing to 1.
-
-    Raises:
-        ConfigError: an unknown label, a number that is none, or too few or too much of them.
-    """
-    labels = list(learned)
-    if not isinstance(priors, Mapping):
-        if len(priors) != len(labels):
-            raise ConfigError(
-                f"priors={list(priors)} holds {len(priors)} numbers for {len(labels)} labels: "
-                f"{', '.join(labels)}."
-            )
-        priors = dict(zip(labels, priors, strict=True))
-    for label, share in priors.items():
-        if label not in learned:
-            raise ConfigError(
-                f"priors: {label!r} is not among the labels.{near(str(label), labels)}"
-            )
-        if isinstance(share, bool | str) or not 0 < share < math.inf:
-            raise ConfigError(
-                f"priors: {label}={share} must be above 0. Leave a label out by labels=[…]."
-            )
-    given = float(sum(priors.values()))
-    others = [label for label in labels if label not in priors]
-    if not others:
-        return {label: priors[label] / given for label in labels}
-    if given >= 1:
-        raise ConfigError(
-            f"priors sum to {given:g} and leave nothing for {', '.join(others)}. Give shares that "
-            "sum to less than 1, or name every label."
-        )
-    rest = sum(learned[label] for label in others)
-    shared = {label: (1 - given) * learned[label] / rest for label in others}
-    return {label: priors.get(label, shared.get(label, 0.0)) for label in labels}

@@ -1,6 +1,7 @@
-"""Sound that comes in chunks -> opinions over time, in bounded memory."""
+"""Predictions over time for audio that arrives in chunks, in bounded memory."""
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,39 +9,39 @@ import numpy.typing as npt
 
 from emotion.audio.decode import Wave
 from emotion.errors import ConfigError
-from emotion.runtime.predictor import Prediction, Predictor, PreparedClip
-from emotion.runtime.windows import Cutter, Piece, choose_grid
+from emotion.runtime.predictor import Prediction, Predictor
+from emotion.runtime.windows import Window, WindowCutter, choose_window_grid
 
-BATCH = 32
-"""At most so many windows are judged at once, however much comes in one chunk."""
+MAX_BATCH = 32
+"""Limit of windows in one batch, for long chunks."""
 
 
 @dataclass(frozen=True)
 class WindowPrediction:
-    """What is made of the sound from `start_s` to `end_s`, in seconds."""
+    """Prediction for the window from `start_s` to `end_s`, in seconds."""
 
     start_s: float
     end_s: float
-    opinion: Prediction
+    prediction: Prediction
 
 
 class Stream:
-    """Judges a recording while it comes in; `predict timeline=true` reads files through this too.
+    """Predict the windows of a recording while it arrives; `timeline=true` uses it for files too.
 
-    A window is judged as soon as its last sample is in. So the first opinion comes `window_s`
-    after the start, a new one every `hop_s`, each as late as its computing takes (tens of
-    milliseconds for a small network); what is said now is of the last `window_s` seconds.
+    A window is predicted as soon as its last sample has arrived: the first `window_s` after the
+    start, then one every `hop_s`. The further latency is the computing time, tens of milliseconds
+    for a small network.
 
     Args:
-        predictor: who judges.
+        predictor: predicts the windows.
         sample_rate: of the chunks, Hz.
-        window_s: the length of a window; None: what the model hears, or 3 s where that is any.
+        window_s: length of a window; None: the model's own, or 3 s where it takes any length.
         hop_s: from one window's start to the next one's; None for half a window.
-        smoothing: the share of the last smoothed probabilities in the next ones, under 1; 0
-            leaves each window's own. Windows without speech take no part.
+        smoothing: weight of the previous smoothed probabilities (exponential smoothing), under 1;
+            0 turns it off. Windows without speech are left out of it.
 
     Raises:
-        ConfigError: a setting out of its range.
+        ConfigError: a setting is out of its range.
     """
 
     def __init__(
@@ -53,48 +54,41 @@ class Stream:
         smoothing: float = 0.0,
     ) -> None:
         if not 0 <= smoothing < 1:
-            raise ConfigError(f"smoothing={smoothing}: choose at least 0, under 1.")
+            raise ConfigError(f"smoothing={smoothing}: choose at least 0 and less than 1.")
         self.predictor = predictor
         self.sample_rate = sample_rate
         self.smoothing = smoothing
-        self.grid = choose_grid(predictor.window, window_s=window_s, hop_s=hop_s)
-        self.cutter = Cutter(self.grid, sample_rate)
-        self.smooth: npt.NDArray[np.float64] | None = None
+        self.grid = choose_window_grid(predictor.window_s, window_s=window_s, hop_s=hop_s)
+        self.cutter = WindowCutter(self.grid, sample_rate)
+        self.smoothed: npt.NDArray[np.float64] | None = None
 
     def feed(self, chunk: Wave) -> list[WindowPrediction]:
-        """Return the opinions of the windows that further samples complete: (T,) mono float32."""
-        return self._judge(self.cutter.push(chunk))
+        """Return predictions for the windows that a chunk completes: (T,) mono float32."""
+        return self._predict(self.cutter.push(chunk))
 
     def close(self) -> list[WindowPrediction]:
-        """Return the opinion of the last window, which ends with the recording."""
-        return self._judge(self.cutter.end())
+        """Return the prediction for the last window, which ends with the recording."""
+        return self._predict(self.cutter.end())
 
-    def _judge(self, pieces: Iterable[Piece]) -> list[WindowPrediction]:
-        moments: list[WindowPrediction] = []
-        waiting: list[tuple[float, float, PreparedClip]] = []
-        for piece in pieces:
-            start_s = piece.start / self.sample_rate
-            end_s = (piece.start + len(piece.wave)) / self.sample_rate
-            waiting.append((start_s, end_s, self.predictor.prepare(piece.wave, self.sample_rate)))
-            if len(waiting) == BATCH:
-                moments += self._answer(waiting)
-                waiting = []
-        return moments + self._answer(waiting)
+    def _predict(self, windows: Iterator[Window]) -> list[WindowPrediction]:
+        found: list[WindowPrediction] = []
+        rate = self.sample_rate
+        while batch := list(itertools.islice(windows, MAX_BATCH)):
+            clips = [self.predictor.prepare(window.wave, rate) for window in batch]
+            predictions = self.predictor.predict(clips)
+            for window, clip, prediction in zip(batch, clips, predictions, strict=True):
+                end = window.start + len(window.wave)
+                smoothed = self._smooth(prediction, is_speech=clip.is_speech)
+                found.append(WindowPrediction(window.start / rate, end / rate, smoothed))
+        return found
 
-    def _answer(
-        self, waiting: Sequence[tuple[float, float, PreparedClip]]
-    ) -> list[WindowPrediction]:
-        opinions = self.predictor.judge([heard for _, _, heard in waiting])
-        return [
-            WindowPrediction(start_s, end_s, self._smoothed(opinion, speech=heard.speech))
-            for (start_s, end_s, heard), opinion in zip(waiting, opinions, strict=True)
-        ]
-
-    def _smoothed(self, opinion: Prediction, *, speech: bool) -> Prediction:
-        if not (self.smoothing and speech):
-            return opinion
-        new = np.array(opinion.probabilities)
-        if self.smooth is not None:
-            new = self.smoothing * self.smooth + (1 - self.smoothing) * new
-        self.smooth = new
-        return self.predictor.opinion(new, speech=speech, unlike=opinion.unlike)
+    def _smooth(self, prediction: Prediction, *, is_speech: bool) -> Prediction:
+        if not (self.smoothing and is_speech):
+            return prediction
+        new = np.array(prediction.probabilities)
+        if self.smoothed is not None:
+            new = self.smoothing * self.smoothed + (1 - self.smoothing) * new
+        self.smoothed = new
+        return self.predictor.make_prediction(
+            new, is_speech=is_speech, ood_reasons=prediction.ood_reasons
+        )

@@ -1,4 +1,4 @@
-"""The JSON service: a recording in a POST -> the row that `predict` would write."""
+"""JSON service: POST a recording, get the row that the command `predict` writes."""
 
 import asyncio
 import os
@@ -19,53 +19,61 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from emotion.errors import AudioError, EmotionError
-from emotion.inference.output import make_row
 from emotion.inference.timeline import window_rows
+from emotion.runtime.rows import prediction_row
 from emotion.serving.service import (
-    Answer,
     BusyError,
     Limits,
+    Result,
     Service,
     TooLongError,
     UnknownModelError,
-    explain,
+    error_sentence,
 )
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-UPLOAD_S = 60.0
-"""An upload that takes longer is given up."""
+UPLOAD_TIMEOUT_S = 60.0
 
-ENVELOPE = 65_536
-"""Bytes that a form may add to its file."""
+FORM_OVERHEAD = 65_536
+"""Bytes that a multipart form may add to its file."""
 
-UNNAMED = "recording"
-FIELDS = 8
+MAX_FORM_FIELDS = 8
+DEFAULT_NAME = "recording"
 
-DRAINED = 4
-"""So many times the limit is read and forgotten, so that a client comes to hear why."""
+DRAIN_FACTOR = 4
+"""Bodies up to this many times the limit are read to the end, so that the client gets the error."""
 
-STATUS: dict[type[EmotionError], int] = {
+HTTP_STATUS: dict[type[EmotionError], int] = {
     TooLongError: 413,
     AudioError: 422,
     UnknownModelError: 404,
     BusyError: 503,
 }
-"""What each refusal is in HTTP; the first that fits counts."""
+"""HTTP status of each error; the first that matches is used."""
 
-POLICY = "; ".join(
+ERROR_DESCRIPTIONS = {
+    400: "The request has no body, or the form has no file.",
+    404: "No model has this name.",
+    408: "The upload took too long.",
+    413: "The recording has too many bytes or seconds.",
+    422: "The recording is not readable audio.",
+    503: "Too many recordings are waiting; retry after the seconds in Retry-After.",
+}
+
+CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'self' data: blob:",
         "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
         "style-src 'self' 'unsafe-inline'",
     ]
 )
-"""What a browser may load for the page: only what this program sends."""
+"""Browsers load nothing from other servers for the page."""
 
-BODY: dict[str, Any] = {
+REQUEST_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -92,154 +100,147 @@ EXAMPLE = {
 }
 
 
-def build_endpoint(service: Service, folder: Path) -> FastAPI:
-    """Return the application.
+def build_api(service: Service, folder: Path) -> FastAPI:
+    """Return the JSON service as an application.
 
     Args:
-        service: who answers.
-        folder: a private one, where an upload lies until it is answered.
+        service: the models.
+        folder: private folder for uploads; each is deleted after its prediction.
     """
-    refusals = {
-        400: "Nothing was sent, or a form without a file.",
-        404: "No model of this name.",
-        408: "The upload took too long.",
-        413: "Too many bytes or seconds.",
-        422: "No audio that can be read.",
-        503: "Too many recordings wait; Retry-After says how many seconds to stay away.",
-    }
 
     async def predict(
         request: Request, model: str | None = None, timeline: bool = False
     ) -> dict[str, Any]:
-        """Answer one recording: a form with a field `file`, or the file itself as the body."""
-        async with received(request, service.limits, folder) as (file, name):
-            answer = await run_in_threadpool(service.predict, file, model=model, timeline=timeline)
-        return as_json(answer, name, timeline=timeline)
+        """Classify one recording: a form with a field `file`, or the file itself as the body."""
+        async with uploaded_file(request, service.limits, folder) as (file, name):
+            result = await run_in_threadpool(service.predict, file, model=model, timeline=timeline)
+        return result_row(result, name, timeline=timeline)
 
     def models() -> list[dict[str, Any]]:
-        """Say which models answer, and how good each was on whom; the first is asked by default."""
-        return [asdict(model.about) for model in service.models.values()]
+        """List the models with their evaluation results; the first is the default."""
+        return [asdict(model.card) for model in service.models.values()]
 
     def health() -> dict[str, Any]:
-        """Say that the service runs."""
+        """Report that the service runs."""
         return {"status": "ok", "models": list(service.models)}
 
     app = FastAPI(
         title="emotion",
         version=version("emotion"),
-        summary="Hears an emotion in a voice. What is sent is deleted once it is answered.",
-        docs_url=None,  # its page loads scripts from elsewhere
+        summary="Speech emotion recognition. Recordings are deleted after their prediction.",
+        docs_url=None,  # FastAPI's documentation pages load scripts from other servers
         redoc_url=None,
     )
-    described: dict[int | str, dict[str, Any]] = {
+    responses: dict[int | str, dict[str, Any]] = {
         200: {
-            "description": "As `emotion predict` writes it: label, note, calibrated probabilities.",
+            "description": "The row of `emotion predict`: label, note, calibrated probabilities.",
             "content": {"application/json": {"example": EXAMPLE}},
         },
         **{
-            code: {
-                "description": said,
-                "content": {"application/json": {"example": {"detail": said}}},
+            status: {
+                "description": text,
+                "content": {"application/json": {"example": {"detail": text}}},
             }
-            for code, said in refusals.items()
+            for status, text in ERROR_DESCRIPTIONS.items()
         },
     }
     app.add_api_route(
-        "/predict", predict, methods=["POST"], openapi_extra=BODY, responses=described
+        "/predict", predict, methods=["POST"], openapi_extra=REQUEST_BODY, responses=responses
     )
     app.add_api_route("/models", models)
     app.add_api_route("/health", health)
-    app.add_api_route("/docs", documentation, include_in_schema=False)
-    app.add_exception_handler(EmotionError, refuse)
-    app.add_exception_handler(ClientDisconnect, forget)
-    app.add_exception_handler(RequestValidationError, refuse_words)
-    app.add_middleware(Guard, max_bytes=service.limits.max_bytes + ENVELOPE)
+    app.add_api_route("/docs", redirect_to_openapi, include_in_schema=False)
+    app.add_exception_handler(EmotionError, error_response)
+    app.add_exception_handler(ClientDisconnect, disconnect_response)
+    app.add_exception_handler(RequestValidationError, invalid_request_response)
+    app.add_middleware(RequestGuard, max_bytes=service.limits.max_bytes + FORM_OVERHEAD)
     return app
 
 
 @asynccontextmanager
-async def received(
+async def uploaded_file(
     request: Request, limits: Limits, folder: Path
 ) -> AsyncIterator[tuple[Path, str]]:
-    """Give the file of a request's body, and its name; it is gone afterwards."""
+    """Return a context manager that gives the uploaded file and its name, and deletes the file."""
     handle, path = tempfile.mkstemp(dir=folder)
     file = Path(path)
     try:
         with os.fdopen(handle, "wb") as target:
             try:
-                async with asyncio.timeout(UPLOAD_S):
-                    name = await save(request, target)
+                async with asyncio.timeout(UPLOAD_TIMEOUT_S):
+                    name = await save_upload(request, target)
             except TimeoutError as err:
-                raise HTTPException(408, f"The upload took longer than {UPLOAD_S:g} s.") from err
+                message = f"The upload took longer than {UPLOAD_TIMEOUT_S:g} s."
+                raise HTTPException(408, message) from err
             size = target.tell()
         if not size:
-            raise HTTPException(400, "Nothing was sent: the body must be a recording.")
+            raise HTTPException(400, "The request has no body. Send a recording.")
         if size > limits.max_bytes:
-            raise HTTPException(413, too_large(limits.max_bytes))
+            raise HTTPException(413, too_large_message(limits.max_bytes))
         yield file, name
     finally:
         file.unlink(missing_ok=True)
 
 
-async def save(request: Request, target: BinaryIO) -> str:
-    """Write the recording of a request's body to a file; return what it is called."""
+async def save_upload(request: Request, target: BinaryIO) -> str:
+    """Write the recording in a request's body to a file; return its name."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         async for chunk in request.stream():
             target.write(chunk)
-        return UNNAMED
-    async with request.form(max_files=1, max_fields=FIELDS) as form:
+        return DEFAULT_NAME
+    async with request.form(max_files=1, max_fields=MAX_FORM_FIELDS) as form:
         part = form.get("file")
         if not isinstance(part, UploadFile):
-            raise HTTPException(400, "The form has no file in a field called 'file'.")
+            raise HTTPException(400, "The form has no file in the field 'file'.")
         while chunk := await part.read(2**20):
             target.write(chunk)
-        return part.filename or UNNAMED
+        return part.filename or DEFAULT_NAME
 
 
-def as_json(answer: Answer, name: str, *, timeline: bool) -> dict[str, Any]:
-    """Return the row of a recording of this name, who answered, and the rows of its windows."""
-    labels = answer.model.predictor.labels
-    row = make_row({"path": name}, answer.opinion, labels)
-    row |= {"model": answer.model.about.name, "seconds": answer.seconds}
-    return row | {"timeline": window_rows(name, answer.moments, labels)} if timeline else row
+def result_row(result: Result, name: str, *, timeline: bool) -> dict[str, Any]:
+    """Return the row of `predict`, plus model, seconds and, if wanted, the rows of the windows."""
+    labels = result.model.predictor.labels
+    row = prediction_row({"path": name}, result.prediction, labels)
+    row |= {"model": result.model.card.name, "seconds": result.seconds}
+    return row | {"timeline": window_rows(name, result.windows, labels)} if timeline else row
 
 
-def too_large(max_bytes: int) -> str:
-    """Return what is said of an upload beyond the limit."""
-    return f"The upload is too large: at most {max_bytes / 1e6:g} MB are taken."
+def too_large_message(max_bytes: int) -> str:
+    """Return the error message for an upload beyond the limit."""
+    return f"The upload is too large: at most {max_bytes / 1e6:g} MB are allowed."
 
 
-def documentation() -> RedirectResponse:
-    """Lead to the OpenAPI description."""
+def redirect_to_openapi() -> RedirectResponse:
+    """Redirect to the OpenAPI description."""
     return RedirectResponse("/openapi.json")
 
 
-def refuse(_: Request, error: Exception) -> JSONResponse:
-    """Say in one sentence why there is no answer."""
-    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
-    said = explain(error) if isinstance(error, EmotionError) else str(error)
+def error_response(_: Request, error: Exception) -> JSONResponse:
+    """Return the response for an EmotionError."""
+    status = next((code for kind, code in HTTP_STATUS.items() if isinstance(error, kind)), 500)
+    message = error_sentence(error) if isinstance(error, EmotionError) else str(error)
     headers = {"Retry-After": "1"} if status == 503 else None
-    return JSONResponse({"detail": said}, status, headers)
+    return JSONResponse({"detail": message}, status, headers)
 
 
-def forget(_: Request, __: Exception) -> Response:
-    """Close the books on a client that left before its upload was whole."""
+def disconnect_response(_: Request, __: Exception) -> Response:
+    """Handle a client that disconnected during the upload; the response is not sent."""
     return Response(status_code=400)
 
 
-def refuse_words(_: Request, error: Exception) -> JSONResponse:
-    """Say in one sentence which part of a request cannot be read."""
-    wrong = error.errors() if isinstance(error, RequestValidationError) else []
-    said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong)
-    return JSONResponse({"detail": f"The request cannot be read: {said}."}, 400)
+def invalid_request_response(_: Request, error: Exception) -> JSONResponse:
+    """Return the response for invalid query parameters."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    text = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problems)
+    return JSONResponse({"detail": f"The request is invalid: {text}."}, 400)
 
 
-class Guard:
-    """Stops bodies beyond a limit, and tells browsers to load nothing from elsewhere.
+class RequestGuard:
+    """ASGI middleware: limits the size of bodies and sets the content security policy.
 
     Args:
-        app: what it stands before.
-        max_bytes: of any request.
+        app: the application to protect.
+        max_bytes: the largest body of a request.
     """
 
     def __init__(self, app: App, max_bytes: int) -> None:
@@ -247,29 +248,27 @@ class Guard:
         self.max_bytes = max_bytes
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Pass a request on, its body counted."""
+        """Handle a request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         count = 0
 
-        async def counted() -> Message:
+        async def limited_receive() -> Message:
             nonlocal count
             message = await receive()
             count += len(message.get("body", b""))
             if count <= self.max_bytes:
                 return message
-            while message.get("more_body") and count <= DRAINED * self.max_bytes:
+            while message.get("more_body") and count <= DRAIN_FACTOR * self.max_bytes:
                 message = await receive()
                 count += len(message.get("body", b""))
-            raise HTTPException(413, too_large(self.max_bytes - ENVELOPE))
+            raise HTTPException(413, too_large_message(self.max_bytes - FORM_OVERHEAD))
 
-        async def guarded(message: Message) -> None:
+        async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message["headers"],
-                    (b"content-security-policy", POLICY.encode()),
-                ]
+                policy = (b"content-security-policy", CONTENT_SECURITY_POLICY.encode())
+                message["headers"] = [*message["headers"], policy]
             await send(message)
 
-        await self.app(scope, counted, guarded)
+        await self.app(scope, limited_receive, send_with_policy)

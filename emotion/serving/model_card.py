@@ -1,4 +1,4 @@
-"""Who answers: what a model is, and how good it was on whom."""
+"""Model card on the page: the classes of a model and its evaluation results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ from typing import Any
 from emotion.plots.format import percent
 from emotion.runs.run import Run
 
-FOLDER = "export"
+EXPORT_FOLDER = "export"
 
 
 @dataclass(frozen=True)
 class Score:
-    """How a model did on clips that it did not learn from.
+    """Evaluation results of a model on clips it was not trained on.
 
     Attributes:
-        tested: whether on test clips; else on the validation clips that chose its epoch.
-        uar: the share of right answers, averaged over the classes.
-        low: of the interval over speakers; None where there are too few.
-        high: of the same.
-        speakers: in these clips.
-        clips: how many.
-        corpora: which the clips are of.
+        tested: whether these are test clips; else the validation clips that chose the best epoch.
+        uar: unweighted average recall.
+        low: lower end of the 95 % interval over speakers; None for too few speakers.
+        high: upper end of the same interval.
+        speakers: number of speakers.
+        clips: number of clips.
+        corpora: names of the corpora.
     """
 
     tested: bool
@@ -34,15 +34,15 @@ class Score:
 
 
 @dataclass(frozen=True)
-class About:
-    """What a person should know of a model before they believe it.
+class ModelCard:
+    """Facts that a user of a model must know.
 
     Attributes:
-        name: by which it is chosen.
-        kind: its architecture, where that is known.
-        labels: its classes, by id.
-        leaks: whether it was tested on speakers or recordings that it had learnt from.
-        score: None where it was never judged.
+        name: the name by which users choose the model.
+        kind: the architecture, or empty if unknown.
+        labels: the classes, by id.
+        leaks: whether the test clips share speakers or recordings with the training clips.
+        score: None if the model was not evaluated.
     """
 
     name: str
@@ -53,71 +53,73 @@ class About:
 
     @property
     def sentences(self) -> list[str]:
-        """How good it was on whom, in plain words, the warning first."""
+        """The evaluation results as sentences, the warning about data leakage first."""
         score = self.score
         if score is None:
-            return ["It was never judged: nobody knows how good it is."]
-        said = [
-            f"Averaged over the {len(self.labels)} emotions, {percent(score.uar)} of its answers "
-            f"were right (UAR; by chance {percent(1 / len(self.labels))}), on {score.clips:,} "
+            return ["Not evaluated: the accuracy of this model is unknown."]
+        sentences = [
+            f"Unweighted average recall (UAR): {percent(score.uar)}, on {score.clips:,} "
             f"{'test' if score.tested else 'validation'} clips of "
-            f"{_count(score.speakers, 'speaker')} ({', '.join(score.corpora) or 'one corpus'})."
+            f"{_count(score.speakers, 'speaker')} ({', '.join(score.corpora) or 'one corpus'}). "
+            f"Chance for {len(self.labels)} emotions: {percent(1 / len(self.labels))}."
         ]
         if score.low is None or score.high is None:
-            said.append("These are too few speakers to say how much another group would differ.")
+            sentences.append("There are too few speakers for a confidence interval.")
         else:
-            said.append(
-                f"For other speakers like them the figure lies between {percent(score.low)} and "
-                f"{percent(score.high)} (95 % interval)."
+            sentences.append(
+                f"95\u202f% confidence interval over speakers: {percent(score.low)} to "
+                f"{percent(score.high)}."
             )
         if not score.tested:
-            said.append("It is untested: the same clips chose its best epoch, which flatters it.")
-        if self.leaks:
-            said.insert(
-                0,
-                "LEAKS: it had learnt from the same speakers or recordings that it was tested on. "
-                "With new voices it does worse than this.",
+            sentences.append(
+                "Untested: the same clips chose the best epoch, so the score is too optimistic."
             )
-        return said
+        if self.leaks:
+            sentences.insert(
+                0,
+                "LEAKS: the training clips include speakers or recordings of the test clips. "
+                "Expect a lower score for new speakers.",
+            )
+        return sentences
 
 
-def about_run(run: Run, name: str) -> About:
-    """Return what a run folder says of its model."""
+def run_card(run: Run, name: str) -> ModelCard:
+    """Return the model card of a run."""
     choices = run.environment.get("choices") or {}
-    return About(
+    return ModelCard(
         name=name,
         kind=str(choices.get("model") or ""),
         labels=run.labels,
         leaks=run.leaks,
-        score=score_of(run.metrics),
+        score=read_score(run.metrics),
     )
 
 
-def about_export(said: Mapping[str, Any], name: str) -> About:
-    """Return what an export folder's model.json says of its model."""
-    return About(
+def export_card(metadata: Mapping[str, Any], name: str) -> ModelCard:
+    """Return the model card of an export folder, from the contents of its model.json."""
+    return ModelCard(
         name=name,
         kind="",
-        labels=tuple(said["labels"]),
-        leaks=bool(said["leaks"]),
-        score=score_of(said["scores"], corpora=said["training"]["corpora"]),
+        labels=tuple(metadata["labels"]),
+        leaks=bool(metadata["leaks"]),
+        score=read_score(metadata["scores"], corpora=metadata["training"]["corpora"]),
     )
 
 
-def score_of(figures: Mapping[str, Any], *, corpora: Sequence[str] = ()) -> Score | None:
+def read_score(metrics: Mapping[str, Any], *, corpora: Sequence[str] = ()) -> Score | None:
     """Return the test score, else the validation score, else None.
 
     Args:
-        figures: of `test` and `val`, as in metrics.json or model.json.
-        corpora: which the clips are of, where the figures do not say it.
+        metrics: with `test` and `val`, as in metrics.json or model.json.
+        corpora: the corpora of the clips, if `metrics` does not contain them.
     """
-    part = next((part for part in ("test", "val") if figures.get(part)), None)
-    if part is None:
+    subset = next((subset for subset in ("test", "val") if metrics.get(subset)), None)
+    if subset is None:
         return None
-    found = figures[part]
+    found = metrics[subset]
     interval = found.get("interval") or found
     return Score(
-        tested=part == "test",
+        tested=subset == "test",
         uar=float(found["uar"]),
         low=interval.get("uar_low"),
         high=interval.get("uar_high"),
@@ -128,12 +130,14 @@ def score_of(figures: Mapping[str, Any], *, corpora: Sequence[str] = ()) -> Scor
 
 
 def unique_names(folders: Sequence[str]) -> list[str]:
-    """Return the shortest ends of these paths that tell them apart, and say more than `export`."""
+    """Return the shortest unique ends of paths; otherwise numbered full paths.
+
+    The end `export` alone is too short.
+    """
     parts = [folder.strip("/").split("/") for folder in folders]
-    longest = max(len(part) for part in parts)
-    for length in range(1, longest + 1):
+    for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-length:]) for part in parts]
-        if len(set(names)) == len(names) and FOLDER not in names:
+        if len(set(names)) == len(names) and EXPORT_FOLDER not in names:
             return names
     return [f"{number}: {'/'.join(part)}" for number, part in enumerate(parts, start=1)]
 

@@ -1,4 +1,4 @@
-"""The page: record or drop a file, see what is heard, by whom, and what that is not good for."""
+"""Web page: record or upload speech, see the prediction, the timeline and the model card."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,56 +13,50 @@ from fastapi import FastAPI
 
 from emotion.audio.standardise import resample
 from emotion.errors import EmotionError
+from emotion.inference.timeline_plot import window_edges
 from emotion.plots.charts import round_ticks
-from emotion.plots.media import HOP, RATE, data_uri, mp3, spectrogram_png
+from emotion.plots.media import HOP, RATE, audio_uri, data_uri, spectrogram_png
+from emotion.plots.style import DARK, LIGHT
 from emotion.plots.templates_env import load_page
 from emotion.runtime.stream import WindowPrediction
-from emotion.serving.service import Answer, Service, explain
+from emotion.serving.service import Result, Service, error_sentence
 
 PACKAGE = "emotion.serving"
-COLUMNS = 1600
-"""A spectrogram is at most so wide."""
 
-AT_ONCE = 4
-"""Events of pages that are at work at a time; further ones wait in their queue."""
+MAX_SPECTROGRAM_COLUMNS = 1600
 
-STALE_S = 60
-"""An upload that no answer removed goes after so many seconds."""
+MAX_CONCURRENT_EVENTS = 4
+"""Page events processed at a time; further ones are queued."""
 
-SANS = (
-    "system-ui",
-    "-apple-system",
-    "Segoe UI",
-    "Roboto",
-    "Liberation Sans",
-    "Arial",
-    "sans-serif",
-)
+UPLOAD_LIFETIME_S = 60
+"""Uploads that were not removed after their prediction are deleted after this time."""
+
+SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif")
 MONO = ("ui-monospace", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
-"""Fonts that machines have; nothing is fetched."""
+"""System fonts: the page downloads none."""
 
-COLOURS = {
-    "body_background_fill": "#fcfdfd",
-    "body_background_fill_dark": "#10161b",
-    "block_background_fill": "#fcfdfd",
-    "block_background_fill_dark": "#151d23",
-    "block_label_background_fill_dark": "#151d23",
-    "border_color_primary_dark": "#2f3c46",
-    "block_border_color_dark": "#2f3c46",
-    "block_label_border_color_dark": "#2f3c46",
-    "button_secondary_background_fill": "#eef3f5",
-    "button_secondary_background_fill_hover": "#dfe8ec",
-    "button_secondary_background_fill_dark": "#1f2b34",
-    "button_secondary_background_fill_hover_dark": "#2a3944",
-    "input_background_fill_dark": "#151d23",
+THEME = {
+    "body_background_fill": LIGHT["paper"],
+    "body_background_fill_dark": DARK["paper"],
+    "block_background_fill": LIGHT["paper"],
+    "block_background_fill_dark": DARK["wash"],
+    "block_label_background_fill_dark": DARK["wash"],
+    "border_color_primary_dark": DARK["rule"],
+    "block_border_color_dark": DARK["rule"],
+    "block_label_border_color_dark": DARK["rule"],
+    "button_secondary_background_fill": LIGHT["wash"],
+    "button_secondary_background_fill_hover": LIGHT["rule"],
+    "button_secondary_background_fill_dark": DARK["rule"],
+    "button_secondary_background_fill_hover_dark": DARK["wash"],
+    "input_background_fill_dark": DARK["wash"],
 }
-"""Those of the reports, where the theme has others."""
+"""Colours of Gradio's elements, the same as in the reports."""
 
-LEAD = """<h1>What emotion does this voice play?</h1>
-<p>Record a sentence, or drop a recording of at most {seconds:g} s and {mb:g} MB. It is heard on the
-machine that runs this page and deleted once it is answered.</p>"""
+INTRODUCTION = """<h1>Speech emotion recognition</h1>
+<p>Record speech or upload a recording (at most {seconds:g} s and {mb:g} MB). It is processed on
+this server and deleted after the prediction.</p>"""
 
-FOOT = """<p class="small">For programs: <code>POST predict</code>, described in
+FOOTER = """<p class="small">JSON service: <code>POST predict</code>, see
 <a href="openapi.json">openapi.json</a>.</p>"""
 
 
@@ -73,19 +67,20 @@ def mount_page(
 
     Args:
         app: the JSON service.
-        service: who answers.
-        examples: recordings to try, by what their buttons say.
-        uploads: the private folder where Gradio keeps what it is sent.
+        service: the models.
+        examples: example recordings by the text on their buttons.
+        uploads: private folder where Gradio stores uploads.
     """
     theme = gr.themes.Base(primary_hue="cyan", neutral_hue="slate", font=SANS, font_mono=MONO)
-    theme.set(**COLOURS)
+    theme.set(**THEME)
+    script = files(PACKAGE).joinpath("templates", "page.js").read_text(encoding="utf-8")
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         build_page(service, examples=examples, uploads=uploads),
         path="/",
         theme=theme,
-        css=_text("page.css"),
-        head=f"<script>{_text('page.js')}</script>",
+        css=_render("page.css"),
+        head=f"<script>{script}</script>",
         footer_links=[],
         run_history=False,
         ssr_mode=False,
@@ -97,108 +92,117 @@ def mount_page(
 
 
 def build_page(service: Service, *, examples: Mapping[str, Path], uploads: Path) -> gr.Blocks:
-    """Return the page, not yet served."""
+    """Return the page as Gradio blocks."""
     limits, names = service.limits, list(service.models)
 
-    def hear_upload(path: str | None, model: str) -> tuple[None, str]:
+    def predict_upload(path: str | None, model: str) -> tuple[None, str]:
         if path is None:
             return None, ""
         file = Path(path)
         try:
-            return None, answered(service, file, model, kept="The recording is deleted.")
+            retention = "The recording was deleted."
+            return None, prediction_html(service, file, model, retention=retention)
         finally:
-            _remove(file, uploads)
+            _remove_upload(file, uploads)
 
-    def hear_example(path: Path, model: str) -> str:
-        return answered(service, path, model, kept="A synthetic voice.")
+    def predict_example(path: Path, model: str) -> str:
+        return prediction_html(service, path, model, retention="Synthetic example.")
 
-    def describe(model: str) -> str:
-        return str(_render("about.html", about=service.model(model).about))
+    def model_card(model: str) -> str:
+        return _render("model_card.html", card=service.model(model).card)
 
-    page = gr.Blocks(title="emotion", analytics_enabled=False, delete_cache=(STALE_S, STALE_S))
+    page = gr.Blocks(
+        title="Speech emotion recognition",
+        analytics_enabled=False,
+        delete_cache=(UPLOAD_LIFETIME_S, UPLOAD_LIFETIME_S),
+    )
     with page:
-        gr.HTML(LEAD.format(seconds=limits.max_seconds, mb=limits.max_mb), elem_classes="lead")
-        model = gr.Dropdown(names, value=names[0], label="Who listens", visible=len(names) > 1)
+        introduction = INTRODUCTION.format(seconds=limits.max_seconds, mb=limits.max_mb)
+        gr.HTML(introduction, elem_classes="intro")
+        model = gr.Dropdown(names, value=names[0], label="Model", visible=len(names) > 1)
         with gr.Row(equal_height=True):
-            spoken, dropped = _sound("microphone", "Record"), _sound("upload", "Drop a file")
+            microphone, upload = _audio("microphone", "Record"), _audio("upload", "Upload")
         with gr.Row(elem_classes="examples"):
-            gr.HTML("or hear", elem_classes="label", min_width=1)
+            gr.HTML("Examples:", elem_classes="label", min_width=1)
             buttons = {name: gr.Button(name, size="sm") for name in examples}
-        answer = gr.HTML(elem_id="answer", apply_default_css=False)
-        about = gr.HTML(describe(names[0]), apply_default_css=False)
-        gr.HTML(FOOT, apply_default_css=False)
+        result = gr.HTML(elem_id="result", apply_default_css=False)
+        card = gr.HTML(model_card(names[0]), apply_default_css=False)
+        gr.HTML(FOOTER, apply_default_css=False)
         shared: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
-        for sound, sent in ((spoken, spoken.stop_recording), (dropped, dropped.upload)):
-            sent(hear_upload, inputs=[sound, model], outputs=[sound, answer], **shared)
+        for audio, event in ((microphone, microphone.stop_recording), (upload, upload.upload)):
+            event(predict_upload, inputs=[audio, model], outputs=[audio, result], **shared)
         for name, button in buttons.items():
-            hear = partial(hear_example, examples[name])
-            button.click(hear, inputs=model, outputs=answer, **shared)
-        model.change(describe, inputs=model, outputs=about, **shared)
-    page.queue(max_size=limits.waiting, default_concurrency_limit=AT_ONCE)
+            predict = partial(predict_example, examples[name])
+            button.click(predict, inputs=model, outputs=result, **shared)
+        model.change(model_card, inputs=model, outputs=card, **shared)
+    page.queue(max_size=limits.waiting, default_concurrency_limit=MAX_CONCURRENT_EVENTS)
     return page
 
 
-def answered(service: Service, file: Path, model: str, *, kept: str) -> str:
-    """Return the answer to a recording, or why there is none, as HTML."""
+def prediction_html(service: Service, file: Path, model: str, *, retention: str) -> str:
+    """Return the result for a recording, or the error message, as HTML."""
     try:
-        answer = service.predict(file, model=model, timeline=None)
+        result = service.predict(file, model=model, timeline=None)
     except EmotionError as err:
-        return str(_render("refusal.html", said=explain(err)))
-    return show_answer(answer, file.name, kept=kept)
+        return _render("error.html", message=error_sentence(err))
+    return result_html(result, file.name, retention=retention)
 
 
-def show_answer(answer: Answer, name: str, *, kept: str) -> str:
-    """Return an answer as HTML: the label or the note, bars, a player, what was heard when."""
-    opinion, labels = answer.opinion, answer.model.predictor.labels
-    wave = resample(answer.wave, answer.sample_rate, to_rate=RATE)
+def result_html(result: Result, name: str, *, retention: str) -> str:
+    """Return a result as HTML: label or note, probabilities, player, spectrogram, timeline.
+
+    Args:
+        result: the prediction and the decoded recording.
+        name: file name of the recording.
+        retention: a sentence on whether the recording is kept.
+    """
+    prediction, labels = result.prediction, result.model.predictor.labels
+    wave = resample(result.wave, result.sample_rate, to_rate=RATE)
     wave = wave * np.float32(0.9 / max(float(np.abs(wave).max()), 1e-9))
-    partly = answer.heard_s < answer.seconds
-    hop = max(HOP, -(-len(wave) // COLUMNS))
-    picture = spectrogram_png(wave, heard_s=answer.heard_s if partly else None, hop=hop)
-    chances = sorted(zip(labels, opinion.probabilities, strict=True), key=lambda pair: -pair[1])
-    return str(
-        _render(
-            "answer.html",
-            name=name,
-            model=answer.model.about.name,
-            kept=kept,
-            predicted=opinion.predicted,
-            note=opinion.note,
-            unlike=opinion.unlike,
-            best=chances[0][1],
-            chances=chances,
-            seconds=answer.seconds,
-            heard_s=answer.heard_s,
-            partly=partly,
-            sound=data_uri(mp3(wave), "audio/mpeg"),
-            picture=data_uri(picture, "image/png"),
-            cells=answer.moments,
-            tracks=lay_out(answer.moments, labels, answer.seconds),
-            ticks=[tick for tick in round_ticks(0, answer.seconds) if tick <= answer.seconds],
-        )
+    partial = result.classified_s < result.seconds
+    spectrogram = spectrogram_png(
+        wave,
+        input_s=result.classified_s if partial else None,
+        hop=max(HOP, -(-len(wave) // MAX_SPECTROGRAM_COLUMNS)),
+    )
+    pairs = zip(labels, prediction.probabilities, strict=True)
+    return _render(
+        "result.html",
+        name=name,
+        model=result.model.card.name,
+        retention=retention,
+        predicted=prediction.predicted,
+        note=prediction.note,
+        reasons=prediction.ood_reasons,
+        best=max(prediction.probabilities),
+        probabilities=sorted(pairs, key=lambda pair: -pair[1]),
+        seconds=result.seconds,
+        classified_s=result.classified_s,
+        partial=partial,
+        audio=audio_uri(wave),
+        spectrogram=data_uri(spectrogram, "image/png"),
+        windows=result.windows,
+        tracks=timeline_tracks(result.windows, labels),
+        ticks=[tick for tick in round_ticks(0, result.seconds) if tick <= result.seconds],
     )
 
 
-def lay_out(
-    moments: Sequence[WindowPrediction], labels: Sequence[str], seconds: float
+def timeline_tracks(
+    windows: Sequence[WindowPrediction], labels: Sequence[str]
 ) -> list[tuple[str, list[tuple[float, float, float]]]]:
-    """Return, of each label, every window's probability, start and width as shares of the time.
-
-    Windows overlap: each stands for the time around its middle, up to halfway to its neighbours.
-    """
-    if not moments:
+    """Return each label with (probability, start, width) per window; times are fractions of all."""
+    if not windows:
         return []
-    middles = np.array([(moment.start_s + moment.end_s) / 2 for moment in moments])
-    edges = np.array([0.0, *((middles[1:] + middles[:-1]) / 2), seconds]) / seconds
-    places = list(zip(edges[:-1].tolist(), np.diff(edges).tolist(), strict=True))
-    chances = np.array([moment.opinion.probabilities for moment in moments])  # (N, L)
+    edges = window_edges(windows) / windows[-1].end_s
+    cells = list(zip(edges[:-1].tolist(), np.diff(edges).tolist(), strict=True))
+    probabilities = np.array([window.prediction.probabilities for window in windows])  # (N, L)
     return [
-        (label, [(share, *place) for share, place in zip(column, places, strict=True)])
-        for label, column in zip(labels, chances.T.tolist(), strict=True)
+        (label, [(value, *cell) for value, cell in zip(column, cells, strict=True)])
+        for label, column in zip(labels, probabilities.T.tolist(), strict=True)
     ]
 
 
-def _sound(source: Literal["microphone", "upload"], label: str) -> gr.Audio:
+def _audio(source: Literal["microphone", "upload"], label: str) -> gr.Audio:
     return gr.Audio(
         sources=[source],
         type="filepath",
@@ -210,18 +214,14 @@ def _sound(source: Literal["microphone", "upload"], label: str) -> gr.Audio:
     )
 
 
-def _remove(file: Path, uploads: Path) -> None:
-    """Remove an upload and the folder that Gradio made for it."""
+def _remove_upload(file: Path, uploads: Path) -> None:
+    """Remove an uploaded file and its folder."""
     if not file.is_relative_to(uploads):
         return
     file.unlink(missing_ok=True)
-    with suppress(OSError):  # another upload of the same content lies there
+    with suppress(OSError):  # the folder contains another upload of the same content
         file.parent.rmdir()
 
 
-def _render(page: str, **contents: Any) -> Any:
-    return load_page(page, package=PACKAGE).render(**contents)
-
-
-def _text(name: str) -> str:
-    return files(PACKAGE).joinpath("templates", name).read_text(encoding="utf-8")
+def _render(template: str, **values: Any) -> str:
+    return str(load_page(template, package=PACKAGE).render(**values))

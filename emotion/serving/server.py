@@ -1,4 +1,4 @@
-"""The command `serve`: a page and a JSON service over one or several models."""
+"""Server of the web page and the JSON service, for one or several models."""
 
 import logging
 import os
@@ -6,6 +6,7 @@ import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,154 +15,146 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from emotion.config.composition import Config
+from emotion.config.schema import ServeSettings
 from emotion.data.corpora.synthetic import EXPRESSIONS, synthesise_clip
 from emotion.errors import ConfigError, DependencyError
-from emotion.inference.load_models import named, open_predictor
+from emotion.inference.load_models import open_predictor
 from emotion.runs.run import Run, find_run
 from emotion.runtime.onnx_model import find_export, read_about
-from emotion.serving.model_card import About, about_export, about_run, unique_names
+from emotion.serving.model_card import ModelCard, export_card, run_card, unique_names
 from emotion.serving.service import Limits, Model, Service
 
 log = logging.getLogger(__name__)
 
-RATE = 16_000
-SPEAKERS = (2, 1)
-"""Who speaks in the examples, in turn."""
+EXAMPLE_RATE = 16_000
+EXAMPLE_SPEAKERS = (2, 1)
+"""Synthetic speakers of the examples, in turn."""
 
-GRACE_S = 5
-"""How long answers may take that are on their way when the program is stopped."""
+SHUTDOWN_TIMEOUT_S = 5
+"""Time for requests in progress when the server is stopped."""
 
 
-def serve(config: Config) -> int:
-    """Answer on `host`:`port` until the program is stopped.
+def serve(settings: ServeSettings) -> None:
+    """Serve on `host`:`port` until the program is stopped.
 
     Raises:
-        ConfigError: no run, a taken port, or a limit that lets nothing in.
+        ConfigError: no run is given, the address cannot be used, or a limit is not above 0.
         DependencyError: the extra `app` is not installed.
-        RunError: no such run.
+        RunError: the run does not exist.
     """
-    limits = Limits(config["max_mb"], config["max_seconds"], config["waiting"])
+    limits = Limits(settings.max_mb, settings.max_seconds, settings.waiting)
     if find_spec("gradio") is None:
         raise DependencyError("serve needs Gradio: pip install 'emotion[app]'.")
-    paths = named_paths(config)
-    with bound(config["host"], config["port"]) as door, private_folder() as folder:
-        app = build_app(Service(open_models(paths, config), limits), folder)
-        host, port = door.getsockname()[:2]
+    with (
+        bind_socket(settings.host, settings.port) as listener,
+        tempfile.TemporaryDirectory(prefix="emotion-serve-", ignore_cleanup_errors=True) as folder,
+    ):
+        app = build_app(Service(open_models(settings), limits), Path(folder))
+        host, port = listener.getsockname()[:2]
         if not ip_address(host.partition("%")[0]).is_loopback:
-            log.warning(
-                "host=%s: whoever reaches this machine may use it, without a password", host
-            )
-        log.info("http://%s:%s  (Ctrl-C stops it)", f"[{host}]" if ":" in host else host, port)
-        run_app(app, door)
-    return 0
+            log.warning("host=%s: everyone on the network can use the service, no password", host)
+        log.info("http://%s:%s  (stop with Ctrl-C)", f"[{host}]" if ":" in host else host, port)
+        run_app(app, listener)
 
 
 def build_app(service: Service, folder: Path) -> Any:
     """Return the application: the JSON service, and the page at /.
 
     Args:
-        service: who answers.
-        folder: a private one for uploads and examples.
+        service: the models.
+        folder: private folder for uploads and examples.
     """
     uploads, bodies = folder / "uploads", folder / "bodies"
     for path in (uploads, bodies):
         path.mkdir()
-    # Gradio reads these when it is imported or a page is built.
+    # Gradio reads these on import and when a page is built.
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    from emotion.serving.api import build_endpoint
+    from emotion.serving.api import build_api
     from emotion.serving.page import mount_page
 
     examples = write_examples(folder / "examples", service.model(None).predictor.labels)
-    app = build_endpoint(service, bodies)
+    app = build_api(service, bodies)
     return mount_page(app, service, examples=examples, uploads=uploads)
 
 
-def run_app(app: Any, door: socket.socket) -> None:
-    """Answer at an open door until the program is stopped."""
+def run_app(app: Any, listener: socket.socket) -> None:
+    """Serve an application on a bound socket until the program is stopped."""
     import uvicorn
 
-    settings = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
     )
-    uvicorn.Server(settings).run(sockets=[door])
+    uvicorn.Server(config).run(sockets=[listener])
 
 
-def named_paths(config: Config) -> list[Path]:
-    """Return the run folders, export folders and exported networks that `run` names.
+def open_models(settings: ServeSettings) -> list[Model]:
+    """Return one served model per run folder, export folder or network that `run` names.
 
     Raises:
-        ConfigError: it names none.
-        RunError: there is no such run.
+        ConfigError: `run` is an empty list.
+        RunError: a run does not exist.
     """
-    if not named(config):
+    if not settings.run_names:
         raise ConfigError("run=[] names no run. Give one, run=latest, or several, run=[A,B].")
-    root = Path(config["output_root"])
-    return [
+    root = Path(settings.output_root)
+    paths = [
         Path(name).expanduser() if name and find_export(name) else find_run(name, root).folder
-        for name in named(config)
+        for name in settings.run_names
     ]
-
-
-def open_models(paths: Sequence[Path], config: Config) -> list[Model]:
-    """Return the models of runs and exports, each by itself."""
     names = unique_names([str(path.resolve()) for path in paths])
     return [
-        Model(tell_about(path, name), open_predictor(config.replaced({"run": str(path)})))
+        Model(read_card(path, name), open_predictor(replace(settings, run=str(path))))
         for path, name in zip(paths, names, strict=True)
     ]
 
 
-def tell_about(path: Path, name: str) -> About:
-    """Return who answers from a run or an export."""
+def read_card(path: Path, name: str) -> ModelCard:
+    """Return the model card of a run or an export."""
     export = find_export(path)
-    return (
-        about_run(Run(path), name) if export is None else about_export(read_about(export[0]), name)
-    )
+    return run_card(Run(path), name) if export is None else export_card(read_about(export[0]), name)
 
 
 def write_examples(folder: Path, labels: Sequence[str]) -> dict[str, Path]:
-    """Write synthetic recordings of these labels, and a long one of them all; return them by name.
+    """Write one synthetic recording per label and one of all in sequence; return them by name.
 
-    Labels that no synthetic voice expresses are left out.
+    Labels that the synthesiser does not have are left out.
     """
     folder.mkdir()
     clips = {
         label: synthesise_clip(
-            label, speaker=SPEAKERS[number % 2], sentence=number + 1, sample_rate=RATE
+            label,
+            speaker=EXAMPLE_SPEAKERS[index % 2],
+            sentence=index + 1,
+            sample_rate=EXAMPLE_RATE,
         )
-        for number, label in enumerate(label for label in labels if label in EXPRESSIONS)
+        for index, label in enumerate(label for label in labels if label in EXPRESSIONS)
     }
     if len(clips) > 1:
-        clips["all in turn"] = np.concatenate(list(clips.values()))
+        clips["all emotions"] = np.concatenate(list(clips.values()))
     paths = {name: folder / f"{name.replace(' ', '_')}.wav" for name in clips}
     for name, path in paths.items():
-        soundfile.write(path, clips[name], RATE, subtype="PCM_16")
+        soundfile.write(path, clips[name], EXAMPLE_RATE, subtype="PCM_16")
     return paths
 
 
 @contextmanager
-def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """Give a socket of this address, at which nobody listens yet.
+def bind_socket(host: str, port: int) -> Iterator[socket.socket]:
+    """Return a context manager that gives a socket bound to an address.
 
     Raises:
-        ConfigError: the port is taken, or the host is none of this machine's.
+        ConfigError: the port is in use, or the host is not an address of this machine.
     """
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as door:
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            door.bind((host, port))
+            listener.bind((host, port))
         except (OSError, OverflowError, TypeError) as err:
             raise ConfigError(
-                f"host={host} port={port} cannot be used ({err}). Take another, or port=0 for a "
-                "free one."
+                f"host={host} port={port} cannot be used ({err}). Choose another port, or port=0 "
+                "for a free one."
             ) from err
-        yield door
-
-
-@contextmanager
-def private_folder() -> Iterator[Path]:
-    """Give a folder that only this user reads, and that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="emotion-serve-", ignore_cleanup_errors=True) as name:
-        yield Path(name)
+        yield listener

@@ -1,4 +1,4 @@
-"""Recordings that anybody sends -> answers: within limits, one at a time, a few waiting."""
+"""Predictions for uploaded recordings: within limits, one recording at a time."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotion.audio.decode import Wave, decode, read_header
-from emotion.errors import AudioError, ConfigError, EmotionError, near
+from emotion.errors import AudioError, ConfigError, EmotionError, suggest
 from emotion.inference.timeline import predict_windows
 from emotion.runtime.predictor import Prediction, Predictor
 from emotion.runtime.stream import WindowPrediction
-from emotion.runtime.windows import ANY_LENGTH_S
-from emotion.serving.model_card import About
+from emotion.runtime.windows import DEFAULT_WINDOW_S
+from emotion.serving.model_card import ModelCard
 
-SAMPLES_A_SECOND = 96_000
-"""A recording of the longest length may hold as many samples as 48 kHz in stereo."""
+MAX_SAMPLES_PER_S = 96_000
+"""Samples of all channels per second of the longest recording allowed: 48 kHz stereo."""
 
-LONG = 1.2
-"""A recording of more than so many windows is long."""
+TIMELINE_WINDOWS = 1.2
+"""The page shows a timeline for recordings longer than this many windows."""
 
 
 class BusyError(EmotionError):
-    """As many recordings wait as may."""
+    """Too many recordings are waiting."""
 
 
 class TooLongError(AudioError):
@@ -30,20 +30,20 @@ class TooLongError(AudioError):
 
 
 class UnknownModelError(EmotionError):
-    """A name that no model here has."""
+    """A model name that is not served."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken of a stranger.
+    """Limits for uploads.
 
     Attributes:
-        max_mb: of one upload, in 10⁶ bytes.
-        max_seconds: of one recording.
-        waiting: recordings that are being answered or wait for it; more are turned away.
+        max_mb: size of an upload, in 10⁶ bytes.
+        max_seconds: duration of a recording.
+        waiting: recordings in progress or waiting; further ones are refused.
 
     Raises:
-        ConfigError: a limit that lets nothing in.
+        ConfigError: a limit is not above 0.
     """
 
     max_mb: float
@@ -51,132 +51,133 @@ class Limits:
     waiting: int
 
     def __post_init__(self) -> None:
-        for name in ("max_mb", "max_seconds", "waiting"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
-                raise ConfigError(f"{name}={value} must be a number above 0.")
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise ConfigError(f"{name}={value:g} must be a number above 0.")
 
     @property
     def max_bytes(self) -> int:
-        """The most bytes of one upload."""
+        """Size of an upload, in bytes."""
         return round(self.max_mb * 1e6)
 
 
 @dataclass(frozen=True)
 class Model:
-    """Somebody who answers, and who that is."""
+    """A model that is served, with its card."""
 
-    about: About
+    card: ModelCard
     predictor: Predictor
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a model says of a recording.
+class Result:
+    """The prediction for a recording.
 
     Attributes:
-        model: who says it.
-        opinion: of the part of the recording that the model hears.
-        moments: opinions of overlapping windows, where they were asked for.
-        wave: what was heard, mono, (T,).
-        sample_rate: of it, Hz.
+        model: the model that was used.
+        prediction: for the model's window at the start of the recording.
+        windows: predictions of overlapping windows; empty without a timeline.
+        wave: the decoded recording, mono, (T,).
+        sample_rate: of `wave`, Hz.
     """
 
     model: Model
-    opinion: Prediction
-    moments: Sequence[WindowPrediction]
+    prediction: Prediction
+    windows: Sequence[WindowPrediction]
     wave: Wave
     sample_rate: int
 
     @property
     def seconds(self) -> float:
-        """How long the recording is."""
+        """Duration of the recording."""
         return len(self.wave) / self.sample_rate
 
     @property
-    def heard_s(self) -> float:
-        """How much of its beginning the opinion is of."""
-        return min(self.seconds, self.model.predictor.window)
+    def classified_s(self) -> float:
+        """Seconds at the start of the recording that `prediction` is based on."""
+        return min(self.seconds, self.model.predictor.window_s)
 
 
 class Service:
-    """Models behind a door that lets in one recording at a time.
+    """Models that process one recording at a time.
 
     Args:
-        models: the first answers where none is named.
-        limits: what is taken.
+        models: the models; the first is the default.
+        limits: limits for uploads.
     """
 
     def __init__(self, models: Sequence[Model], limits: Limits) -> None:
-        self.models: Mapping[str, Model] = {model.about.name: model for model in models}
+        self.models: Mapping[str, Model] = {model.card.name: model for model in models}
         self.limits = limits
-        self._seats = threading.BoundedSemaphore(limits.waiting)
-        self._door = threading.Lock()
+        self._slots = threading.BoundedSemaphore(limits.waiting)
+        self._lock = threading.Lock()
 
     def model(self, name: str | None) -> Model:
-        """Return the model of a name, or the first.
+        """Return a model by name, or the default.
 
         Raises:
-            UnknownModelError: no model has it.
+            UnknownModelError: no model has this name.
         """
         if name is None:
             return next(iter(self.models.values()))
         if name not in self.models:
-            raise UnknownModelError(f"there is no model {name!r} here.{near(name, self.models)}")
+            raise UnknownModelError(f"model {name!r} is not served.{suggest(name, self.models)}")
         return self.models[name]
 
     def predict(
         self, file: Path, *, model: str | None = None, timeline: bool | None = False
-    ) -> Answer:
-        """Return the answer to a recording; it waits for its turn.
+    ) -> Result:
+        """Return the prediction for a recording; wait for the recordings before it.
 
         Args:
-            file: where it lies.
-            model: who is asked.
-            timeline: whether the whole recording is judged, window by window, besides; None
-                where it is clearly longer than a window.
+            file: the recording.
+            model: name of the model; None for the default.
+            timeline: whether to predict overlapping windows of the whole recording too; None for
+                only if it is clearly longer than a window.
 
         Raises:
-            AudioError: it cannot be read.
+            AudioError: the recording cannot be read.
             TooLongError: it is beyond the limits.
-            BusyError: too many wait.
+            BusyError: too many recordings are waiting.
             UnknownModelError: no model has this name.
         """
-        asked = self.model(model)
+        served = self.model(model)
+        predictor = served.predictor
         with self._turn():
-            self._check(file)
+            self._check_header(file)
             wave, rate = decode(file)
-            (opinion,) = asked.predictor.judge([asked.predictor.prepare(wave, rate)])
+            (prediction,) = predictor.predict([predictor.prepare(wave, rate)])
             if timeline is None:
-                timeline = len(wave) / rate > LONG * min(asked.predictor.window, ANY_LENGTH_S)
-            moments = predict_windows(file, asked.predictor) if timeline else []
-        return Answer(asked, opinion, moments, wave, rate)
+                window_s = min(predictor.window_s, DEFAULT_WINDOW_S)
+                timeline = len(wave) / rate > TIMELINE_WINDOWS * window_s
+            windows = predict_windows(file, predictor) if timeline else []
+        return Result(served, prediction, windows, wave, rate)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if not self._seats.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             raise BusyError(
-                f"{self.limits.waiting} recordings wait already. Try again in a moment."
+                f"{self.limits.waiting} recordings are waiting already. Try again in a moment."
             )
         try:
-            with self._door:
+            with self._lock:
                 yield
         finally:
-            self._seats.release()
+            self._slots.release()
 
-    def _check(self, file: Path) -> None:
-        """Refuse by its header what is too long, or would be too large once it is unpacked."""
-        header, longest = read_header(file), self.limits.max_seconds
+    def _check_header(self, file: Path) -> None:
+        """Check the duration and the decoded size against the limits, without decoding."""
+        header, max_seconds = read_header(file), self.limits.max_seconds
         seconds, samples = header.frames / header.sample_rate, header.frames * header.channels
-        if seconds > longest:
-            raise TooLongError(f"is {seconds:,.1f} s long: at most {longest:g} s are taken")
-        if samples > longest * SAMPLES_A_SECOND:
+        if seconds > max_seconds:
+            raise TooLongError(f"is {seconds:,.1f} s long; at most {max_seconds:g} s are allowed")
+        if samples > max_seconds * MAX_SAMPLES_PER_S:
             raise TooLongError(
-                f"holds {samples / 1e6:,.0f} million samples: at most "
-                f"{longest * SAMPLES_A_SECOND / 1e6:,.0f} are taken"
+                f"contains {samples / 1e6:,.0f} million samples; at most "
+                f"{max_seconds * MAX_SAMPLES_PER_S / 1e6:,.0f} are allowed"
             )
 
 
-def explain(error: EmotionError) -> str:
-    """Return why there is no answer, as a sentence."""
+def error_sentence(error: EmotionError) -> str:
+    """Return an error's message as a full sentence."""
     return f"The recording {error}." if isinstance(error, AudioError) else str(error)

@@ -1,4 +1,4 @@
-"""Collects the predictions of a model on subsets."""
+"""Collects the predictions of a model on subsets of a dataset."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,9 +6,7 @@ from typing import Any
 import lightning as L  # noqa: N812 - Lightning's own abbreviation
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import (
-    BasePredictionWriter,
-)
+from lightning.pytorch.callbacks import BasePredictionWriter
 
 from emotion.data.datamodule import EmotionDataModule
 from emotion.data.splits.base import TEST, VAL
@@ -17,10 +15,10 @@ from emotion.models.base import EmotionClassifier
 
 
 class LogitsCollector(BasePredictionWriter):
-    """Takes the logits of every clip as they come, into one array made beforehand.
+    """Collects the logits of every clip in one array that is allocated beforehand.
 
-    Kept batch by batch, each small answer would lie in the room that a batch's spectrograms had
-    left, and the next batch would need new room: megabytes a batch.
+    Small results kept batch by batch fragment the memory that a batch's spectrograms have left:
+    the process then grows by megabytes with every batch.
     """
 
     def __init__(self, clips: int, classes: int) -> None:
@@ -39,24 +37,24 @@ def predict_subsets(
     model: EmotionClassifier,
     data: EmotionDataModule,
     *,
-    parts: Sequence[str] = (VAL, TEST),
+    subsets: Sequence[str] = (VAL, TEST),
 ) -> dict[str, ScoredPredictions]:
-    """Return what the model says of the clips of some subsets, by subset; no other is opened."""
-    data.asked = tuple(parts)
+    """Return the predictions for the clips of each subset; clips of other subsets are not read."""
+    data.prediction_subsets = tuple(subsets)
     if not data.predict_dataloader():
         return {}
-    answers = LogitsCollector(len(data.index.table), len(data.labels))
+    collector = LogitsCollector(len(data.index.table), len(data.labels))
     callbacks = getattr(trainer, "callbacks")  # noqa: B009 - Lightning sets it, undeclared
-    callbacks.append(answers)
+    callbacks.append(collector)
     trainer.predict(model, datamodule=data, return_predictions=False)
-    callbacks.remove(answers)
-    logits = answers.logits
-    if trainer.world_size > 1:  # each clip was asked of one process, and is NaN in the others
-        told = torch.from_numpy(logits).to(trainer.strategy.root_device)
-        logits = trainer.strategy.all_gather(told).nanmean(dim=0).cpu().numpy()
+    callbacks.remove(collector)
+    logits = collector.logits
+    if trainer.world_size > 1:  # each rank predicts its own clips; the others are NaN there
+        own = torch.from_numpy(logits).to(trainer.strategy.root_device)
+        logits = trainer.strategy.all_gather(own).nanmean(dim=0).cpu().numpy()
     found = {}
-    for part in parts:
-        if len(rows := data.rows[part].numpy()):
+    for subset in subsets:
+        if len(rows := data.rows[subset].numpy()):
             table = data.index.table.iloc[rows].reset_index(drop=True)
-            found[part] = ScoredPredictions(table, logits[rows], data.labels)
+            found[subset] = ScoredPredictions(table, logits[rows], data.labels)
     return found

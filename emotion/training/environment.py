@@ -1,4 +1,4 @@
-"""What a run needs said to be repeated: versions, machine, commit."""
+"""Software and hardware of a run, needed to repeat it, and its hyperparameters for loggers."""
 
 import platform
 import subprocess
@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from emotion.config.composition import Config
+from emotion.config.schema import TrainSettings
 
 PACKAGES = (
     "emotion",
@@ -22,11 +22,11 @@ PACKAGES = (
 )
 
 
-def describe() -> dict[str, Any]:
+def describe_environment() -> dict[str, Any]:
     """Return versions, device, processor and commit, as plain values."""
     import torch
 
-    devices = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     if not devices and torch.backends.mps.is_available():
         devices = ["Apple MPS"]
     return {
@@ -52,8 +52,8 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """Return the commit of the source tree, with + where it was changed since; None elsewhere."""
-    source = Path(__file__).parent.parent
+    """Return the commit of the source tree, with + after local changes; None outside a clone."""
+    source = Path(__file__).parents[2]
     if not (source / ".git").exists():
         return None
     try:
@@ -75,22 +75,22 @@ def commit() -> str | None:
     return head + ("+" if changes else "")
 
 
-def log_hyperparameters(logger: Any, config: Config, figures: dict[str, float]) -> None:
-    """Give a logger the settings that runs differ in, and what they came to."""
+def log_hyperparameters(logger: Any, settings: TrainSettings, metrics: dict[str, float]) -> None:
+    """Log the settings in which runs differ, and their final metrics."""
     from lightning.pytorch.loggers import TensorBoardLogger
 
-    settings = {
-        "model": config["model._target_"].rpartition(".")[2],
-        "corpora": ", ".join(config["dataset"].get("readers", {}) or ["own"]),
-        "split": config["split._target_"].rpartition(".")[2],
-        "batch_size": config["loader.batch_size"],
-        "lr": config["trainer.optimizer"].get("lr"),
-        "max_epochs": config["trainer.max_epochs"],
-        "seed": config["seed"],
+    hyperparameters = {
+        "model": settings.model["_target_"].rpartition(".")[2],
+        "corpora": ", ".join(settings.dataset.get("readers") or ["own"]),
+        "split": settings.split["_target_"].rpartition(".")[2],
+        "batch_size": settings.loader.batch_size,
+        "lr": settings.trainer.optimizer.get("lr"),
+        "max_epochs": settings.trainer.max_epochs,
+        "seed": settings.seed,
     }
     if isinstance(logger, TensorBoardLogger):
-        logger.log_hyperparams(settings, figures)
+        logger.log_hyperparams(hyperparameters, metrics)
     else:
-        logger.log_hyperparams(settings)
-        logger.log_metrics(figures)
+        logger.log_hyperparams(hyperparameters)
+        logger.log_metrics(metrics)
     logger.save()

@@ -1,99 +1,110 @@
-"""What a run takes over from the run whose weights it starts from (init_from=RUN)."""
+"""Settings that a run takes over from the run of its initial weights (init_from=RUN)."""
 
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
-from emotion.config.composition import Config, composed, flat_keys
+from emotion.config.composition import Composition, build, compose
+from emotion.config.schema import TrainSettings
 from emotion.data.corpora.index import build_index
-from emotion.errors import ConfigError, near
+from emotion.errors import ConfigError, suggest
 from emotion.runs.run import Run, find_run
 
 GROUPS = ("preprocessing", "model")
-"""Weights fit the model and the sounds that they were trained on: these go together, or not."""
+"""Weights fit the model and the preprocessing that they were trained with: both, or neither."""
 
 NODES = (*GROUPS, "recipe")
-"""What the groups fill."""
+"""Nodes that these groups fill."""
 
 log = logging.getLogger(__name__)
 
 
-def apply_init_from(config: Config, words: Sequence[str]) -> Config:
-    """Return the composition of a run as it will be, `init_from` followed.
+def apply_init_from(
+    composition: Composition[TrainSettings], words: Sequence[str]
+) -> Composition[TrainSettings]:
+    """Return the composition of a run, with what it takes over from `init_from`.
 
-    Preprocessing and model are the other run's, unless the command line, or an experiment that it
-    picks, chooses either; single settings of the model (model.augment=null) then change that run's.
-    Where `dataset.labels` is left open and the other run knows every class that is found, its
-    classes are kept, and so is its head.
+    Preprocessing and model are those of the other run, unless the command line, or an experiment
+    that it picks, chooses either; single settings of the model (model.augment=null) then change
+    those of the other run. Where `dataset.labels` is open and the other run has every class that
+    is found, its classes and its head are kept.
 
     Args:
-        config: the composition.
+        composition: of `emotion train`.
         words: the overrides of the command line that made it.
 
     Raises:
         RunError: there is no such run.
-        ConfigError: a setting that the other run's model does not have.
+        ConfigError: a setting that the model of the other run does not have.
     """
-    if not config["init_from"]:
-        return config
-    source = find_run(config["init_from"], Path(config["output_root"]))
-    config = config.replaced({"init_from": str(source.folder)})
+    settings = composition.settings
+    if not settings.init_from:
+        return composition
+    source = find_run(settings.init_from, Path(settings.output_root))
+    composition = composition.replaced({"init_from": str(source.folder)})
     overrides = OverridesParser.create().parse_overrides(list(words))
-    if not _chosen(config, overrides):
-        config = _take_nodes(config, overrides, source)
+    if not _chooses_model(composition, overrides):
+        composition = _with_nodes_of(source, composition, overrides)
         log.info("model and preprocessing are those of %s", source.folder)
-    return _keep_labels(config, source)
+    return _with_labels_of(source, composition)
 
 
-def _chosen(config: Config, overrides: Sequence[Override]) -> bool:
-    """Return whether preprocessing or model were chosen, by a word or an experiment."""
+def _chooses_model(composition: Composition[TrainSettings], overrides: Sequence[Override]) -> bool:
+    """Return whether an override, or an experiment, chooses preprocessing or model."""
     for override in overrides:
         key = override.key_or_group
         if key in NODES or key.startswith("preprocessing."):
             return True
-    with composed("train", []) as plain:
-        return any(config.choices.get(group) != plain.choices[group] for group in GROUPS)
+    default = compose("train", []).choices
+    return any(composition.choices.get(group) != default[group] for group in GROUPS)
 
 
-def _take_nodes(config: Config, overrides: Sequence[Override], source: Run) -> Config:
-    """Return the composition with the other run's nodes, changed as the command line says."""
-    theirs = source.config
-    changes = {name: theirs[name] for name in GROUPS}
-    changes |= {f"recipe.{name}": value for name, value in theirs["recipe"].items()}
-    choices = dict(config.choices) | {
-        name: choice
-        for name, choice in source.environment.get("choices", {}).items()
-        if name in GROUPS
+def _with_nodes_of(
+    source: Run, composition: Composition[TrainSettings], overrides: Sequence[Override]
+) -> Composition[TrainSettings]:
+    """Return the composition with the other run's nodes, and the overrides of the command line."""
+    theirs = source.settings
+    changes: dict[str, object] = {
+        "preprocessing": theirs.preprocessing,
+        "model": theirs.model,
+        **{f"recipe.{name}": value for name, value in asdict(theirs.recipe).items()},
     }
-    taken = config.replaced(changes)
-    known = flat_keys(taken.node)
+    taken = composition.replaced(changes)
+    known = taken.keys()
     for override in overrides:
         key = override.key_or_group
         if key.partition(".")[0] not in NODES:
             continue
         if override.is_delete() or key not in known:
             raise ConfigError(
-                f"the model of {source.folder} has no setting {key!r}.{near(key, known)}"
+                f"the model of {source.folder} has no setting {key!r}.{suggest(key, known)}"
             )
         taken = taken.replaced({key: override.value()})
-    return Config(taken.node, choices)
+    choices = source.environment.get("choices", {})
+    own = {name: choice for name, choice in choices.items() if name in GROUPS}
+    return replace(taken, choices={**composition.choices, **own})
 
 
-def _keep_labels(config: Config, source: Run) -> Config:
-    """Return the composition with the other run's classes, where the clips bring no others."""
-    if config["dataset.labels"] is not None:
-        return config
-    found = build_index(config.build("dataset"), Path(config["cache_dir"]) / "index").labels
+def _with_labels_of(
+    source: Run, composition: Composition[TrainSettings]
+) -> Composition[TrainSettings]:
+    """Return the composition with the other run's classes, unless the clips have further ones."""
+    settings = composition.settings
+    if settings.dataset["labels"] is not None:
+        return composition
+    dataset = build(settings.dataset, "dataset")
+    found = build_index(dataset, Path(settings.cache_dir) / "index").labels
     if len(found) < 2:
-        return config  # refused, in words, once the data are opened
+        return composition  # an error follows once the data are opened
     unknown = [label for label in found if label not in source.labels]
     if unknown:
-        log.info("%s is new to %s: so is the head", ", ".join(unknown), source.folder)
-        return config
+        log.info("%s has no class %s: the head is new", source.folder, ", ".join(unknown))
+        return composition
     missing = [label for label in source.labels if label not in found]
     if missing:
-        log.info("no clip is %s; the class stays", " or ".join(missing))
-    return config.replaced({"dataset.labels": list(source.labels)})
+        log.info("no clip is labelled %s; the class is kept", " or ".join(missing))
+    return composition.replaced({"dataset.labels": list(source.labels)})

@@ -1,10 +1,11 @@
 """Builds Lightning trainers."""
 
-import logging
 import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import lightning as L  # noqa: N812 - Lightning's own abbreviation
 from hydra.core.hydra_config import HydraConfig
@@ -17,12 +18,12 @@ from lightning.pytorch.callbacks import (
     WeightAveraging,
 )
 
-from emotion.config.composition import Config
+from emotion.config.composition import build
+from emotion.config.schema import TrainSettings
 from emotion.data.datamodule import EmotionDataModule
 from emotion.data.splits.base import TRAIN, VAL
 from emotion.errors import ConfigError
 from emotion.runs.checkpoints import BEST, LAST, SafeCheckpointIO
-from emotion.runs.run import Run
 from emotion.training.callbacks.history import History
 from emotion.training.callbacks.progress import EpochProgress
 from emotion.training.callbacks.seeding import StepSeeds
@@ -30,65 +31,46 @@ from emotion.training.callbacks.step_checkpoint import StepCheckpoints
 from emotion.training.callbacks.tensorboard import SampleImages, TensorBoardCurves
 from emotion.training.callbacks.utilisation import Utilisation
 from emotion.training.ema import moving_average
+from emotion.utils.distributed import host_count, local_device_count
+from emotion.utils.loggers import errors_only
 
 
-def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Trainer:
-    """Return the trainer that fits a run, with its callbacks, loggers and checkpoints."""
-    settings = config["trainer"]
-    stopping = settings["early_stopping"]
-    keep = config.get("trainer.keep") or "best"
-    if keep not in ("best", "last"):
-        raise ConfigError(f"trainer.keep={keep!r}: choose best or last.")
+def build_trainer(settings: TrainSettings, folder: Path, data: EmotionDataModule) -> L.Trainer:
+    """Return the trainer that fits a run, with its callbacks, loggers and checkpoints.
+
+    Raises:
+        ConfigError: settings that do not fit the data or this machine.
+    """
+    own = settings.trainer
     validated = len(data.rows[VAL]) > 0
-    if keep == "best" and not validated:
+    if own.keep == "best" and not validated:
         raise ConfigError(
-            "no clip validates, so no epoch is the best: trainer.keep=last keeps the last one."
+            "trainer.keep=best needs validation clips, and this split has none. "
+            "Set trainer.keep=last."
         )
-    chosen = {"monitor": stopping["monitor"], "mode": stopping["mode"]}
-    stop = EarlyStopping(**chosen, patience=stopping["patience"])
-    checkpoints = run.folder / "checkpoints"
-    callbacks: list[Callback] = [
-        StepSeeds(config["seed"]),
-        *([stop] if validated else []),
-        EpochProgress(len(data.rows[TRAIN])),
-        Utilisation(),
-        History(run.folder / "history.csv"),
-        ModelCheckpoint(
-            checkpoints,
-            filename=BEST.removesuffix(".ckpt"),
-            **(chosen if keep == "best" else {"mode": "max"}),  # unmonitored, it takes every epoch
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        ),
-        ModelCheckpoint(
-            checkpoints,
-            filename=LAST.removesuffix(".ckpt"),
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        ),
+    loggers = [
+        build(node, f"logger.{name}", folder=folder)
+        for name, node in (settings.logger or {}).items()
     ]
-    if settings["ema_decay"] is not None:
-        callbacks.append(WeightAveraging(avg_fn=moving_average(settings["ema_decay"])))
-    loggers = config.build_all("logger", folder=run.folder)
+    callbacks = _training_callbacks(settings, folder, data)
     if loggers:
         callbacks += [LearningRateMonitor("step"), SampleImages(), TensorBoardCurves()]
-    if not settings["fast_dev_run"]:
-        every_steps = config.get("checkpoint.every_steps")
-        callbacks.append(StepCheckpoints(run.folder, every_steps=every_steps))
+    if not own.fast_dev_run:  # the last callback: it saves what all others have done
+        callbacks.append(StepCheckpoints(folder, every_steps=settings.checkpoint.every_steps))
     with quiet_lightning():
         trainer = L.Trainer(
-            accelerator=settings["accelerator"],
-            devices=settings["devices"],
-            num_nodes=settings["num_nodes"],
-            strategy=settings["strategy"],
-            precision=settings["precision"],
-            sync_batchnorm=bool(settings.get("sync_batchnorm")),
-            max_epochs=settings["max_epochs"],
-            gradient_clip_val=settings["gradient_clip"],
-            overfit_batches=settings["overfit_batches"],
+            accelerator=own.accelerator,
+            devices=local_device_count() if own.devices == "auto" else own.devices,
+            num_nodes=host_count() if own.num_nodes == "auto" else own.num_nodes,
+            strategy=own.strategy,
+            precision=own.precision,  # type: ignore[arg-type] # Lightning checks the name
+            sync_batchnorm=own.sync_batchnorm,
+            max_epochs=own.max_epochs,
+            gradient_clip_val=own.gradient_clip,
+            overfit_batches=own.overfit_batches,
             limit_val_batches=1.0 if validated else 0,
-            fast_dev_run=settings["fast_dev_run"],
-            detect_anomaly=settings["detect_anomaly"],
+            fast_dev_run=own.fast_dev_run,
+            detect_anomaly=own.detect_anomaly,
             callbacks=callbacks,
             logger=loggers,
             plugins=[SafeCheckpointIO()],
@@ -96,22 +78,57 @@ def build_trainer(config: Config, run: Run, data: EmotionDataModule) -> L.Traine
             log_every_n_steps=max(1, min(10, len(data.rows[TRAIN]) // data.batch_size)),
             enable_progress_bar=False,
             enable_model_summary=False,
-            default_root_dir=run.folder,
-            use_distributed_sampler=False,  # the datamodule gives each process its share
+            default_root_dir=folder,
+            use_distributed_sampler=False,  # the datamodule splits each batch across ranks
         )
-    if settings.get("sync_batchnorm") and trainer.strategy.root_device.type == "cpu":
-        raise ConfigError("trainer.sync_batchnorm=true is for GPUs: PyTorch has none on a CPU.")
+    if own.sync_batchnorm and trainer.strategy.root_device.type == "cpu":
+        raise ConfigError("trainer.sync_batchnorm=true needs GPUs: PyTorch has it for them only.")
     _check_processes(trainer)
     return trainer
 
 
-def build_predicting_trainer(config: Config) -> L.Trainer:
-    """Return a trainer that only predicts, and leaves nothing behind."""
+def _training_callbacks(
+    settings: TrainSettings, folder: Path, data: EmotionDataModule
+) -> list[Callback]:
+    """Return the callbacks of every run: seeds, progress, early stopping, checkpoints, history."""
+    own = settings.trainer
+    monitor: dict[str, Any] = {
+        "monitor": own.early_stopping.monitor,
+        "mode": own.early_stopping.mode,
+    }
+    callbacks: list[Callback] = [StepSeeds(settings.seed)]
+    if len(data.rows[VAL]):
+        callbacks.append(EarlyStopping(**monitor, patience=own.early_stopping.patience))
+    # Unmonitored, the checkpoint of the best epoch is written after every epoch.
+    # With "max", its saved state has another key than that of last.ckpt.
+    best: dict[str, Any] = monitor if own.keep == "best" else {"mode": "max"}
+    callbacks += [
+        EpochProgress(len(data.rows[TRAIN])),
+        Utilisation(),
+        History(folder / "history.csv"),
+        *(
+            ModelCheckpoint(
+                folder / "checkpoints",
+                filename=name.removesuffix(".ckpt"),
+                **selection,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            )
+            for name, selection in ((BEST, best), (LAST, {}))
+        ),
+    ]
+    if own.ema_decay is not None:
+        callbacks.append(WeightAveraging(avg_fn=moving_average(own.ema_decay)))
+    return callbacks
+
+
+def build_predicting_trainer(*, accelerator: str, precision: str) -> L.Trainer:
+    """Return a trainer that only predicts, and writes no files."""
     with quiet_lightning():
         return L.Trainer(
-            accelerator=config["trainer.accelerator"],
+            accelerator=accelerator,
             devices=1,
-            precision=config["trainer.precision"],
+            precision=precision,  # type: ignore[arg-type] # Lightning checks the name
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -120,12 +137,12 @@ def build_predicting_trainer(config: Config) -> L.Trainer:
 
 
 def _check_processes(trainer: L.Trainer) -> None:
-    """Refuse several devices where Lightning would have to start their processes, and cannot.
+    """Check that Lightning can start the processes of several devices.
 
     It starts them by the command line of this process, which must be that of one run.
 
     Raises:
-        ConfigError: this is a sweep or a study.
+        ConfigError: this is a job of a sweep or a study, or a run started from Python.
     """
     environment = getattr(trainer.strategy, "cluster_environment", None)
     if environment is None or environment.creates_processes_externally:
@@ -135,30 +152,27 @@ def _check_processes(trainer: L.Trainer) -> None:
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     if hydra is None or hydra.job.name != "train" or hydra.mode == RunMode.MULTIRUN:
         raise ConfigError(
-            f"{trainer.num_devices} devices are for one run, not for a sweep or a study: their "
-            "jobs take one each (trainer.devices=1) and run side by side: docs/many_machines.md."
+            f"{trainer.num_devices} devices are possible for one run of `emotion train` only. In a "
+            "sweep, a study or Python, a run takes one (trainer.devices=1), and runs can be "
+            "parallel: see several_gpus in the documentation."
         )
 
 
 @contextmanager
-def others_ended(trainer: L.Trainer) -> Iterator[None]:
-    """End the processes that Lightning started beside this one when this one is stopped."""
+def child_processes_killed(trainer: L.Trainer) -> Iterator[None]:
+    """Kill the processes that Lightning started for other devices when this one is stopped."""
     try:
         yield
     except BaseException:
         if trainer.strategy.launcher is not None:
-            trainer.strategy.launcher.kill(signal.SIGKILL)  # they wait for this one, deaf to others
+            trainer.strategy.launcher.kill(signal.SIGKILL)  # they wait for this one, and block
         raise
 
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Silence what Lightning says of every run; what goes wrong it still says."""
-    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    """Silence Lightning's routine messages; its errors are still logged."""
+    with errors_only("lightning.pytorch", "lightning.fabric"), warnings.catch_warnings():
         for message in (
             ".*does not have many workers.*",  # batches are gathered: workers only cost
             ".*Checkpoint directory .* exists and is not empty.*",  # it does when resumed
@@ -167,8 +181,4 @@ def quiet_lightning() -> Iterator[None]:
             ".*LeafSpec.*is deprecated.*",  # inside Lightning
         ):
             warnings.filterwarnings("ignore", message=message)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+        yield

@@ -1,4 +1,4 @@
-"""Where figures go while a run trains: Lightning's own loggers, pointed at the run folder."""
+"""Loggers of Lightning that write metrics into the run folder."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from emotion.errors import DependencyError
 
 
 def tensorboard(folder: Path) -> Logger:
-    """Return a logger whose events lie in `folder`/tensorboard."""
+    """Return a logger that writes TensorBoard events to `folder`/tensorboard."""
     return TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False)
 
 
@@ -25,21 +25,29 @@ def csv(folder: Path) -> Logger:
 
 
 def wandb(folder: Path, **settings: Any) -> Logger:
-    """Return a Weights & Biases logger; raises DependencyError where the package is missing."""
+    """Return a Weights & Biases logger.
+
+    Raises:
+        DependencyError: the package is not installed.
+    """
     try:
         return WandbLogger(save_dir=folder, name=folder.name, **settings)
     except ModuleNotFoundError as err:
-        raise _absent("wandb") from err
+        raise _not_installed("wandb") from err
 
 
 def mlflow(folder: Path, **settings: Any) -> Logger:
-    """Return an MLflow logger; raises DependencyError where the package is missing."""
+    """Return an MLflow logger; its runs are in `folder`/mlflow by default.
+
+    Raises:
+        DependencyError: the package is not installed.
+    """
     try:
         settings.setdefault("tracking_uri", f"file:{folder / 'mlflow'}")
         return MLFlowLogger(run_name=folder.name, **settings)
     except ModuleNotFoundError as err:
-        raise _absent("mlflow") from err
+        raise _not_installed("mlflow") from err
 
 
-def _absent(name: str) -> DependencyError:
+def _not_installed(name: str) -> DependencyError:
     return DependencyError(f"logger={name} needs a package: pip install 'emotion[{name}]'.")

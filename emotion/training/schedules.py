@@ -9,24 +9,24 @@ from emotion.errors import ConfigError
 
 
 def warmup_cosine(optimizer: Optimizer, *, total_steps: int, warmup: float = 0.1) -> LambdaLR:
-    """Return a schedule up to the optimizer's rate in a line, then down to nothing along a cosine.
+    """Return a schedule with linear warm-up to the optimizer's rate, then cosine decay to zero.
 
     Args:
-        optimizer: whose rates are the greatest.
+        optimizer: its rates are the highest ones.
         total_steps: batches of the run.
-        warmup: the share of them that the rate rises for.
+        warmup: fraction of the steps in which the rate rises.
 
     Raises:
-        ConfigError: `warmup` lies outside 0…1.
+        ConfigError: `warmup` outside 0…1.
     """
     if not 0 <= warmup < 1:
-        raise ConfigError(f"trainer.schedule.warmup={warmup} must be at least 0, under 1.")
+        raise ConfigError(f"trainer.schedule.warmup={warmup} must be at least 0 and below 1.")
     rising = math.floor(warmup * total_steps)
 
-    def share(step: int) -> float:
+    def factor(step: int) -> float:
         if step < rising:
             return (step + 1) / (rising + 1)
         falling = max(1, total_steps - 1 - rising)
         return (1 + math.cos(math.pi * min(1.0, (step - rising) / falling))) / 2
 
-    return LambdaLR(optimizer, share)
+    return LambdaLR(optimizer, factor)

@@ -1,29 +1,28 @@
-"""Console summary of a run."""
+"""Console summary of a run: scores with their intervals, and the path of the report."""
 
 from emotion.data.splits.base import TEST, VAL
 from emotion.runs.run import Run
 
 
-def summary(run: Run) -> str:
-    """Return what a person wants to know first of a run: its score and where its report is."""
+def summarise_run(run: Run) -> str:
+    """Return the scores of a run, one line per subset, and the path of its report."""
     lines = []
-    for part, name in ((TEST, "test"), (VAL, "validation")):
-        figures = run.metrics.get(part)
-        if not figures:
+    for subset, name in ((TEST, "test"), (VAL, "validation")):
+        metrics = run.metrics.get(subset)
+        if not metrics:
             continue
-        low, high = figures["interval"]["uar_low"], figures["interval"]["uar_high"]
-        speakers = figures["interval"]["speakers"]
+        low, high = metrics["interval"]["uar_low"], metrics["interval"]["uar_high"]
+        speakers = metrics["interval"]["speakers"]
         interval = (
             f"95 % interval over {speakers} speakers {low:.1%} to {high:.1%}"
             if low is not None
             else f"no interval: {speakers} speakers are too few"
         )
-        lines.append(f"{name} UAR {figures['uar']:.1%} ({interval}; {figures['n']:,} clips)")
+        lines.append(f"{name} UAR {metrics['uar']:.1%} ({interval}; {metrics['n']:,} clips)")
     if run.metrics and TEST not in run.metrics:
-        told_not_to = run.config.get("test") is False
-        why = "test=false" if told_not_to else "this split has no test clips"
-        also = "" if VAL in run.metrics else ", nor any to validate on"
-        lines.insert(0, f"untested: {why}{also}")
+        reason = "this split has no test clips" if run.settings.test else "test=false"
+        also = "" if VAL in run.metrics else ", and no validation clips"
+        lines.insert(0, f"untested: {reason}{also}")
     if run.finished:
         lines.append(f"report: {run.folder / 'report.html'}")
     return "\n".join(lines)

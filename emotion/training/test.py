@@ -1,4 +1,4 @@
-"""Tests the best epoch of a run."""
+"""Tests the best epoch of a run: temperature, metrics and predictions."""
 
 from pathlib import Path
 from typing import Any
@@ -12,51 +12,51 @@ from emotion.runs.test_access_log import fingerprint_clips, record_test_access
 from emotion.training import environment
 from emotion.training.collect_predictions import predict_subsets
 from emotion.training.session import Session
-from emotion.utils.distributed import is_first
+from emotion.utils.distributed import is_rank_zero
 from emotion.utils.files import write_json
 from emotion.utils.tables import write_table
 
 
-def _test(session: Session) -> None:
-    """Judge the best epoch: temperature from validation, figures of validation and of test."""
-    run, data, model = session.run, session.data, session.model
+def test_run(session: Session) -> None:
+    """Test the best epoch; write metrics.json and predictions.csv.
+
+    The temperature is fitted on validation clips. The access to the test clips is recorded.
+    """
+    settings, run, data, model = session.settings, session.run, session.data, session.model
     test = data.table["subset"] == TEST
-    tested = session.config.get("test") is not False
-    if tested and test.any() and is_first():
+    if settings.test and test.any() and is_rank_zero():
         fingerprint = fingerprint_clips(data.table["path"][test])
-        record_test_access(
-            Path(session.config["output_root"]), fingerprint, by=str(run.folder.resolve())
-        )
-    # Only the first process knows the folder, where torchrun or SLURM began them all at once.
+        record_test_access(Path(settings.output_root), fingerprint, by=str(run.folder.resolve()))
+    # Only rank zero knows the folder, where torchrun or SLURM started all ranks at once.
     best = Path(session.trainer.strategy.broadcast(str(run.best.absolute())))
     checkpoint = read_checkpoint(best)
     load_weights(model, checkpoint, run.folder)
-    parts = (VAL, TEST) if tested else (VAL,)
-    outcomes = predict_subsets(session.trainer, model, data, parts=parts)
-    if not is_first():
+    subsets = (VAL, TEST) if settings.test else (VAL,)
+    scored = predict_subsets(session.trainer, model, data, subsets=subsets)
+    if not is_rank_zero():
         return
-    temperature = float(model.temperature)  # without validation clips, what it started from
-    if VAL in outcomes:
-        temperature = fit_temperature(outcomes[VAL].logits, outcomes[VAL].target)
+    temperature = float(model.temperature)  # without validation clips: that of the initial weights
+    if VAL in scored:
+        temperature = fit_temperature(scored[VAL].logits, scored[VAL].target)
     model.temperature.fill_(temperature)
     checkpoint["state_dict"]["temperature"] = model.temperature.cpu()
     write_checkpoint(run.best, checkpoint)
-    figures = {part: outcome.figures(temperature) for part, outcome in outcomes.items()}
-    shortcuts = probe_shortcuts(data.table if tested else data.table[~test])
+    by_subset = {subset: each.metrics(temperature) for subset, each in scored.items()}
+    shortcuts = probe_shortcuts(data.table if settings.test else data.table[~test])
     metrics: dict[str, Any] = {
-        **figures,
+        **by_subset,
         "best_epoch": checkpoint["epoch"],
         "leaks": bool(session.audit.leaks),
         "audit": session.audit.as_dict(),
         "shortcuts": shortcuts.as_dict() if shortcuts else None,
     }
-    if TEST in outcomes:
-        write_table(run.folder / "predictions.csv", outcomes[TEST].predictions(temperature))
+    if TEST in scored:
+        write_table(run.folder / "predictions.csv", scored[TEST].predictions(temperature))
     write_json(run.folder / "metrics.json", metrics)
-    final = {  # in names of their own: a logger puts them at step 0, before the curves
-        f"final/{part}_{name}": outcome[name]
-        for part, outcome in figures.items()
+    final = {  # named apart from the curves: loggers put them at step 0
+        f"final/{subset}_{name}": values[name]
+        for subset, values in by_subset.items()
         for name in ("uar", "wa", "macro_f1")
     }
     for logger in session.trainer.loggers:
-        environment.log_hyperparameters(logger, session.config, final)
+        environment.log_hyperparameters(logger, settings, final)

@@ -13,11 +13,11 @@ log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def threads_as_started(run: Run) -> Iterator[None]:
-    """Compute with the threads that a run began with: sums of another number differ in a bit."""
+    """Use the number of threads that a run started with: another changes the last bits of sums."""
     before = torch.get_num_threads()
     threads = run.environment.get("threads", before)
     if threads != before:
-        log.info("%d threads, as at the run's beginning, not %d", threads, before)
+        log.info("%d threads, as at the start of the run, instead of %d", threads, before)
         torch.set_num_threads(threads)
     try:
         yield

@@ -1,31 +1,31 @@
-"""Which of a run's processes this is, by what torchrun, SLURM or Lightning told it."""
+"""Rank, devices and hosts of a distributed run, as torchrun, SLURM or Lightning set them."""
 
 import os
 from collections.abc import Mapping
 
 
-def is_first(told: Mapping[str, str] = os.environ) -> bool:
-    """Return whether this process is the one that writes and speaks for all of a run.
+def is_rank_zero(environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether this process has rank 0, and so writes the files and logs of a run.
 
-    RANK counts over all hosts and decides alone: torchrun may number hosts otherwise than SLURM.
+    RANK counts over all hosts and takes precedence: torchrun may number hosts unlike SLURM.
     """
-    names = ("RANK",) if "RANK" in told else ("LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
-    return all(int(told.get(name, 0)) == 0 for name in names)
+    names = ("RANK",) if "RANK" in environment else ("LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+    return all(int(environment.get(name, 0)) == 0 for name in names)
 
 
-def devices_here(told: Mapping[str, str] = os.environ) -> int | str:
-    """Return the processes that were started on this host, one a device; "auto" if none was."""
-    if "LOCAL_WORLD_SIZE" in told:
-        return int(told["LOCAL_WORLD_SIZE"])
-    if int(told.get("SLURM_NTASKS", 1)) > 1:
-        return int(told.get("SLURM_NTASKS_PER_NODE", 1))
+def local_device_count(environment: Mapping[str, str] = os.environ) -> int | str:
+    """Return the number of processes started on this host, one per device, or "auto"."""
+    if "LOCAL_WORLD_SIZE" in environment:
+        return int(environment["LOCAL_WORLD_SIZE"])
+    if int(environment.get("SLURM_NTASKS", 1)) > 1:
+        return int(environment.get("SLURM_NTASKS_PER_NODE", 1))
     return "auto"
 
 
-def hosts(told: Mapping[str, str] = os.environ) -> int:
-    """Return over how many hosts torchrun or SLURM has started this run."""
-    if "LOCAL_WORLD_SIZE" in told:
-        return int(told["WORLD_SIZE"]) // int(told["LOCAL_WORLD_SIZE"])
-    if int(told.get("SLURM_NTASKS", 1)) > 1:
-        return int(told.get("SLURM_NNODES", 1))
+def host_count(environment: Mapping[str, str] = os.environ) -> int:
+    """Return the number of hosts on which torchrun or SLURM started this run."""
+    if "LOCAL_WORLD_SIZE" in environment:
+        return int(environment["WORLD_SIZE"]) // int(environment["LOCAL_WORLD_SIZE"])
+    if int(environment.get("SLURM_NTASKS", 1)) > 1:
+        return int(environment.get("SLURM_NNODES", 1))
     return 1

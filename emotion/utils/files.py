@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written to a sibling, flushed to the disk, renamed."""
+"""Atomic files and folders: written beside the final path, flushed to disk, then renamed."""
 
 import contextlib
 import errno
@@ -6,22 +6,24 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-"""The numbers of a full disk and of a full quota."""
+from emotion.utils.locks import LOCK, SharedLock
+
+FULL_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)
+"""Error numbers of a full disk and of an exhausted quota."""
 
 
 @contextlib.contextmanager
 def written_whole(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Give a file to write; it takes its name only once it is whole and on the disk."""
+    """Open a temporary file for writing; rename it to `path` when it is complete and on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     text = {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
     try:
-        with naming(path):
+        with path_in_errors(path):
             with partial.open(mode, **text) as file:  # type: ignore[call-overload]
                 yield file
                 file.flush()
@@ -33,9 +35,38 @@ def written_whole(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     sync_folder(path.parent)
 
 
+def build_folder(final: Path, build: Callable[[Path], None]) -> SharedLock:
+    """Build a folder once, even if several processes request it; return a lock on it.
+
+    A lock beside the folder, `<final>.lock`, lets one process build at a time. `emotion prune`
+    keeps the folder as long as the lock that is returned exists.
+
+    Args:
+        final: the folder; it exists only when it is complete.
+        build: fills the folder that it is given, `<final>.partial`. A build that was killed leaves
+            its files there, so that `build` can continue from them.
+    """
+    from filelock import FileLock  # imports asyncio: 0.1 s that --help has no use for
+
+    while True:
+        if final.is_dir():
+            lock = SharedLock(final)
+            if final.is_dir():  # not deleted just before it was locked
+                return lock
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(final.with_name(f"{final.name}.lock")):
+            if not final.is_dir():
+                partial = final.with_name(f"{final.name}.partial")
+                partial.mkdir(exist_ok=True)
+                build(partial)
+                (partial / LOCK).touch()
+                partial.rename(final)
+                sync_folder(final.parent)
+
+
 @contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Name the file in an error of the disk that does not: a write that finds no room."""
+def path_in_errors(path: Path) -> Iterator[None]:
+    """Add the path to an OSError without one, such as a failed write on a full disk."""
     try:
         yield
     except OSError as err:
@@ -45,22 +76,22 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def full_disk(error: BaseException) -> OSError | None:
-    """Return the full disk behind an error, if there is one: torch's writer hides it."""
-    behind: BaseException | None = error
-    while behind is not None:
-        if isinstance(behind, OSError) and behind.errno in NO_ROOM:
-            return behind
-        behind = behind.__cause__ or behind.__context__
+    """Return the full-disk error among the causes of an error, if any: torch's writer hides it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in FULL_DISK_ERRORS:
+            return cause
+        cause = cause.__cause__ or cause.__context__
     return None
 
 
 def folder_name(text: str) -> str:
-    """Return text as a name, or a part of one: short, and nothing in it leads anywhere else."""
+    """Return text as a short file or folder name that cannot lead to another folder."""
     return re.sub(r"[^\w=+. -]+", "-", text)[:48].lstrip(".") or "-"
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's names to the disk, so that a rename in it survives a power cut."""
+    """Flush a folder's entries to disk, so that a rename in it survives a power failure."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -69,17 +100,17 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
+    """Write a text file atomically."""
     with written_whole(path, "w") as file:
         file.write(text)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON, floats to the last bit, whole or not at all."""
+    """Write JSON atomically, with floats at full precision."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file as hexadecimal text."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Weights that a network starts from: read safely from a file, refused where they do not fit."""
+"""Pretrained weights: state dicts loaded from files, and checked against a network."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,31 +9,33 @@ from torch import Tensor, nn
 from emotion.errors import ModelError
 
 
-def read_weights(file: str, read: Callable[[str], Any], *, wanted: str) -> dict[str, Tensor]:
+def load_state_dict_file(
+    file: str, read: Callable[[str], Any], *, expected: str
+) -> dict[str, Tensor]:
     """Return the state dict in a file.
 
     Args:
-        file: its name, as model.weights has it.
-        read: reads it, and runs no code of it.
-        wanted: what the file should be, in words.
+        file: name of the file, from model.weights.
+        read: reads the file without executing code in it.
+        expected: the kind of file, for error messages.
 
     Raises:
-        ModelError: it is not there, or holds something else.
+        ModelError: the file does not exist or has other contents.
     """
     path = Path(file).expanduser()
     if not path.is_file():
-        raise ModelError(f"there is no file model.weights={path}. Give {wanted}.")
+        raise ModelError(f"model.weights={path} does not exist. Give {expected}.")
     try:
         state: dict[str, Tensor] = read(str(path))
     except Exception as err:  # every reader has errors of its own
         raise ModelError(
-            f"model.weights={path} holds no weights that can be read safely ({err}). Give {wanted}."
+            f"model.weights={path} cannot be loaded safely ({err}). Give {expected}."
         ) from err
     return state
 
 
-def take_weights(network: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
-    """Put a state dict into a network; what the network does not have is left aside.
+def load_matching_weights(network: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
+    """Load a state dict into a network; tensors that the network does not have are ignored.
 
     Raises:
         ModelError: a tensor is missing, or has another shape.
@@ -43,6 +45,6 @@ def take_weights(network: nn.Module, state: Mapping[str, Tensor], *, source: str
     if missing:
         raise ModelError(
             f"{source} does not fit this network: {len(missing)} of {len(own)} tensors are missing "
-            f"or of another shape, first {missing[0]}. Choose the model=… that the weights are of."
+            f"or have another shape, first {missing[0]}. Choose the model=… of these weights."
         )
     network.load_state_dict({name: state[name] for name in own})

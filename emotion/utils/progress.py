@@ -1,39 +1,36 @@
-"""What a person sees while clips are worked on: bars where someone watches, else plain lines."""
+"""Progress of long work: a bar in a terminal, else one line at the end."""
 
 import logging
 import sys
 from collections.abc import Callable
 
-from emotion.utils.distributed import is_first
+from emotion.utils.distributed import is_rank_zero
 
 log = logging.getLogger(__name__)
 
 
 def is_interactive() -> bool:
-    """Return whether a terminal shows what is printed."""
-    return sys.stderr.isatty() and is_first()
+    """Return whether messages go to a terminal, and this process is the one that writes them."""
+    return sys.stderr.isatty() and is_rank_zero()
 
 
-def bars(name: str, unit: str = "clips") -> Callable[[int, int], None]:
-    """Return a function that is told (done, total) and shows a bar, or a line at the end.
+def progress_bar(name: str, unit: str = "clips") -> Callable[[int, int], None]:
+    """Return a function that takes (done, total) and updates a progress bar.
+
+    Without a terminal only the total is logged, when all is done. A total of 0 means unknown.
 
     Args:
-        name: what is done.
-        unit: what is counted; of bytes, the speed is shown too. A total of 0 is not known yet.
+        name: of the work.
+        unit: of the counts; for "bytes" the speed is displayed too.
     """
 
-    def end(total: int) -> None:
+    def log_total(total: int) -> None:
         from rich.filesize import decimal
 
         log.info("%s: %s", name, decimal(total) if unit == "bytes" else f"{total:,} {unit}")
 
     if not is_interactive():
-
-        def say(done: int, total: int) -> None:
-            if done >= total > 0:
-                end(total)
-
-        return say
+        return lambda done, total: log_total(total) if done >= total > 0 else None
 
     from rich.progress import (
         BarColumn,
@@ -54,11 +51,11 @@ def bars(name: str, unit: str = "clips") -> Callable[[int, int], None]:
     )
     task = progress.add_task(name, total=None)
 
-    def show(done: int, total: int) -> None:
+    def update(done: int, total: int) -> None:
         progress.start()
         progress.update(task, completed=done, total=total or None)
         if done >= total > 0:
             progress.stop()
-            end(total)
+            log_total(total)
 
-    return show
+    return update

@@ -1,14 +1,15 @@
-"""The signals that end the program, as an exception."""
+"""SIGINT and SIGTERM as an exception."""
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 
-ENDING = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopped(BaseException):
-    """A signal that ends the program; no handler of errors takes it for one."""
+class StopSignal(BaseException):
+    """A signal that stops the program; not an Exception, so that no error handler catches it."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
@@ -16,9 +17,15 @@ class Stopped(BaseException):
 
 
 @contextlib.contextmanager
-def signals_raised() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into `Stopped`; a second one ends the process at once."""
-    before = {number: signal.signal(number, stop) for number in ENDING}
+def signals_as_exceptions() -> Iterator[None]:
+    """Raise SIGINT and SIGTERM as `StopSignal`; a second signal ends the process at once.
+
+    In a thread that is not the main one, Python allows no signal handlers: nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, raise_stop_signal) for number in STOP_SIGNALS}
     try:
         yield
     finally:
@@ -26,13 +33,13 @@ def signals_raised() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def stop(signum: int, _: object) -> None:
-    """Handle a signal: raise it, and let the next one end the process."""
-    end_by_next()
-    raise Stopped(signum)
+def raise_stop_signal(signum: int, _: object) -> None:
+    """Handle a signal: raise `StopSignal`, and let the next signal end the process."""
+    restore_default_handlers()
+    raise StopSignal(signum)
 
 
-def end_by_next() -> None:
-    """Let the next signal of these end the process at once."""
-    for number in ENDING:
+def restore_default_handlers() -> None:
+    """Let the next stop signal end the process at once."""
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_DFL)

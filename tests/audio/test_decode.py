@@ -21,14 +21,14 @@ def test_channels_are_averaged(tmp_path: Path) -> None:
     np.testing.assert_allclose(wave, (left + right) / 2, atol=1e-7)
 
 
-def test_alike_channels_are_their_mono_clip_to_the_bit(tmp_path: Path) -> None:
+def test_equal_channels_give_exactly_the_mono_clip(tmp_path: Path) -> None:
     mono = write_clip(tmp_path / "mono.wav", seed=3)
     stereo = write_clip(tmp_path / "stereo.wav", seed=3, channels=2)
     np.testing.assert_array_equal(decode(mono)[0], decode(stereo)[0])
 
 
 @pytest.mark.parametrize("container", ["AIFF", "FLAC", "WAV", "W64", "AU"])
-def test_content_decides_whatever_the_suffix_says(tmp_path: Path, container: str) -> None:
+def test_the_content_decides_and_not_the_suffix(tmp_path: Path, container: str) -> None:
     path = write_clip(tmp_path / "a.wav", 0.5, rate=24_414, seed=4, container=container)
     assert read_header(path) == Header(24_414, 12_207, 1, container)
     wave, rate = decode(path)
@@ -47,7 +47,7 @@ def test_every_suffix_that_is_searched_for_can_be_read(tmp_path: Path, suffix: s
     assert (header.frames, header.sample_rate) == (len(wave), rate) == (48_000, 48_000)
 
 
-def test_chunks_around_the_samples_are_no_samples(tmp_path: Path) -> None:
+def test_metadata_chunks_are_not_decoded_as_samples(tmp_path: Path) -> None:
     plain = write_clip(tmp_path / "plain.wav", seed=5)
     chunky = write_clip(tmp_path / "chunky.wav", seed=5)
     add_chunks(chunky)
@@ -56,7 +56,7 @@ def test_chunks_around_the_samples_are_no_samples(tmp_path: Path) -> None:
     np.testing.assert_array_equal(decode(chunky)[0], decode(plain)[0])
 
 
-def test_a_name_that_is_no_utf8_is_read(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_utf8_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9.wav")
     try:
         write_clip(tmp_path / "a.wav").rename(path)
@@ -81,17 +81,17 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @OPENERS
 @pytest.mark.parametrize("kind", UNUSABLE)
-def test_an_unusable_file_is_named_for_what_it_is(
+def test_an_unusable_file_is_refused_with_its_reason(
     tmp_path: Path, kind: str, opener: Callable[[Path], object]
 ) -> None:
-    write, words = UNUSABLE[kind]
+    write, reason = UNUSABLE[kind]
     write(tmp_path / "a.wav")
-    with pytest.raises(AudioError, match=words):
+    with pytest.raises(AudioError, match=reason):
         opener(tmp_path / "a.wav")
 
 
 @OPENERS
-def test_raw_samples_without_a_header_are_refused_in_words(
+def test_raw_samples_without_a_header_are_refused(
     tmp_path: Path, opener: Callable[[Path], object]
 ) -> None:
     (tmp_path / "a.raw").write_bytes(bytes(3_200))
@@ -100,7 +100,7 @@ def test_raw_samples_without_a_header_are_refused_in_words(
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_samples_that_are_no_numbers_are_refused(tmp_path: Path, bad: float) -> None:
+def test_samples_that_are_not_finite_are_refused(tmp_path: Path, bad: float) -> None:
     wave = voice(0.1, 16_000)
     wave[7] = bad
     sf.write(tmp_path / "a.wav", wave, 16_000, subtype="FLOAT")
@@ -108,7 +108,7 @@ def test_samples_that_are_no_numbers_are_refused(tmp_path: Path, bad: float) -> 
         decode(tmp_path / "a.wav")
 
 
-def test_a_file_cut_short_gives_the_samples_it_has(tmp_path: Path) -> None:
+def test_a_truncated_file_gives_the_samples_it_has(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.wav", seed=6)
     whole = decode(path)[0]
     path.write_bytes(path.read_bytes()[:-4_000])

@@ -1,4 +1,4 @@
-"""Whatever a header says, a file is read or refused in a sentence."""
+"""Files with random headers and samples: each is decoded, or refused with a reason."""
 
 import re
 import struct
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion.audio.clip_statistics import measure
+from emotion.audio.clip_statistics import measure_clip
 from emotion.audio.decode import MAX_PEAK, decode, read_header
 from emotion.audio.quantise import quantise
 from emotion.audio.standardise import Standardiser
@@ -27,19 +27,19 @@ U32 = st.one_of(st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 16, 36, 0x7FFF
 
 @st.composite
 def mutated(draw: Callable[..., int], content: bytes) -> bytes:
-    """Return a file with some fields of its first 120 bytes changed, perhaps cut."""
+    """Return a file with random fields of its first 120 bytes changed, sometimes truncated."""
     out = bytearray(content)
     for _ in range(draw(st.integers(1, 4))):
-        place = draw(st.integers(0, min(120, len(out) - 4)))
+        offset = draw(st.integers(0, min(120, len(out) - 4)))
         if draw(st.booleans()):
-            struct.pack_into("<H", out, place // 2 * 2, draw(U16))
+            struct.pack_into("<H", out, offset // 2 * 2, draw(U16))
         else:
-            struct.pack_into("<I", out, place // 2 * 2, draw(U32))
+            struct.pack_into("<I", out, offset // 2 * 2, draw(U32))
     return bytes(out[: draw(st.integers(1, len(out)))] if draw(st.booleans()) else out)
 
 
 def check(content: bytes) -> None:
-    """Assert that a file gives samples that everything after them can bear, or a sentence."""
+    """Assert that a file gives samples that all later steps can process, or a reason."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
         file.write(content)
         file.flush()
@@ -47,7 +47,7 @@ def check(content: bytes) -> None:
             header = read_header(Path(file.name))
             wave, rate = decode(Path(file.name))
         except AudioError as err:
-            assert re.fullmatch("(is|has|holds|says) .+", str(err))  # noqa: PT017 - or is read
+            assert re.fullmatch("(is|has|holds) .+", str(err))  # noqa: PT017 - or it is decoded
             return
     assert header.sample_rate == rate
     assert wave.dtype == np.float32
@@ -55,8 +55,8 @@ def check(content: bytes) -> None:
     assert len(wave)
     assert np.isfinite(wave).all()
     assert np.abs(wave).max() <= MAX_PEAK
-    facts = measure(wave, rate)
-    assert np.isfinite([facts.level_db, facts.loudest_db, facts.dc]).all()
+    statistics = measure_clip(wave, rate)
+    assert np.isfinite([statistics.level_db, statistics.loudest_db, statistics.dc]).all()
     samples, scale = quantise(STANDARD(wave, rate), "int16")
     assert len(samples)
     assert np.isfinite(scale)
@@ -65,13 +65,13 @@ def check(content: bytes) -> None:
 @pytest.mark.filterwarnings("error")
 @settings(max_examples=250)
 @given(mutated(PLAIN))
-def test_a_wav_with_any_header_is_read_or_refused_in_a_sentence(content: bytes) -> None:
+def test_a_wav_with_any_header_is_decoded_or_refused_with_a_reason(content: bytes) -> None:
     check(content)
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("container", ["WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG"])
-def test_every_container_with_any_header_is_read_or_refused(container: str) -> None:
+def test_every_container_with_any_header_is_decoded_or_refused(container: str) -> None:
     content = encoded(container, seconds=0.05)
 
     @settings(max_examples=60)
@@ -85,6 +85,6 @@ def test_every_container_with_any_header_is_read_or_refused(container: str) -> N
 @pytest.mark.filterwarnings("error")
 @settings(max_examples=60)
 @given(st.lists(st.floats(width=32), min_size=1, max_size=300))
-def test_any_floats_are_read_or_refused(values: list[float]) -> None:
+def test_any_float_samples_are_decoded_or_refused(values: list[float]) -> None:
     samples = np.array(values, dtype="<f4").tobytes()
     check(wav(fmt(tag=3, bits=32), chunk(b"data", samples)))

@@ -12,7 +12,9 @@ waves = arrays.arrays(
 
 
 @given(waves)
-def test_int16_storage_errs_by_half_a_step_of_the_clips_peak(wave: npt.NDArray[np.float32]) -> None:
+def test_int16_storage_has_an_error_of_half_a_step_of_the_clips_peak(
+    wave: npt.NDArray[np.float32],
+) -> None:
     samples, scale = quantise(wave, "int16")
     step = np.abs(wave).max() / 32_767
     assert samples.dtype == np.int16

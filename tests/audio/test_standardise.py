@@ -5,8 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion.audio.standardise import Standardiser, fit_length, resample, samples_of, trim_silence
-from emotion.config.composition import composed
+from emotion.audio.standardise import (
+    Standardiser,
+    fit_length,
+    ms_to_samples,
+    pad_waves,
+    resample,
+    trim_silence,
+)
+from emotion.config.composition import build, compose
 from emotion.errors import ConfigError
 from tests.support.archive import voice
 
@@ -17,12 +24,11 @@ SPEECH = Standardiser(16_000, max_duration_ms=6000, padding="zero", trim_db=40)
 rates = st.sampled_from(RATES)
 
 
-def test_the_two_presets_are_the_published_ones() -> None:
-    with composed("train", []) as config:
-        assert config.build("preprocessing") == CS334
-    with composed("train", ["preprocessing=speech_16k"]) as config:
-        assert config.build("preprocessing") == SPEECH
-    assert CS334.length == samples_of(2618, 24_414) == 63_916
+def test_the_two_presets_have_the_published_settings() -> None:
+    for words, expected in (([], CS334), (["preprocessing=speech_16k"], SPEECH)):
+        node = compose("train", words).settings.preprocessing
+        assert build(node, "preprocessing") == expected
+    assert CS334.length == ms_to_samples(2618, 24_414) == 63_916
     assert SPEECH.length is None
 
 
@@ -56,14 +62,14 @@ def test_a_short_clip_is_mirrored_at_its_end_or_followed_by_silence() -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 200))
-def test_mirroring_walks_to_and_fro(size: int, length: int) -> None:
+def test_reflection_repeats_forwards_and_backwards(size: int, length: int) -> None:
     wave = np.arange(1, size + 1, dtype=np.float32)
     period = max(1, 2 * size - 2)
-    walk = [min(place % period, period - place % period) for place in range(length)]
-    np.testing.assert_array_equal(fit_length(wave, length, padding="reflect"), wave[walk])
+    order = [min(i % period, period - i % period) for i in range(length)]
+    np.testing.assert_array_equal(fit_length(wave, length, padding="reflect"), wave[order])
 
 
-def test_a_long_clip_is_cut_without_a_trace_of_the_cut() -> None:
+def test_a_long_clip_is_cut_without_a_resampling_artefact() -> None:
     wave = voice(5.0, 48_000)
     whole = resample(wave, 48_000, to_rate=24_414)
     np.testing.assert_allclose(CS334(wave, 48_000), whole[:63_916], atol=1e-6)
@@ -79,19 +85,19 @@ def test_resampled_length_is_exact(rate: int, to_rate: int, samples: int) -> Non
 @pytest.mark.parametrize("rate", RATES)
 def test_resampling_keeps_a_tone_and_its_time(rate: int) -> None:
     tone = np.sin(2 * np.pi * 1_000 * np.arange(rate) / rate).astype(np.float32)
-    wanted = np.sin(2 * np.pi * 1_000 * np.arange(24_414) / 24_414)
+    expected = np.sin(2 * np.pi * 1_000 * np.arange(24_414) / 24_414)
     wave = resample(tone, rate, to_rate=24_414)
-    np.testing.assert_allclose(wave[1_000:-1_000], wanted[1_000:-1_000], atol=1e-3)
+    np.testing.assert_allclose(wave[1_000:-1_000], expected[1_000:-1_000], atol=1e-3)
 
 
-def test_what_the_new_rate_cannot_hold_is_filtered_out() -> None:
+def test_frequencies_above_the_new_nyquist_limit_are_filtered_out() -> None:
     tone = np.sin(2 * np.pi * 20_000 * np.arange(48_000) / 48_000).astype(np.float32)
     assert np.abs(resample(tone, 48_000, to_rate=24_414)[1_000:-1_000]).max() < 1e-4
 
 
 @settings(max_examples=30)
 @given(st.floats(0.01, 3.0), st.integers(0, 9), rates)
-def test_the_cut_of_silence_does_not_depend_on_the_level(gain: float, seed: int, rate: int) -> None:
+def test_trimming_does_not_depend_on_the_level(gain: float, seed: int, rate: int) -> None:
     sound = voice(0.3, rate, seed=seed)
     hush = 1e-4 * voice(0.5, rate, seed=seed + 1)
     wave = np.concatenate([hush, sound, hush])
@@ -101,7 +107,7 @@ def test_the_cut_of_silence_does_not_depend_on_the_level(gain: float, seed: int,
     np.testing.assert_array_equal(quiet, cut * np.float32(gain))
 
 
-def test_a_speaker_eighteen_times_quieter_is_cut_alike() -> None:
+def test_a_speaker_eighteen_times_quieter_is_trimmed_equally() -> None:
     wave = np.pad(voice(1.0, 44_100), 30_000)
     assert len(SPEECH(wave / 18, 44_100)) == len(SPEECH(wave, 44_100)) < 1.2 * 16_000
 
@@ -112,12 +118,12 @@ def test_trimming_keeps_60_ms_on_either_side() -> None:
     np.testing.assert_array_equal(cut, np.pad(tone, 960))
 
 
-def test_silence_alone_comes_back_whole() -> None:
+def test_a_silent_clip_is_not_trimmed() -> None:
     assert len(trim_silence(np.zeros(9_000, np.float32), 16_000, below_db=40)) == 9_000
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_own_length_is_kept_up_to_the_cap(rate: int) -> None:
+def test_a_clips_own_length_is_kept_up_to_the_limit(rate: int) -> None:
     assert len(SPEECH(voice(7.0, rate), rate)) == 96_000
     assert len(SPEECH(voice(2.0, rate), rate)) == 32_000
     assert len(Standardiser(16_000)(voice(7.0, rate), rate)) == 112_000
@@ -141,6 +147,21 @@ def test_own_length_is_kept_up_to_the_cap(rate: int) -> None:
         ("storage", "int8"),
     ],
 )
-def test_a_setting_that_cannot_be_is_named_with_its_value(name: str, value: object) -> None:
+def test_an_impossible_setting_is_named_with_its_value(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=rf"preprocessing\.{name}='?{value}'? "[:-1]):
         Standardiser(**({"sample_rate": 16_000} | {name: value}))  # type: ignore[arg-type]
+
+
+def test_rounding_as_in_training_is_that_of_the_caches_storage() -> None:
+    wave = voice(0.5, 44_100)
+    plain = SPEECH(wave, 44_100)
+    rounded = SPEECH.as_in_training(wave, 44_100)
+    assert 0 < np.abs(rounded - plain).max() <= np.abs(plain).max() / 32_767
+    exact = Standardiser(16_000, storage="float32")
+    np.testing.assert_array_equal(exact.as_in_training(wave, 44_100), exact(wave, 44_100))
+
+
+def test_a_padded_batch_is_zero_after_each_wave() -> None:
+    batch, lengths = pad_waves([np.ones(3, np.float32), np.ones(1, np.float32)])
+    np.testing.assert_array_equal(batch, [[1, 1, 1], [1, 0, 0]])
+    assert lengths.tolist() == [3, 1]

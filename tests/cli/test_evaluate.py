@@ -12,9 +12,7 @@ from sklearn.metrics import balanced_accuracy_score
 from emotion.audio.decode import decode
 from emotion.audio.standardise import frame_levels_db
 from emotion.cli.main import run
-from emotion.errors import RunError
-from emotion.evaluation.compare import compare
-from emotion.evaluation.external_predictions import read_predictions
+from emotion.runs.references import references
 from emotion.runs.run import Run
 from emotion.utils.tables import write_table
 
@@ -39,49 +37,6 @@ def runs(root: Path) -> list[Run]:
     return made
 
 
-def table(rights: np.ndarray) -> pd.DataFrame:
-    """Return predictions of six speakers, each right where `rights`, (6, 20), is."""
-    rows = [
-        (
-            f"{speaker}-{clip}",
-            "x",
-            f"s{speaker}",
-            "ab"[clip % 2],
-            "ab"[clip % 2 if right else 1 - clip % 2],
-        )
-        for speaker, of in enumerate(rights)
-        for clip, right in enumerate(of)
-    ]
-    return pd.DataFrame(rows, columns=["path", "corpus", "speaker", "target", "predicted"])
-
-
-def test_a_plain_difference_is_found_and_a_tie_is_not() -> None:
-    rng = np.random.default_rng(0)
-    good, other, bad = (
-        rng.random((8, 20)) < 0.9,
-        rng.random((8, 20)) < 0.9,
-        rng.random((8, 20)) < 0.5,
-    )
-    found = compare(table(good), table(bad), names=("good", "bad"))
-    assert found.verdict == "good is better"
-    assert found.p < 0.05
-    assert found.difference == pytest.approx(good.mean() - bad.mean())
-    assert (
-        compare(table(good), table(other), names=("one", "other")).verdict == "not distinguishable"
-    )
-
-
-def test_only_shared_clips_are_compared_and_other_targets_refused() -> None:
-    rights = np.ones((6, 20), dtype=bool)
-    first, second = table(rights), table(rights)
-    assert compare(first, second[second.speaker != "s0"], names=("a", "b")).n == 100
-    with pytest.raises(RunError, match="share no test clip"):
-        compare(first, second.assign(path="z" + second.path), names=("a", "b"))
-    second.loc[0, "target"] = "b"
-    with pytest.raises(RunError, match="0-0 is a for A and b for B"):
-        compare(first, second, names=("A", "B"))
-
-
 def test_two_runs_are_compared(
     runs: list[Run], root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,6 +44,8 @@ def test_two_runs_are_compared(
     assert "sign flip over 4 speakers" in capfd.readouterr().out
     said = json.loads((runs[0].folder / "evaluate/against_shorter/comparison.json").read_text())
     assert said["n"] == runs[0].metrics["test"]["n"]
+    comparison = runs[0].folder.resolve() / "evaluate/against_shorter/comparison.json"
+    assert references(runs[1].folder) == [comparison]
     mine, theirs = (each.metrics["test"]["uar"] for each in runs)
     assert said["difference"] == pytest.approx(mine - theirs)
 
@@ -97,7 +54,7 @@ def test_scikit_learn_goes_through_the_referee(
     runs: list[Run], root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     split = runs[0].split
-    clips = Path(runs[0].config["dataset.root"])
+    clips = Path(runs[0].settings.dataset["root"])
 
     def features(path: str) -> list[float]:
         wave, rate = decode(clips / path)
@@ -122,26 +79,12 @@ def test_scikit_learn_goes_through_the_referee(
     expected = balanced_accuracy_score(split["emotion"][test], model.predict(seen[test]))
     assert judged["uar"] == pytest.approx(expected)
     assert judged["interval"]["speakers"] == 4
-    assert "Confusions" in (root / "evaluate" / "sklearn" / "report.html").read_text()
+    assert "Confusion matrix" in (root / "evaluate" / "sklearn" / "report.html").read_text()
     ours = runs[0].folder / "predictions.csv"
     assert run(["evaluate", f"predictions=[{file},{ours}]", *words]) == 0
     assert "sklearn - predictions: UAR" in capfd.readouterr().out
     against = f"run=[{runs[0].folder},{root / 'evaluate' / 'sklearn'}]"
     assert run(["evaluate", against, f"output_root={root}"]) == 0
-
-
-def test_referee_refuses_what_would_not_be_the_whole_test(runs: list[Run], tmp_path: Path) -> None:
-    file, split = tmp_path / "some.csv", runs[0].split
-    test = split[split["subset"] == "test"]
-    told = test[["path"]].assign(predicted=test["emotion"])
-    write_table(file, told.iloc[1:])
-    with pytest.raises(RunError, match="no single prediction for 1 of"):
-        read_predictions(file, split)
-    write_table(file, told.assign(target="sad"))
-    with pytest.raises(RunError, match="the split"):
-        read_predictions(file, split)
-    write_table(file, told)
-    assert read_predictions(file, split).figures(1.0)["uar"] == 1.0
 
 
 def test_a_corpus_that_the_run_learned_from_is_marked(

@@ -6,21 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import Tensor, nn
 
-from emotion.cli.inspect import draw, draw_clips, inspect_model, look, reaching_network
-from emotion.config.composition import composed
+from emotion.cli.inspect import draw_clips, inspect_model, network_inputs, spans
+from emotion.config.composition import compose
 from emotion.errors import ConfigError
-from emotion.features.log_mel import LogMel
-from emotion.models.any_module import ModuleClassifier
 from emotion.models.build import build_model
 from tests.support.archive import voice
 
 
 def inspect(archive: Path, folder: Path, *overrides: str) -> str:
     given = ["dataset=cs334", f"data_root={archive}", f"cache_dir={folder}/cache", *overrides]
-    with composed("inspect", given) as config:
-        return inspect_model(config, folder)
+    config = compose("inspect", given)
+    return inspect_model(config, folder)
 
 
 @pytest.mark.parametrize(
@@ -34,18 +31,11 @@ def inspect(archive: Path, folder: Path, *overrides: str) -> str:
     ],
 )
 def test_shape_is_the_one_that_arrives(model: str, shape: tuple[int, ...]) -> None:
-    with composed("train", [f"model={model}"]) as config:
-        built = build_model(config).eval()
+    config = compose("train", [f"model={model}"])
+    built = build_model(config.settings.model, config.settings.labels).eval()
     image = torch.zeros(1, 1, *shape[1:])
     with torch.no_grad():
-        assert reaching_network(built, image).shape[1:] == shape
-
-
-def test_the_first_of_several_parts_is_where_it_arrives() -> None:
-    with composed("train", ["model=crnn"]) as config:
-        built = build_model(config).eval()
-    with torch.no_grad():
-        assert reaching_network(built, torch.ones(2, 1, 64, 251)).shape == (2, 1, 64, 251)
+        assert built.network_input(image).shape[1:] == shape
 
 
 def test_shape_resolution_and_size_are_printed(archive: Path, tmp_path: Path) -> None:
@@ -75,37 +65,26 @@ def test_no_clips_is_an_error(archive: Path, tmp_path: Path) -> None:
 
 
 def test_augmentation_is_drawn_anew_each_time_and_never_in_the_plain_view() -> None:
-    with composed("train", []) as config:
-        model = build_model(config)
+    config = compose("train", [])
+    model = build_model(config.settings.model, config.settings.labels)
     wave = voice(2.618, 24_414)
-    views = look(model, [wave, wave], names=["a", "b"])
+    views = network_inputs(model, [wave, wave], names=["a", "b"])
     first, second = views.augmented
     torch.testing.assert_close(views.plain[0], views.plain[1])
     assert not torch.equal(first, second)
     assert not torch.equal(first, views.plain)
     with torch.no_grad():
-        torch.testing.assert_close(
-            views.plain, model.eval().image(torch.from_numpy(np.stack([wave] * 2)))
-        )
+        length = torch.full((2,), len(wave))
+        image, _ = model.eval().image(torch.from_numpy(np.stack([wave] * 2)), length)
+        torch.testing.assert_close(views.plain, image)
 
 
 def test_wave_and_spectrogram_end_at_the_same_second() -> None:
-    with composed("train", ["model=crnn", "preprocessing=speech_16k"]) as config:
-        model = build_model(config)
+    config = compose("train", ["model=crnn", "preprocessing=speech_16k"])
+    model = build_model(config.settings.model, config.settings.labels)
     wave = voice(2.0, 16_000)
-    figure = draw(look(model, [wave], names=["a"]), model.features)
-    ends = [image.get_extent()[1] for axes in figure.axes[1:] for image in axes.images]
-    assert ends == pytest.approx([2.0, 2.0, 2.0], abs=0.05)
-
-
-def test_channels_of_any_network_are_caught() -> None:
-    class Network(nn.Module):
-        def forward(self, image: Tensor) -> Tensor:
-            return image.mean(dim=(1, 3))[:, :2]
-
-    features = LogMel(16_000, 1000, n_mels=32, frames=32, n_fft=512)
-    model = ModuleClassifier(network=Network(), channels=2, labels=["a", "b"], features=features)
-    assert reaching_network(model, torch.zeros(1, 1, 32, 32)).shape == (1, 2, 32, 32)
+    _, image_s = spans(network_inputs(model, [wave], names=["a"]), model.features)
+    assert image_s == pytest.approx(2.0, abs=0.05)
 
 
 def test_drawn_clips_differ_in_emotion_and_corpus_and_are_those_of_the_seed() -> None:

@@ -10,6 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emotion.cli.main import run
+from emotion.cli.overrides import quote_paths, to_hydra
+from emotion.config.composition import compose
 
 KEYS = st.sampled_from(
     [
@@ -62,3 +64,40 @@ def nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.chdir(tmp_path)
     yield
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "my clip (1).wav",
+        "a,b.wav",
+        "it's.wav",
+        "a#1.wav",
+        "émotion.wav",
+        "[x].wav",
+        "a{b}.wav",
+        "x=y.wav",
+        "100%.wav",
+        'say "hi".wav',
+        "back\\slash.wav",
+        "trail\\",
+        "dollar${x}.wav",
+        "tab\tname.wav",
+        "new\nline.wav",
+        "😀.wav",
+    ],
+)
+def test_any_file_name_reaches_the_command_unchanged(name: str) -> None:
+    for words in ([f"./{name}"], [f"inputs=./{name}"]):
+        composition = compose("predict", to_hydra("predict", words))
+        got = composition.settings.inputs
+        assert got in ([f"./{name}"], f"./{name}")
+
+
+def test_list_of_runs_stays_a_list() -> None:
+    assert quote_paths("[a b,c]") == "['a b','c']"
+    assert quote_paths("null") == "null"
+
+
+def test_home_is_expanded() -> None:
+    assert quote_paths("~/x") == f"'{Path.home()}/x'"

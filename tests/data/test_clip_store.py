@@ -1,3 +1,5 @@
+"""Clip store: gathered batches and the location of the samples."""
+
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,25 +15,10 @@ from torch import Tensor
 from emotion.data import clip_store as stores
 from emotion.data.clip_store import ClipStore, Place
 from emotion.errors import ConfigError
+from tests.support.clip_stores import write_store
 
 CPU = torch.device("cpu")
 LENGTHS = (5, 1, 40, 17, 40, 3)
-
-
-def write_store(folder: Path, clips: list[np.ndarray], dtype: str = "int16") -> ClipStore:
-    """Return a store of clips of any lengths, written as the waveform cache writes them."""
-    flat = np.concatenate([*clips, np.zeros(max(map(len, clips)))]).astype(dtype)
-    flat.tofile(folder / "samples.bin")
-    length = torch.tensor([len(clip) for clip in clips])
-    scale = torch.linspace(0.5, 2, len(clips))
-    return ClipStore(
-        file=folder / "samples.bin",
-        dtype=getattr(torch, dtype),
-        offset=length.cumsum(0) - length,
-        length=length,
-        scale=scale,
-        shift=-scale,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +46,7 @@ def test_a_gathered_clip_is_its_slice_of_the_file(
 
 @settings(max_examples=30)
 @given(rows=st.lists(st.integers(0, 4), min_size=1, max_size=9))
-def test_clips_of_one_shape_come_in_that_shape(
+def test_clips_of_equal_shape_keep_their_shape(
     tmp_path_factory: pytest.TempPathFactory, rows: list[int]
 ) -> None:
     images = np.random.default_rng(1).integers(-99, 99, (5, 1, 3, 4))
@@ -75,17 +62,19 @@ def test_values_are_samples_times_scale_plus_shift(store: ClipStore) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["int16", "float32"])
-def test_memory_and_disk_give_the_same(clips: list[np.ndarray], tmp_path: Path, dtype: str) -> None:
+def test_batches_are_the_same_from_every_place(
+    clips: list[np.ndarray], tmp_path: Path, dtype: str
+) -> None:
     rows = torch.tensor([2, 5, 1, 2])
     places: tuple[Place, ...] = ("disk", "memory", "device")
-    got = [write_store(tmp_path, clips, dtype).put(place, CPU).gather(rows) for place in places]
-    for stored in got[1:]:
-        for mine, first in zip(stored, got[0], strict=True):
+    batches = [write_store(tmp_path, clips, dtype).put(place, CPU).gather(rows) for place in places]
+    for stored in batches[1:]:
+        for mine, first in zip(stored, batches[0], strict=True):
             assert torch.equal(mine, first)
 
 
 @pytest.mark.parametrize("place", ["disk", "memory"])
-def test_a_pickled_store_holds_no_samples(tmp_path: Path, place: Place) -> None:
+def test_a_pickled_store_has_no_samples(tmp_path: Path, place: Place) -> None:
     store = write_store(tmp_path, [np.arange(20_000), np.arange(30_000)]).put(place, CPU)
     first = store.gather(torch.tensor([1, 0]))
     pickled = pickle.dumps(store)
@@ -118,6 +107,8 @@ def test_auto_takes_the_fastest_place_with_room(
     assert write_store(tmp_path, clips).put("auto", torch.device(device)).place == chosen
 
 
-def test_a_place_that_does_not_exist_is_named(store: ClipStore) -> None:
-    with pytest.raises(ConfigError, match=r"loader\.place='ram': choose auto, device, memory or"):
+def test_an_unknown_place_is_named(store: ClipStore) -> None:
+    with pytest.raises(
+        ConfigError, match=r"loader\.place='ram' is not valid: choose auto, device, memory or"
+    ):
         store.put("ram", CPU)  # type: ignore[arg-type]

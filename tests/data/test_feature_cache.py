@@ -1,3 +1,5 @@
+"""Feature cache: contents, keys, and interrupted builds."""
+
 import os
 import threading
 from collections.abc import Callable
@@ -13,9 +15,10 @@ from emotion.data import feature_cache as caches
 from emotion.data.clip_store import ClipStore
 from emotion.data.feature_cache import open_feature_cache, quantise_images
 from emotion.errors import CacheError
-from emotion.features.log_mel import LogMel, mask_padding
-from tests.data.test_clip_store import write_store
+from emotion.features.log_mel import LogMel
+from emotion.features.padding import mask_padding
 from tests.support.archive import voice
+from tests.support.clip_stores import write_store
 
 SETTINGS: dict[str, Any] = {
     "sample_rate": 8_000,
@@ -28,18 +31,18 @@ CLIPS = 10
 
 
 class Counted(LogMel):
-    """Features that count the batches they are asked for, and can die before one."""
+    """Features that count their batches and can be interrupted before one."""
 
-    def __init__(self, dies_at: int | None = None, **changes: Any) -> None:
+    def __init__(self, stop_at: int | None = None, **changes: Any) -> None:
         super().__init__(**(SETTINGS | changes))
         self.batches = 0
-        self.dies_at = dies_at
+        self.stop_at = stop_at
 
-    def forward(self, wave: Tensor) -> Tensor:
-        if self.batches == self.dies_at:
+    def forward(self, wave: Tensor, length: Tensor) -> Tensor:
+        if self.batches == self.stop_at:
             raise KeyboardInterrupt
         self.batches += 1
-        return super().forward(wave)
+        return super().forward(wave, length)
 
 
 @pytest.fixture(autouse=True)
@@ -65,10 +68,10 @@ def images_of(store: ClipStore) -> Tensor:
     return store.gather(torch.arange(len(store))).values()
 
 
-def test_cached_features_are_the_live_ones_within_a_hundredth_of_a_db(waves: ClipStore) -> None:
+def test_cached_features_equal_live_ones_within_a_hundredth_of_a_db(waves: ClipStore) -> None:
     features = Counted()
     stored = waves.gather(torch.arange(CLIPS))
-    live = features(mask_padding(stored.values(), stored.length))
+    live = features(mask_padding(stored.values(), stored.length), stored.length)
     cached = images_of(open_of(waves, features))
     assert cached.shape == (CLIPS, 1, 32, 16)
     torch.testing.assert_close(cached, live, atol=0.01, rtol=0)
@@ -76,7 +79,7 @@ def test_cached_features_are_the_live_ones_within_a_hundredth_of_a_db(waves: Cli
 
 
 def test_a_second_open_computes_nothing(waves: ClipStore) -> None:
-    first, features = open_of(waves, Counted()), Counted(dies_at=0)
+    first, features = open_of(waves, Counted()), Counted(stop_at=0)
     assert torch.equal(images_of(open_of(waves, features)), images_of(first))
 
 
@@ -99,26 +102,26 @@ def test_a_killed_build_is_continued_after_its_last_whole_batch(
 ) -> None:
     whole = open_of(waves, Counted(), "whole")
     with pytest.raises(KeyboardInterrupt):
-        open_of(waves, Counted(dies_at=2))
+        open_of(waves, Counted(stop_at=2))
     [partial] = (tmp_path / "features").glob("*.partial")
     with (partial / "samples.bin").open("ab") as file:
         file.write(bytes(torn))
-    features, told = Counted(), list[tuple[int, int]]()
+    features, calls = Counted(), list[tuple[int, int]]()
     cache = open_feature_cache(
         waves,
         features,
         key="waves",
         folder=tmp_path / "features",
-        progress=lambda *n: told.append(n),
+        progress=lambda *n: calls.append(n),
     )
     assert features.batches == 1
-    assert told == [(10, 10)]
+    assert calls == [(10, 10)]
     assert cache.file.read_bytes() == whole.file.read_bytes()
     assert torch.equal(images_of(cache), images_of(whole))
     assert not partial.exists()
 
 
-def test_two_opens_at_once_make_one_build(waves: ClipStore) -> None:
+def test_two_simultaneous_opens_make_one_build(waves: ClipStore) -> None:
     both, features = threading.Barrier(2), Counted()
 
     def open_together(_: int) -> bytes:
@@ -133,7 +136,7 @@ def test_two_opens_at_once_make_one_build(waves: ClipStore) -> None:
 
 @pytest.mark.parametrize("name", ["samples.bin", "scales.bin"])
 @pytest.mark.parametrize("damage", [lambda path: os.truncate(path, 40), Path.unlink])
-def test_a_damaged_cache_is_refused_and_says_what_to_do(
+def test_a_damaged_cache_is_rejected_with_the_next_step(
     waves: ClipStore, name: str, damage: Callable[[Path], object]
 ) -> None:
     folder = open_of(waves, Counted()).file.parent
@@ -142,14 +145,14 @@ def test_a_damaged_cache_is_refused_and_says_what_to_do(
         open_of(waves, Counted())
 
 
-def test_a_flat_image_comes_back_as_it_is() -> None:
+def test_a_constant_image_is_stored_exactly() -> None:
     image = torch.full((2, 1, 3, 4), -100.0)
     samples, scale, shift = quantise_images(image)
     back = samples * scale[:, None] + shift[:, None]
     assert torch.equal(back.view_as(image), image)
 
 
-def test_a_step_is_a_65534th_of_each_images_own_range() -> None:
+def test_the_quantisation_step_is_a_65534th_of_each_images_range() -> None:
     image = torch.rand(3, 1, 8, 8) * torch.tensor([80.0, 20.0, 1.0]).view(3, 1, 1, 1) - 60
     samples, scale, shift = quantise_images(image)
     error = (samples * scale[:, None] + shift[:, None] - image.flatten(1)).abs().amax(dim=1)

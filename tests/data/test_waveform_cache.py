@@ -1,3 +1,5 @@
+"""Waveform cache: contents, keys, and interrupted builds."""
+
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -7,35 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emotion.audio.clip_statistics import measure
+from emotion.audio.clip_statistics import measure_clip
 from emotion.audio.decode import Wave, decode
 from emotion.audio.standardise import Standardiser
 from emotion.data import waveform_cache as caches
-from emotion.data import waveform_cache_worker as parts
-from emotion.data.waveform_cache import Cache, open_cache
+from emotion.data import waveform_cache_worker as worker
+from emotion.data.waveform_cache import open_waveform_cache
 from emotion.errors import CacheError
 from tests.support.archive import write_clip
-
-FIXED = Standardiser(8_000, duration_ms=200)
-OWN = Standardiser(8_000, max_duration_ms=900, padding="zero")
-
-
-def write_clips(root: Path, count: int = 10) -> Path:
-    for seed in range(count):
-        write_clip(root / f"{seed:02}.wav", 0.1 + 0.02 * seed, seed=seed)
-    return root
-
-
-def table_of(root: Path) -> pd.DataFrame:
-    files = sorted(path for path in root.iterdir() if path.suffix == ".wav")
-    return pd.DataFrame(
-        [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files],
-        columns=["path", "size", "mtime_ns"],
-    )
-
-
-def open_of(root: Path, standardiser: Standardiser = FIXED) -> Cache:
-    return open_cache(table_of(root), standardiser, root=root, folder=root / "cache", jobs=2)
+from tests.support.cached_clips import FIXED, OWN, open_of, table_of, write_clips
 
 
 @pytest.fixture
@@ -52,27 +34,12 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return decode(path)
 
-    monkeypatch.setattr(parts, "decode", counted)
+    monkeypatch.setattr(worker, "decode", counted)
     return names
 
 
-def on_decode(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[Path], object]) -> None:
-    """Do something to a file once it was decoded."""
-
-    def acting(path: Path) -> tuple[Wave, int]:
-        try:
-            return decode(path)
-        finally:
-            if path.name == name:
-                act(path)
-
-    monkeypatch.setattr(parts, "decode", acting)
-
-
 @pytest.mark.parametrize("standardiser", [FIXED, OWN], ids=["fixed", "own"])
-def test_every_clip_is_what_standardising_its_file_gives(
-    root: Path, standardiser: Standardiser
-) -> None:
+def test_every_clip_equals_its_standardised_file(root: Path, standardiser: Standardiser) -> None:
     cache = open_of(root, standardiser)
     assert list(cache.index["path"]) == [f"{seed:02}.wav" for seed in range(10)]
     for row, entry in enumerate(cache.index.itertuples()):
@@ -80,8 +47,8 @@ def test_every_clip_is_what_standardising_its_file_gives(
         wanted = standardiser(wave, rate)
         assert len(cache.wave(row)) == len(wanted)
         np.testing.assert_allclose(cache.wave(row), wanted, atol=np.abs(wanted).max() / 65_000)
-        assert entry.audio_hash == measure(wave, rate).audio_hash
-        assert entry.level_db == measure(wave, rate).level_db
+        assert entry.audio_hash == measure_clip(wave, rate).audio_hash
+        assert entry.level_db == measure_clip(wave, rate).level_db
 
 
 def test_float32_storage_is_exact(root: Path) -> None:
@@ -90,7 +57,7 @@ def test_float32_storage_is_exact(root: Path) -> None:
     np.testing.assert_array_equal(cache.wave(3), standardiser(*decode(root / "03.wav")))
 
 
-def test_after_the_samples_stand_zeros_for_one_clip(root: Path) -> None:
+def test_the_samples_end_with_zeros_for_one_clip(root: Path) -> None:
     cache = open_of(root, OWN)
     longest, total = cache.index["length"].max(), cache.index["length"].sum()
     samples = cache.samples()
@@ -100,14 +67,14 @@ def test_after_the_samples_stand_zeros_for_one_clip(root: Path) -> None:
 
 def test_a_second_open_opens_no_audio_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = open_of(root)
-    monkeypatch.setattr(parts, "decode", None)  # a call would raise
+    monkeypatch.setattr(worker, "decode", None)  # a call would raise
     second = open_of(root)
     assert second.key == first.key
     pd.testing.assert_frame_equal(second.index, first.index)
 
 
 @pytest.mark.parametrize("change", ["content", "touch", "add", "remove", "settings"])
-def test_whatever_changes_gives_another_cache(root: Path, change: str) -> None:
+def test_any_change_gives_another_cache(root: Path, change: str) -> None:
     first, standardiser = open_of(root), FIXED
     match change:
         case "content":
@@ -130,7 +97,7 @@ def test_whatever_changes_gives_another_cache(root: Path, change: str) -> None:
 def test_a_killed_build_is_continued_and_only_what_is_missing_is_decoded(
     root: Path, monkeypatch: pytest.MonkeyPatch, decoded: list[str], standardiser: Standardiser
 ) -> None:
-    whole = open_cache(table_of(root), standardiser, root=root, folder=root / "whole")
+    whole = open_waveform_cache(table_of(root), standardiser, root=root, folder=root / "whole")
     monkeypatch.setattr(caches, "PART_CLIPS", 4)
     killed = iter(range(6))
 
@@ -140,24 +107,24 @@ def test_a_killed_build_is_continued_and_only_what_is_missing_is_decoded(
         return decode(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(parts, "decode", dying)
+        patch.setattr(worker, "decode", dying)
         with pytest.raises(KeyboardInterrupt):
-            open_cache(table_of(root), standardiser, root=root, folder=root / "cache")
-    assert not (root / "cache" / whole.key).exists(), "a half-built cache must not look whole"
+            open_waveform_cache(table_of(root), standardiser, root=root, folder=root / "cache")
+    assert not (root / "cache" / whole.key).exists(), "a partial cache must not have the final name"
     decoded.clear()
-    told: list[tuple[int, int]] = []
-    cache = open_cache(
+    calls: list[tuple[int, int]] = []
+    cache = open_waveform_cache(
         table_of(root),
         standardiser,
         root=root,
         folder=root / "cache",
-        progress=lambda *n: told.append(n),
+        progress=lambda *n: calls.append(n),
     )
     assert decoded == [f"{seed:02}.wav" for seed in range(4, 10)]
-    assert told == [(8, 10), (10, 10)]
+    assert calls == [(8, 10), (10, 10)]
     assert cache.samples_file.read_bytes() == whole.samples_file.read_bytes()
     assert sorted(path.name for path in cache.folder.iterdir()) == [
-        "about.json", "index.csv", "samples.bin", "skipped.csv"
+        ".lock", "about.json", "index.csv", "samples.bin", "skipped.csv"
     ]  # fmt: skip
 
 
@@ -176,38 +143,40 @@ def test_a_build_killed_before_its_last_rename_is_only_renamed(
     assert decoded == []
 
 
-def _open_and_note(root: Path, barrier: "multiprocessing.synchronize.Barrier") -> None:
-    def noted(path: Path) -> tuple[Wave, int]:
+def _open_and_log(root: Path, barrier: "multiprocessing.synchronize.Barrier") -> None:
+    def logged(path: Path) -> tuple[Wave, int]:
         with (root / "decoded.log").open("a") as log:
             log.write(f"{path.name}\n")
         return decode(path)
 
-    parts.decode = noted
+    worker.decode = logged
     barrier.wait(60)
     cache = open_of(root)
-    (root / f"{os.getpid()}.seen").write_bytes(cache.samples_file.read_bytes())
+    (root / f"{os.getpid()}.bytes").write_bytes(cache.samples_file.read_bytes())
 
 
-def test_two_processes_at_once_make_one_build(root: Path) -> None:
+def test_two_simultaneous_processes_make_one_build(root: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     barrier = spawn.Barrier(2)
-    both = [spawn.Process(target=_open_and_note, args=(root, barrier)) for _ in range(2)]
+    both = [spawn.Process(target=_open_and_log, args=(root, barrier)) for _ in range(2)]
     for process in both:
         process.start()
     for process in both:
         process.join(60)
         assert process.exitcode == 0
     assert sorted((root / "decoded.log").read_text().split()) == list(table_of(root)["path"])
-    first, second = (path.read_bytes() for path in root.glob("*.seen"))
+    first, second = (path.read_bytes() for path in root.glob("*.bytes"))
     assert first == second
 
 
 @pytest.mark.slow
-def test_many_processes_build_what_one_does(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_processes_build_the_same_cache_as_one(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alone = open_of(root)
     monkeypatch.setattr(caches, "PART_CLIPS", 3)
-    monkeypatch.setattr(caches, "ALONE_CLIPS", 0)
-    together = open_cache(table_of(root), FIXED, root=root, folder=root / "jobs", jobs=2)
+    monkeypatch.setattr(caches, "SINGLE_PROCESS_CLIPS", 0)
+    together = open_waveform_cache(table_of(root), FIXED, root=root, folder=root / "jobs", jobs=2)
     assert together.samples_file.read_bytes() == alone.samples_file.read_bytes()
     pd.testing.assert_frame_equal(together.index, alone.index)
 
@@ -223,7 +192,7 @@ def test_many_processes_build_what_one_does(root: Path, monkeypatch: pytest.Monk
         ("about.json", lambda path: path.write_text("{}")),
     ],
 )
-def test_a_damaged_cache_is_refused_and_says_what_to_do(
+def test_a_damaged_cache_is_rejected_with_the_next_step(
     root: Path, name: str, damage: Callable[[Path], object]
 ) -> None:
     folder = open_of(root).folder
@@ -232,21 +201,7 @@ def test_a_damaged_cache_is_refused_and_says_what_to_do(
         open_of(root)
 
 
-@pytest.mark.parametrize("act", [lambda path: os.truncate(path, 20), Path.touch, Path.unlink])
-@pytest.mark.parametrize("readable", [True, False])
-def test_a_file_that_changes_while_it_is_read_stops_the_build(
-    root: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], object], readable: bool
-) -> None:
-    if not readable:
-        (root / "03.wav").write_text("no audio")
-    on_decode(monkeypatch, "03.wav", act)
-    with pytest.raises(CacheError, match=r"03\.wav changed while it was read\. Run again"):
-        open_of(root)
-    monkeypatch.undo()
-    assert "04.wav" in set(open_of(root).index["path"]), "the next call goes on"
-
-
-def test_what_cannot_be_decoded_is_skipped_with_its_reason(root: Path) -> None:
+def test_unreadable_clips_are_skipped_with_their_reason(root: Path) -> None:
     (root / "03.wav").write_text("no audio")
     cache = open_of(root)
     assert list(cache.skipped["path"]) == ["03.wav"]
@@ -256,8 +211,8 @@ def test_what_cannot_be_decoded_is_skipped_with_its_reason(root: Path) -> None:
     )  # the rows after it move up
 
 
-def test_a_cache_of_no_readable_clip_is_an_error_that_names_one(tmp_path: Path) -> None:
+def test_a_cache_without_readable_clips_is_an_error_that_names_one(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_text("no audio")
     with pytest.raises(CacheError, match=r"none of the clips.*a\.wav is not readable audio"):
         open_of(tmp_path)
-    assert not list((tmp_path / "cache").glob("*.partial")), "nothing half-made is left"
+    assert not list((tmp_path / "cache").glob("*.partial")), "no partial cache is left"

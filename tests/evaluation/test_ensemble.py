@@ -8,9 +8,9 @@ from emotion.errors import RunError
 from emotion.evaluation.ensemble import mean_predictions
 
 
-def member(chances: list[list[float]], paths: str = "xyz") -> pd.DataFrame:
+def member(probabilities: list[list[float]], paths: str = "xyz") -> pd.DataFrame:
     """Return predictions of three clips whose classes are `very sad` and `b`."""
-    p = np.array(chances)
+    p = np.array(probabilities)
     classes = np.array(["very sad", "b"], dtype=object)
     return pd.DataFrame(
         {
@@ -25,16 +25,16 @@ def member(chances: list[list[float]], paths: str = "xyz") -> pd.DataFrame:
     )
 
 
-def test_a_sure_member_outvotes_two_that_are_not() -> None:
-    unsure = [[0.55, 0.45], [0.2, 0.8], [0.5, 0.5]]
-    sure = [[0.1, 0.9], [0.9, 0.1], [0.6, 0.4]]
-    together = mean_predictions([member(unsure), member(unsure), member(sure)])
-    assert list(together["predicted"]) == ["b", "b", "very sad"]
-    assert np.allclose(together["p_b"], np.mean([unsure, unsure, sure], axis=0)[:, 1])
-    assert list(together.columns) == list(member(sure).columns)
+def test_a_confident_member_outvotes_two_uncertain_ones() -> None:
+    uncertain = [[0.55, 0.45], [0.2, 0.8], [0.5, 0.5]]
+    confident = [[0.1, 0.9], [0.9, 0.1], [0.6, 0.4]]
+    ensemble = mean_predictions([member(uncertain), member(uncertain), member(confident)])
+    assert list(ensemble["predicted"]) == ["b", "b", "very sad"]
+    assert np.allclose(ensemble["p_b"], np.mean([uncertain, uncertain, confident], axis=0)[:, 1])
+    assert list(ensemble.columns) == list(member(confident).columns)
 
 
-def test_members_are_matched_by_clip_not_by_place() -> None:
+def test_members_are_matched_by_path_not_by_order() -> None:
     first = member([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]])
     second = first.iloc[::-1].reset_index(drop=True)
     pd.testing.assert_frame_equal(mean_predictions([first, second]), first)

@@ -1,9 +1,8 @@
-"""A leak is refused with its name, or marked; shortcuts are found where they are."""
+"""Data leakage is refused by name, or allowed and marked."""
 
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import soundfile as sf
@@ -11,36 +10,13 @@ import soundfile as sf
 from emotion.cli.main import run
 from emotion.errors import LeakError
 from emotion.evaluation.leaks import audit_split
-from emotion.evaluation.shortcuts import probe_shortcuts
 from emotion.runs.run import Run
-from emotion.runs.test_access_log import fingerprint_clips, record_test_access, test_accesses
 from emotion.utils.tables import read_table, write_table
-
-EMOTIONS = ("sad", "angry")
-
-
-def clips(count: int = 60) -> pd.DataFrame:
-    rng = np.random.default_rng(0)
-    speaker = [f"s{place % 6}" for place in range(count)]
-    subset = {"s0": "test", "s1": "val"}
-    table = pd.DataFrame(
-        {
-            "path": [f"{place}.wav" for place in range(count)],
-            "corpus": "x",
-            "speaker": speaker,
-            "emotion": [EMOTIONS[place % 4 // 2] for place in range(count)],
-            "text": [f"t{place % 5}" for place in range(count)],
-            "audio_hash": [str(place) for place in range(count)],
-            "subset": [subset.get(name, "train") for name in speaker],
-        }
-    )
-    for cue in ("level_db", "loudest_db", "lead_ms", "tail_ms", "dc", "clipped"):
-        table[cue] = rng.normal(size=count) if cue != "clipped" else 0
-    return table
+from tests.support.labelled_clips import labelled_clips
 
 
 def test_clean_split_passes_and_shared_sentences_are_a_remark() -> None:
-    audit = audit_split(clips(), allow_leak=False)
+    audit = audit_split(labelled_clips(), allow_leak=False)
     assert not audit.leaks
     assert "5 of the 5 sentences" in audit.remarks[0]
 
@@ -48,7 +24,7 @@ def test_clean_split_passes_and_shared_sentences_are_a_remark() -> None:
 @pytest.mark.parametrize("part", ["train", "val"])
 @pytest.mark.parametrize("kind", ["speaker", "recording"])
 def test_each_kind_of_leak_is_named_with_both_subsets(part: str, kind: str) -> None:
-    table = clips()
+    table = labelled_clips()
     test, other = table.index[table.subset == "test"][0], table.index[table.subset == part][0]
     if kind == "speaker":
         table.loc[other, "speaker"] = "s0"
@@ -61,47 +37,28 @@ def test_each_kind_of_leak_is_named_with_both_subsets(part: str, kind: str) -> N
     assert audit_split(table, allow_leak=True).leaks
 
 
-def test_same_name_in_two_corpora_is_no_leak() -> None:
-    table = clips()
+def test_same_name_in_two_corpora_is_not_a_leak() -> None:
+    table = labelled_clips()
     table.loc[table.subset == "train", ["corpus", "speaker"]] = ["y", "s0"]
     assert not audit_split(table, allow_leak=False).leaks
 
 
-def test_a_speaker_whom_the_weights_have_heard_is_a_leak() -> None:
-    heard = pd.DataFrame({"corpus": "x", "speaker": ["s7", "s0"]})
-    with pytest.raises(
-        LeakError, match=r"speaker x s0 in test and in what the weights learned.*other weights"
-    ):
-        audit_split(clips(), allow_leak=False, heard=heard)
-    assert audit_split(clips(), allow_leak=True, heard=heard).leaks
-    assert not audit_split(clips(), allow_leak=False, heard=heard.assign(corpus="y")).leaks
-    assert not audit_split(clips(), allow_leak=False, heard=heard[:1]).leaks
+def test_a_test_speaker_of_the_initial_weights_is_a_leak() -> None:
+    table = labelled_clips()
+    earlier = pd.DataFrame({"corpus": "x", "speaker": ["s7", "s0"]})
+    found = "speaker x s0 in test and in the training clips of the initial weights"
+    with pytest.raises(LeakError, match=f"{found}.*other weights"):
+        audit_split(table, allow_leak=False, trained_on=earlier)
+    assert audit_split(table, allow_leak=True, trained_on=earlier).leaks
+    for clean in (earlier.assign(corpus="y"), earlier[:1]):
+        assert not audit_split(table, allow_leak=False, trained_on=clean).leaks
 
 
-def test_two_clips_of_nobody_known_are_not_one_voice() -> None:
-    table = clips()
+def test_clips_of_unknown_speakers_are_not_a_leak() -> None:
+    table = labelled_clips()
     table.loc[table.subset == "test", "speaker"] = "unknown"
-    heard = pd.DataFrame({"corpus": "x", "speaker": ["unknown"]})
-    assert not audit_split(table, allow_leak=False, heard=heard).leaks
-
-
-def test_probe_finds_a_level_that_betrays_the_emotion_and_nothing_where_there_is_none() -> None:
-    table = clips(600)
-    innocent = probe_shortcuts(table)
-    table["level_db"] += 8 * (table["emotion"] == "angry")
-    betrayed = probe_shortcuts(table)
-    assert innocent is not None
-    assert betrayed is not None
-    assert innocent.emotion < 0.65
-    assert betrayed.emotion > 0.9
-
-
-def test_every_opening_of_a_test_subset_is_counted_once(tmp_path: Path) -> None:
-    first, second = fingerprint_clips(["a", "b"]), fingerprint_clips(["b", "c"])
-    assert first == fingerprint_clips(["b", "a"])
-    for by in ("run1", "run2", "run1"):
-        record_test_access(tmp_path, first, by=by)
-    assert (len(test_accesses(tmp_path, first)), len(test_accesses(tmp_path, second))) == (2, 0)
+    trained_on = pd.DataFrame({"corpus": "x", "speaker": ["unknown"]})
+    assert not audit_split(table, allow_leak=False, trained_on=trained_on).leaks
 
 
 TINY = ["trainer.max_epochs=1", "dataset.generate.speakers=6", "dataset.generate.sentences=2"]
@@ -125,7 +82,7 @@ def test_planted_leak_stops_the_run_unless_it_is_allowed_and_marked(
 ) -> None:
     words, clean = split_file
     table = read_table(clean)
-    root = Path(Run(clean.parent).config["dataset.root"])
+    root = Path(Run(clean.parent).settings.dataset["root"])
     test = table.index[table.subset == "test"][0]
     if kind == "speaker":
         table.loc[test, "subset"] = "train"

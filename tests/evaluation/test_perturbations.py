@@ -1,3 +1,5 @@
+"""Perturbations have the strength that they are asked for, and keep length and alignment."""
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from emotion.evaluation.perturbations import (
     clip_peaks,
     code_mp3,
     code_mu_law,
-    expand,
+    list_conditions,
     pad_silence,
     room_response,
     shift,
@@ -21,7 +23,7 @@ from emotion.evaluation.perturbations import (
 RATES = (16_000, 24_414, 48_000)
 KINDS = ("voice", "short", "silent", "clipped", "loud", "single")
 LONGER = ("leading_silence", "trailing_silence")
-SNRS = [pair for pair in expand("all") if pair[0] in ("white_noise", "babble")]
+SNRS = [pair for pair in list_conditions("all") if pair[0] in ("white_noise", "babble")]
 
 
 def noise(sample_rate: int, *, seconds: float, seed: int = 0) -> Wave:
@@ -47,7 +49,7 @@ def clip_of(kind: str, sample_rate: int) -> Wave:
 
 
 def babble_of(sample_rate: int) -> list[Wave]:
-    """Return eight voices of their own lengths and levels, one of them silent."""
+    """Return eight voices of different lengths and levels, one of them silent."""
     voices = [noise(sample_rate, seconds=0.2 + 0.05 * n, seed=n) * n for n in range(8)]
     return [np.pad(voice, 1000) for voice in voices]
 
@@ -72,7 +74,7 @@ def band_level_db(wave: Wave, sample_rate: int, *, low_hz: float, high_hz: float
 
 
 def lag_of(wave: Wave, reference: Wave) -> int:
-    """Return by how many samples a wave is later than its reference."""
+    """Return the delay of a wave in samples, relative to its reference."""
     size = 2 * len(wave)
     product = np.fft.rfft(wave, size) * np.conj(np.fft.rfft(reference, size))
     peak = int(np.argmax(np.fft.irfft(product, size)))
@@ -97,7 +99,7 @@ def test_every_clip_comes_back_finite_and_as_long(name: str, kind: str, sample_r
     np.testing.assert_array_equal(wave, before)
 
 
-@pytest.mark.parametrize(("name", "strength"), expand("all"))
+@pytest.mark.parametrize(("name", "strength"), list_conditions("all"))
 def test_a_seed_decides_the_result(name: str, strength: float) -> None:
     wave, voices = clip_of("voice", 16_000), babble_of(16_000)
     first, again, other = (
@@ -118,7 +120,7 @@ def test_snr_holds_over_the_active_part(name: str, snr_db: float, sample_rate: i
     assert level_db(voice) - level_db(out - wave) == pytest.approx(snr_db, abs=0.2)
 
 
-def test_talkers_are_the_same_at_every_snr() -> None:
+def test_babble_voices_are_the_same_at_every_snr() -> None:
     wave, voices = clip_of("voice", 16_000), babble_of(16_000)
     quiet, loud = (
         perturb(wave, "babble", snr_db, sample_rate=16_000, babble=voices) - wave
@@ -137,7 +139,7 @@ def test_babble_takes_an_array_or_a_single_clip() -> None:
     assert level_db(wave) - level_db(alone - wave) == pytest.approx(5, abs=0.2)
 
 
-def test_babble_without_clips_says_what_to_pass() -> None:
+def test_babble_without_clips_is_refused() -> None:
     with pytest.raises(ConfigError, match="Pass training clips"):
         perturb(clip_of("voice", 16_000), "babble", 5, sample_rate=16_000)
 
@@ -159,7 +161,7 @@ def test_telephone_passes_300_to_3400_hz_only(sample_rate: int) -> None:
     assert lag_of(out, wave) == 0
 
 
-def test_mu_law_adds_the_quantising_noise_of_8_bits() -> None:
+def test_mu_law_adds_the_quantisation_noise_of_8_bits() -> None:
     wave = noise(16_000, seconds=1)
     out = code_mu_law(wave, 16_000)
     assert level_db(wave) - level_db(out - wave) == pytest.approx(37.5, abs=2)  # ITU-T G.711: 38 dB
@@ -169,12 +171,12 @@ def test_mu_law_adds_the_quantising_noise_of_8_bits() -> None:
 
 @pytest.mark.parametrize("kbps", PERTURBATIONS["mp3"].strengths)
 @pytest.mark.parametrize("sample_rate", [8_000, 22_050, *RATES])
-def test_mp3_stays_in_line_with_the_original(sample_rate: int, kbps: float) -> None:
+def test_mp3_is_aligned_with_the_original(sample_rate: int, kbps: float) -> None:
     wave = band_limit(noise(sample_rate, seconds=0.7), sample_rate)
     assert abs(lag_of(code_mp3(wave, sample_rate, kbps=kbps), wave)) <= 1
 
 
-def test_mp3_loses_more_at_a_lower_bitrate() -> None:
+def test_mp3_error_grows_at_lower_bitrates() -> None:
     wave = band_limit(noise(16_000, seconds=1), 16_000)
     errors = [level_db(code_mp3(wave, 16_000, kbps=kbps) - wave) for kbps in (64, 32, 24, 16)]
     assert errors == sorted(errors)
@@ -208,7 +210,7 @@ def test_gain_is_exact(gain_db: float) -> None:
 
 
 @pytest.mark.parametrize("percent", PERTURBATIONS["clipping"].strengths)
-def test_clipping_cuts_that_share_of_the_active_part(percent: float) -> None:
+def test_clipping_cuts_that_percentage_of_the_active_part(percent: float) -> None:
     voice = noise(16_000, seconds=1)
     out = clip_peaks(np.pad(voice, 16_000), 16_000, percent=percent)[16_000:32_000]
     cut = np.abs(out) == np.abs(out).max()
@@ -216,7 +218,7 @@ def test_clipping_cuts_that_share_of_the_active_part(percent: float) -> None:
     np.testing.assert_array_equal(out[~cut], voice[~cut])
 
 
-def test_silence_goes_around_the_whole_clip() -> None:
+def test_silence_is_added_around_the_whole_clip() -> None:
     wave = clip_of("voice", 16_000)
     out = pad_silence(wave, 16_000, lead_ms=250, tail_ms=500)
     np.testing.assert_array_equal(out[4000:-8000], wave)
@@ -233,26 +235,28 @@ def test_shift_fills_with_zeros() -> None:
     assert not early[-1600:].any()
 
 
-def test_expand_lists_every_strength_once() -> None:
-    pairs = expand("all")
+def test_every_strength_is_listed_once() -> None:
+    pairs = list_conditions("all")
     assert pairs == [(p.name, x) for p in PERTURBATIONS.values() for x in p.strengths]
-    assert expand(["gain", "all"]) == pairs
-    assert expand(["gain", "telephone", "gain"]) == expand("gain") + expand("telephone")
-    assert expand("reverberation") == [
+    assert list_conditions(["gain", "all"]) == pairs
+    assert list_conditions(["gain", "telephone", "gain"]) == list_conditions(
+        "gain"
+    ) + list_conditions("telephone")
+    assert list_conditions("reverberation") == [
         ("reverberation", 0.3),
         ("reverberation", 0.6),
         ("reverberation", 1.0),
     ]
 
 
-def test_labels_name_one_point_of_one_curve() -> None:
-    labels = [PERTURBATIONS[name].label(strength) for name, strength in expand("all")]
+def test_labels_are_unique() -> None:
+    labels = [PERTURBATIONS[name].label(strength) for name, strength in list_conditions("all")]
     assert len(set(labels)) == len(labels)
     assert "white noise 20 dB SNR" in labels
 
 
-def test_a_typo_is_answered_with_the_near_name() -> None:
+def test_an_error_suggests_the_nearest_name() -> None:
     with pytest.raises(ConfigError, match=r"perturb=bable is unknown\. Did you mean babble"):
-        expand(["gain", "bable"])
+        list_conditions(["gain", "bable"])
     with pytest.raises(ConfigError, match="Did you mean white_noise"):
         perturb(clip_of("voice", 16_000), "whitenoise", 5, sample_rate=16_000)

@@ -9,16 +9,17 @@ import pytest
 from omegaconf import OmegaConf
 
 from emotion.cli.main import run
-from emotion.config.composition import composed
+from emotion.config.composition import compose
 from emotion.errors import ConfigError
-from emotion.experiments.search import Between, OneOf, OptunaProposer, RandomProposer, read_space
+from emotion.experiments.search import NumberRange, Choice, OptunaProposer, RandomProposer, read_space
+from emotion.runs.references import references
 from emotion.runs.run import Run
 from emotion.utils.tables import read_table
 
 SPACE = {
-    "rate": Between(1e-4, 1e-1, log=True),
-    "width": OneOf(([8, 16], [16, 32])),
-    "hidden": Between(16, 64),
+    "rate": NumberRange(1e-4, 1e-1, log=True),
+    "width": Choice(([8, 16], [16, 32])),
+    "hidden": NumberRange(16, 64),
 }
 TINY = [
     "dataset.generate.speakers=6",
@@ -54,8 +55,8 @@ def test_optuna_finds_what_draws_do_not(tmp_path: Path) -> None:
         values = asked.propose(trial)
         assert asked.propose(trial) == values, "a job that is begun again trains the same"
         scores.append(score(values))
-        asked.tell(trial, scores[-1])
-        asked.tell(trial, -1e9)  # of a finished trial nothing is changed
+        asked.add_score(trial, scores[-1])
+        asked.add_score(trial, -1e9)  # of a finished trial nothing is changed
     drawn = [score(RandomProposer(SPACE, 0).propose(trial)) for trial in range(25)]
     assert sum(scores[10:]) > sum(drawn[10:]) + 50
 
@@ -72,17 +73,18 @@ def test_optuna_finds_what_draws_do_not(tmp_path: Path) -> None:
     ],
 )
 def test_a_space_that_cannot_be_searched_is_refused(space: str, said: str) -> None:
-    with composed("train", []) as config, pytest.raises(ConfigError, match=said):
+    config = compose("train", [])
+    with pytest.raises(ConfigError, match=said):
         read_space(config.replaced({"search.space": OmegaConf.create(space)}))
 
 
 @pytest.mark.parametrize(("model", "space"), [("cnn", "cnn"), ("crnn", "crnn"), ("reslstm", "any")])
 def test_every_space_fits_its_model(model: str, space: str) -> None:
-    with composed("train", ["sweep=random", f"model={model}", f"space={space}"]) as config:
-        told = read_space(config)
-        values = RandomProposer(told, 0).propose(0)
-        changed = config.replaced(values)
-        assert {key: changed[key] for key in values} == values
+    config = compose("train", ["sweep=random", f"model={model}", f"space={space}"])
+    told = read_space(config)
+    values = RandomProposer(told, 0).propose(0)
+    changed = config.replaced(values)
+    assert {key: changed[key] for key in values} == values
 
 
 @pytest.fixture(scope="module")
@@ -111,20 +113,21 @@ def test_a_search_hears_no_test_clip(searched: Path) -> None:
 
 def test_the_best_trial_becomes_an_experiment(searched: Path) -> None:
     scores = [Run(searched / name).metrics["val"]["uar"] for name in "01"]
-    best = Run(searched / str(scores.index(max(scores)))).config
+    best = Run(searched / str(scores.index(max(scores)))).settings
     words = ["experiment=best_found", f"hydra.searchpath=[file://{searched}]"]
-    with composed("train", words) as config:
-        for key in best["search.space"]:
-            assert config[key] == best[key], key
-        assert config["recipe.max_epochs"] == 1
-        assert config["test"] is True
-        assert config["split._target_"].endswith("SpeakerSplit")
+    config = compose("train", words)
+    for key in best.settings.search.space:
+        assert config[key] == best[key], key
+    assert config.settings.recipe.max_epochs == 1
+    assert config.settings.test is True
+    assert config.settings.split["_target_"].endswith("SpeakerSplit")
 
 
 def test_a_search_table_has_the_settings_and_the_score(searched: Path) -> None:
     table = read_table(searched / "sweep.csv")
+    assert references(searched / "0") == [searched.resolve() / "sweep.csv"]
     assert list(table["job"]) == ["0", "1"]
-    rates = [Run(searched / name).config["trainer.optimizer.lr"] for name in "01"]
+    rates = [Run(searched / name).settings.trainer.optimizer["lr"] for name in "01"]
     assert rates[0] != rates[1]
     for row, rate in zip(table.to_dict("records"), rates, strict=True):
         assert f"trainer.optimizer.lr={rate}" in row["overrides"]
@@ -144,9 +147,9 @@ def test_a_search_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.M
     with monkeypatch.context() as patch:
         patch.setattr(emotion.training.train, "write_report", stop)
         assert run(words) == 143
-    begun = Run(folder / "0").config
+    begun = Run(folder / "0").settings
     assert run(words) == 0
-    assert Run(folder / "0").config == begun
+    assert Run(folder / "0").settings == begun
     assert "resumed at epoch 1" in (folder / "0" / "train.log").read_text()
     assert run([*words, "search.trial=range(2,3)"]) == 0
     assert list(read_table(folder / "sweep.csv")["job"]) == ["0", "1", "2"]

@@ -42,14 +42,14 @@ def test_tables_are_read_by_either_name_of_the_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.csv", "path,from,to\n", "needs the columns start_s and end_s, not path, from, to"),
+        ("a.csv", "path,from,to\n", "needs the columns start_s and end_s; it has path, from, to"),
         ("a.csv", "", "needs the columns"),
-        ("a.csv", "start,end\n", "names no segment"),
-        ("a.csv", "start,end\n0,1\n2,1\n", "line 3: a segment from 2 to 1 s"),
-        ("a.csv", "start,end\n-1,1\n", "line 2: a segment from -1"),
+        ("a.csv", "start,end\n", "contains no segments"),
+        ("a.csv", "start,end\n0,1\n2,1\n", "line 3: start 2 s and end 1 s must be"),
+        ("a.csv", "start,end\n-1,1\n", "line 2: start -1 s"),
         ("a.csv", "start,end\n0,nan\n", "line 2"),
-        ("a.csv", "start,end\n0\n", "line 2: None is no number"),
-        ("a.csv", "start,end\n0,one\n", "'one' is no number"),
+        ("a.csv", "start,end\n0\n", "line 2: None is not a number"),
+        ("a.csv", "start,end\n0,one\n", "'one' is not a number"),
         ("a.rttm", "SPEAKER x 1 0 1 <NA>\n", "line 1 has 6 columns"),
     ],
 )
@@ -81,9 +81,9 @@ def test_rows_come_in_the_order_of_recording_and_time() -> None:
 
 def test_names_that_fit_none_or_several_are_refused() -> None:
     sources = [source("a/x.wav"), source("b/x.wav")]
-    with pytest.raises(ConfigError, match=r"'x' may be a/x\.wav or b/x\.wav"):
+    with pytest.raises(ConfigError, match=r"'x' matches several inputs: a/x\.wav, b/x\.wav"):
         match_segments([Segment("x", 0, 1, "")], sources)
-    with pytest.raises(ConfigError, match=r"'y\.wav' is none of the inputs"):
+    with pytest.raises(ConfigError, match=r"'y\.wav' matches no input\. Did you mean"):
         match_segments([Segment("y.wav", 0, 1, "")], sources)
     with pytest.raises(ConfigError, match="without a path"):
         match_segments([Segment("", 0, 1, "")], sources)

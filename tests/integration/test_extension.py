@@ -1,4 +1,4 @@
-"""One file adds one thing: a dataset and a model out of tree, as the README shows."""
+"""One file adds one thing: a dataset and a model outside the package, as in the README."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Bands(EmotionClassifier):
         super().__init__(**shared)
         self.head = nn.Linear(self.features.rows, len(self.labels))
 
-    def embed(self, image: Tensor) -> Tensor:  # (B, 1, M, F) -> (B, M)
+    def embed(self, image: Tensor, frames: Tensor) -> Tensor:  # (B, 1, M, F), (B,) -> (B, M)
         return image.mean(dim=(1, 3))
 '''
 
@@ -45,7 +45,7 @@ recipe: {max_epochs: 2, batch_size: 16}
 
 @pytest.fixture
 def recordings(tmp_path: Path) -> Path:
-    """Four synthetic speakers' clips under the names of a user."""
+    """Clips of four synthetic speakers, with file names of a user."""
     synthesise_corpus(tmp_path / "voices", speakers=4, sentences=2, jobs=1)
     codes = {"angry": "ang", "happy": "hap", "neutral": "neu", "sad": "sad"}
     target = tmp_path / "recordings"
@@ -58,7 +58,7 @@ def recordings(tmp_path: Path) -> Path:
     return target
 
 
-def test_own_dataset_and_own_model_are_a_file_each(
+def test_a_dataset_and_a_model_are_one_file_each(
     recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = tmp_path / "mine"
@@ -73,21 +73,21 @@ def test_own_dataset_and_own_model_are_a_file_each(
     folder = tmp_path / "run"
     words = ["--config-dir", str(mine), "dataset=mine", "model=bands"]
     labels = "dataset.labels=[angry,happy,neutral,sad]"
-    places = [f"output_root={tmp_path}/outputs", f"hydra.run.dir={folder}", labels]
-    assert run(["train", *words, *places]) == 0
+    outputs = [f"output_root={tmp_path}/outputs", f"hydra.run.dir={folder}", labels]
+    assert run(["train", *words, *outputs]) == 0
     assert Run(folder).metrics["test"]["n"] == 8
     assert run(["predict", f"run={folder}", f"output={tmp_path}/o.csv", str(recordings)]) == 0
 
 
-def test_a_folder_a_class_needs_no_yaml(recordings: Path, tmp_path: Path) -> None:
+def test_one_folder_per_class_needs_no_yaml(recordings: Path, tmp_path: Path) -> None:
     for file in recordings.glob("*.wav"):
         emotion = file.stem.split("-")[1]
         (tmp_path / "classes" / emotion).mkdir(parents=True, exist_ok=True)
         file.rename(tmp_path / "classes" / emotion / file.name)
     folder = tmp_path / "run"
     own = ["dataset=folder", f"dataset.root={tmp_path}/classes", r"dataset.speaker=S\d+"]
-    places = [f"output_root={tmp_path}/outputs", f"hydra.run.dir={folder}"]
-    assert run(["train", *own, *places, "trainer.max_epochs=1"]) == 0
+    outputs = [f"output_root={tmp_path}/outputs", f"hydra.run.dir={folder}"]
+    assert run(["train", *own, *outputs, "trainer.max_epochs=1"]) == 0
     assert Run(folder).labels == ("sad", "ang", "hap", "neu")
     one = ["dataset=folder", f"dataset.root={tmp_path}/classes", "trainer.max_epochs=1"]
     assert run(["train", *one, f"output_root={tmp_path}/outputs"]) == 1

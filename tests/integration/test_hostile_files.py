@@ -1,4 +1,4 @@
-"""A corpus of everything that a file can be but a clip, with good clips in between."""
+"""Commands on a folder of hostile files with good clips among them."""
 
 import csv
 import json
@@ -20,11 +20,11 @@ from tests.support.hostile import HIDDEN, Kind, write_hostile
 pytestmark = pytest.mark.slow
 
 Reasons = Mapping[str, str]
-"""What was said of each file, by its path; nothing where it was taken for a clip."""
+"""Reason for each file by its path; empty for a usable clip."""
 
 
 def emotion(*words: str, code: int) -> subprocess.CompletedProcess[str]:
-    """Run a command that must end by itself, without a traceback, with this code."""
+    """Run a command that must end without a traceback and with this exit code."""
     command = [sys.executable, "-W", "error::RuntimeWarning", "-m", "emotion", *words]
     done = subprocess.run(
         command, capture_output=True, text=True, errors="surrogateescape", timeout=300
@@ -37,7 +37,7 @@ def emotion(*words: str, code: int) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder a class: twenty good clips in each, and all that is hostile in one."""
+    """One folder per class with twenty good clips each, and all hostile files in one of them."""
     folder = tmp_path_factory.mktemp("hostile")
     for emotion_, seed in (("happy", 100), ("sad", 200)):
         for number in range(20):
@@ -47,7 +47,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def kinds(root: Path) -> dict[str, Kind]:
-    """The hostile files by their path below the root."""
+    """Hostile files by their path below the root."""
     return {f"happy/{name}": kind for name, kind in write_hostile(root / "happy").items()}
 
 
@@ -59,26 +59,28 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def show(command: str, kinds: Mapping[str, Kind], reasons: Reasons, good: int, lost: int) -> None:
-    """Print what became of each kind, for a person who looks at it with -s."""
+def print_counts(
+    command: str, kinds: Mapping[str, Kind], reasons: Reasons, good: int, lost: int
+) -> None:
+    """Print the number of files of each reason; visible with pytest -s."""
     print(f"\n{command}: {len(kinds)} kinds, {good} good clips, {lost} of them lost")
     for reason, count in Counter(reasons[path] or "a clip" for path in kinds).most_common():
         print(f"{count:>4}  {reason}")
 
 
 def check(kinds: Mapping[str, Kind], reasons: Reasons, *, wanted: Sequence[str]) -> None:
-    """Assert that no good clip is lost and that every other file has the reason that is its own."""
+    """Assert that no good clip is lost and that every other file has its own reason."""
     assert [path for path in wanted if reasons.get(path) != ""] == [], "good clips were lost"
-    unlike = {
+    different = {
         path: (kind.reason, reasons.get(path))
         for path, kind in kinds.items()
-        if path not in wanted and kind.reason not in (reasons.get(path) or "nothing was said")
+        if path not in wanted and kind.reason not in (reasons.get(path) or "no reason")
     }
-    assert unlike == {}
+    assert different == {}
 
 
 def prepared(output: Path) -> Reasons:
-    """Return what `emotion prepare` said of each file."""
+    """Return the reasons of `emotion prepare`."""
     (cache,) = (path.parent for path in (output / "cache" / "waves").glob("*/left_out.csv"))
     left_out = dict(read_table(cache / "left_out.csv").itertuples(index=False, name=None))
     return dict.fromkeys(read_table(cache / "index.csv")["path"], "") | left_out
@@ -92,7 +94,7 @@ def test_prepare_takes_every_good_clip_and_names_every_other_file(
     reasons = prepared(tmp_path)
     good = [str(path.relative_to(root)) for path in root.glob("*/good*")]
     good += [path for path, kind in kinds.items() if kind.good]
-    show(
+    print_counts(
         "prepare dataset=folder",
         kinds,
         reasons,
@@ -100,9 +102,9 @@ def test_prepare_takes_every_good_clip_and_names_every_other_file(
         sum(reasons[path] != "" for path in good),
     )
     check(kinds, reasons, wanted=good)
-    assert set(reasons) == {*good, *kinds}, "a file that is not there was told of"
-    told = [line for line in done.stdout.splitlines() if line.startswith("left out: ")]
-    assert all(line.isprintable() for line in told)
+    assert set(reasons) == {*good, *kinds}, "a file that does not exist has a reason"
+    lines = [line for line in done.stdout.splitlines() if line.startswith("left out: ")]
+    assert all(line.isprintable() for line in lines)
     assert f"{len(good):,} clips" in done.stdout
 
 
@@ -124,27 +126,27 @@ def test_prepare_of_a_table_does_the_same(
     assert all(reason in reasons[path] for path, reason in strange.items())
 
 
-def test_predict_answers_for_every_readable_file_and_names_every_other(
+def test_predict_has_a_row_for_every_readable_file_and_a_reason_for_every_other(
     root: Path, kinds: dict[str, Kind], trained: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "rows.csv"
     done = emotion("predict", f"run={trained}", f"inputs={root}", f"output={output}", code=3)
     rows = read_table(output)
-    answered = [os.path.relpath(path, root) for path in rows["path"]]
+    predicted = [os.path.relpath(path, root) for path in rows["path"]]
     wanted = [str(path.relative_to(root)) for path in root.glob("*/good*")]
-    wanted += [path for path, kind in kinds.items() if kind.answered]
-    assert sorted(answered) == sorted(wanted)
+    wanted += [path for path, kind in kinds.items() if kind.predicted]
+    assert sorted(predicted) == sorted(wanted)
     assert set(rows["predicted"]) <= {"sad", "angry", "disgust", "fear", "happy", "neutral"}
     lines = done.stderr.splitlines()
-    begin = {path: f"{printable(str(root / path))} " for path in kinds}
-    said = {
-        path: line.removeprefix(start)
-        for path, start in begin.items()
+    prefixes = {path: f"{printable(str(root / path))} " for path in kinds}
+    printed = {
+        path: line.removeprefix(prefix)
+        for path, prefix in prefixes.items()
         for line in lines
-        if line.startswith(start)
+        if line.startswith(prefix)
     }
-    reasons = said | dict.fromkeys(answered, "")
-    show("predict", kinds, reasons, len(wanted), len({*wanted} - {*answered}))
+    reasons = printed | dict.fromkeys(predicted, "")
+    print_counts("predict", kinds, reasons, len(wanted), len({*wanted} - {*predicted}))
     check(kinds, reasons, wanted=wanted)
 
 

@@ -1,4 +1,4 @@
-"""Kills at random moments, on a slow disk: what goes on ends in the bits of what was never killed.
+"""Kills at random times, on a slow disk: a resumed job gives the same bits as one without a kill.
 
 `--kills 20` kills training twenty times, `prepare` ten times and a study five times.
 """
@@ -19,6 +19,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from emotion.runs.checkpoints import read_checkpoint
+from emotion.runs.run import Run, find_runs
 from emotion.utils.tables import read_table
 from tests.support.slow_disk import PART_CLIPS, start
 
@@ -35,10 +36,10 @@ PATIENCE_SECONDS = 300
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a test that takes `seed` as many as --kills asks for, or its share of them."""
+    """Repeat a test that takes `seed` as often as --kills requires, or a fraction of that."""
     if "seed" in metafunc.fixturenames:
-        share = getattr(metafunc.function, "share", 1)
-        kills = max(1, round(metafunc.config.getoption("--kills") * share))
+        fraction = getattr(metafunc.function, "fraction", 1)
+        kills = max(1, round(metafunc.config.getoption("--kills") * fraction))
         metafunc.parametrize("seed", range(kills))
 
 
@@ -47,13 +48,13 @@ def finish(process: ForkServerProcess, notes: Path) -> None:
     assert process.exitcode == 0, Path(f"{notes}.log").read_text()
 
 
-def noted(notes: Path) -> list[float]:
-    """Return when each step was taken or each clip decoded, over all processes."""
+def times_in(notes: Path) -> list[float]:
+    """Return the times of all steps, or decoded clips, of all processes."""
     return [float(line) for line in notes.read_text().split()] if notes.exists() else []
 
 
 def wait(reached: Callable[[], object], process: ForkServerProcess) -> None:
-    """Wait until something is so, or the process is at its end."""
+    """Wait for a condition, or for the end of the process."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while process.is_alive() and not reached():
         assert time.monotonic() < deadline
@@ -70,30 +71,33 @@ def partials(folder: Path) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Whole:
-    """What was never killed, and how far it had come when."""
+class Reference:
+    """A job without a kill, and the times of its steps."""
 
     folder: Path
-    begun: float
+    started: float
     times: list[float]
     ended: float
 
-    def moment(self, rng: random.Random) -> tuple[int, float]:
-        """Return a moment of the work: the steps done before it, and seconds since the last.
+    def random_time(self, rng: random.Random) -> tuple[int, float]:
+        """Return a random time of the job: the steps before it, and the seconds since the last.
 
-        Each gap between two steps is as likely as any other; what follows the last counts thrice.
+        All intervals between steps are equally likely; the one after the last counts three times.
         """
         done = min(rng.randrange(len(self.times) + 3), len(self.times))
-        marks = [self.begun, *self.times, self.ended]
+        marks = [self.started, *self.times, self.ended]
         return done, rng.uniform(0, marks[done + 1] - marks[done])
 
 
-def measure(folder: Path, notes: Path, begun: Callable[[], object], *words: str) -> Whole:
+def run_reference(
+    folder: Path, notes: Path, is_started: Callable[[], object], *words: str
+) -> Reference:
+    """Run a command without a kill."""
     process = start(notes, *words)
-    wait(begun, process)
-    moment = time.time()
+    wait(is_started, process)
+    started = time.time()
     finish(process, notes)
-    return Whole(folder, moment, noted(notes), time.time())
+    return Reference(folder, started, times_in(notes), time.time())
 
 
 # --- training ------------------------------------------------------------------------------------
@@ -105,14 +109,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(root: Path) -> Whole:
+def trained(root: Path) -> Reference:
     folder = root / "whole"
     words = ["train", *TRAIN, f"output_root={root}", f"hydra.run.dir={folder}"]
-    return measure(folder, root / "whole.notes", (folder / "config.yaml").exists, *words)
+    return run_reference(folder, root / "whole.notes", (folder / "config.yaml").exists, *words)
 
 
 def weights(folder: Path, name: str) -> str:
-    """Return a hash of a checkpoint's tensors: weights, their averages, the optimizer's."""
+    """Return a hash of the tensors of a checkpoint: weights, their averages, optimizer state."""
     digest = hashlib.sha256()
     checkpoint = read_checkpoint(folder / "checkpoints" / name)
     parts = [checkpoint["state_dict"], checkpoint["current_model_state"]]
@@ -124,9 +128,9 @@ def weights(folder: Path, name: str) -> str:
 
 
 def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """Return TensorBoard's curves, by name; not how long things took, nor the final figures.
+    """Return the TensorBoard curves, by name, without times and without final metrics.
 
-    Those, beside the hyperparameters at step 0, are written again where the test is done again.
+    Final metrics, at step 0, are written again where the test is repeated.
     """
     events = EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0}).Reload()
     names = [name for name in events.Tags()["scalars"] if not name.startswith("epoch/")]
@@ -150,8 +154,8 @@ def resumed_step(folder: Path) -> int:
     return int(found[-1])
 
 
-def test_killed_training_goes_on_to_the_same_bits(
-    seed: int, trained: Whole, root: Path, tmp_path: Path
+def test_killed_training_is_resumed_to_the_same_bits(
+    seed: int, trained: Reference, root: Path, tmp_path: Path
 ) -> None:
     rng = random.Random(seed)
     every_steps = rng.choice([None, 2])
@@ -160,74 +164,72 @@ def test_killed_training_goes_on_to_the_same_bits(
     if every_steps:
         words.append(f"checkpoint.every_steps={every_steps}")
     process = start(notes, *words)
-    steps, seconds = trained.moment(rng)
+    steps, seconds = trained.random_time(rng)
     wait((folder / "config.yaml").exists, process)
-    wait(lambda: len(noted(notes)) >= steps, process)
+    wait(lambda: len(times_in(notes)) >= steps, process)
     if seed % 2:  # within the write of a checkpoint
         wait(lambda: partials(folder / "checkpoints"), process)
         seconds = rng.uniform(0, 0.08)
     time.sleep(seconds)
     kill(process)
-    done, left = len(noted(notes)), partials(folder)
+    done, left = len(times_in(notes)), partials(folder)
     state = sorted(path.name for path in (folder / "checkpoints").glob("*.ckpt"))
-    finished = (folder / "report.html").exists()
+    finished = Run(folder).finished
     finish(start(notes, "train", f"output_root={root}", f"resume={folder}"), notes)
-    total, onward = len(noted(notes)), resumed_step(folder) if not finished else STEPS
+    total, resumed = len(times_in(notes)), resumed_step(folder) if not finished else STEPS
     print(
         f"\ntrain seed {seed}: every_steps={every_steps}, killed after step {done}, "
-        f"half-written {left or 'nothing'}, kept {state}, went on from step {onward}, "
-        f"redone {total - STEPS}"
+        f"partial files {left}, kept {state}, resumed at step {resumed}, "
+        f"repeated {total - STEPS}"
     )
-    assert total - done == STEPS - onward, "only what the checkpoint lacks is done"
-    assert total - STEPS <= (every_steps or EPOCH_STEPS), "no more than since the checkpoint"
+    assert total - done == STEPS - resumed, "only the steps after the checkpoint are repeated"
+    assert total - STEPS <= (every_steps or EPOCH_STEPS), "at most one interval of checkpoints"
     assert same_run(folder, trained.folder)
     assert not partials(folder)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_training_soon_and_loses_no_step(
-    signum: int, trained: Whole, root: Path, tmp_path: Path
+def test_a_signal_ends_training_soon_and_no_step_is_lost(
+    signum: int, trained: Reference, root: Path, tmp_path: Path
 ) -> None:
     folder, notes = tmp_path / "run", tmp_path / "notes"
     process = start(notes, "train", *TRAIN, f"output_root={root}", f"hydra.run.dir={folder}")
-    wait(lambda: len(noted(notes)) >= 8, process)
+    wait(lambda: len(times_in(notes)) >= 8, process)
     os.kill(process.pid or 0, signum)
     signalled = time.monotonic()
     process.join(PATIENCE_SECONDS)
-    print(f"\n{signal.Signals(signum).name}: at its end after {time.monotonic() - signalled:.2f} s")
+    print(f"\n{signal.Signals(signum).name}: ended after {time.monotonic() - signalled:.2f} s")
     assert process.exitcode == 128 + signum
-    done = len(noted(notes))
+    done = len(times_in(notes))
     assert done < STEPS
     finish(start(notes, "train", f"output_root={root}", f"resume={folder}"), notes)
     assert resumed_step(folder) == done
-    assert len(noted(notes)) == STEPS
+    assert len(times_in(notes)) == STEPS
     assert same_run(folder, trained.folder)
 
 
-def test_slurm_requeues_through_lightning_and_the_run_goes_on(
-    trained: Whole, root: Path, tmp_path: Path
-) -> None:
-    """What SLURM does: SIGUSR1 before the time is up, `scontrol requeue`, SIGTERM, a new start."""
-    folder, notes, asked = tmp_path / "run", tmp_path / "notes", tmp_path / "asked"
+def test_a_run_requeued_by_slurm_is_resumed(trained: Reference, root: Path, tmp_path: Path) -> None:
+    """SLURM sends SIGUSR1 before the time limit; then `scontrol requeue`, SIGTERM, a new start."""
+    folder, notes, requests = tmp_path / "run", tmp_path / "notes", tmp_path / "requests"
     scontrol = tmp_path / "bin" / "scontrol"
     scontrol.parent.mkdir()
-    scontrol.write_text(f'#!/bin/sh\necho "$@" > {asked}\n')
+    scontrol.write_text(f'#!/bin/sh\necho "$@" > {requests}\n')
     scontrol.chmod(0o755)
     slurm = {f"SLURM_{name}": "0" for name in ("PROCID", "LOCALID", "NODEID")}
     slurm |= {"SLURM_NTASKS": "1", "SLURM_JOB_ID": "77", "SLURM_JOB_NAME": "train"}
     slurm["PATH"] = f"{scontrol.parent}:{os.environ['PATH']}"
     words = ["train", *TRAIN, f"output_root={root}", f"hydra.run.dir={folder}"]
     process = start(notes, *words, **slurm)
-    wait(lambda: len(noted(notes)) >= 8, process)
+    wait(lambda: len(times_in(notes)) >= 8, process)
     os.kill(process.pid or 0, signal.SIGUSR1)
-    wait(lambda: asked.exists() and asked.read_text(), process)
+    wait(lambda: requests.exists() and requests.read_text(), process)
     os.kill(process.pid or 0, signal.SIGTERM)
     process.join(PATIENCE_SECONDS)
-    assert asked.read_text() == "requeue 77\n"
+    assert requests.read_text() == "requeue 77\n"
     assert process.exitcode == 128 + signal.SIGTERM
     finish(start(notes, "train", f"output_root={root}", f"resume={folder}", **slurm), notes)
-    assert len(noted(notes)) == STEPS
-    assert not list(folder.glob("hpc_ckpt_*")), "Lightning would take it for the best epoch"
+    assert len(times_in(notes)) == STEPS
+    assert not list(folder.glob("hpc_ckpt_*")), "Lightning would load it instead of the best epoch"
     assert same_run(folder, trained.folder)
 
 
@@ -237,7 +239,7 @@ def test_slurm_requeues_through_lightning_and_the_run_goes_on(
 def cached(folder: Path) -> dict[str, list[bytes]]:
     """Return the lines of every file of the finished caches, by path.
 
-    A second look at the headers appends what it opened again: their order is no matter.
+    Headers that are read again are appended: the order of lines may differ.
     """
     return {
         str(path.relative_to(folder)): sorted(path.read_bytes().splitlines())
@@ -247,66 +249,66 @@ def cached(folder: Path) -> dict[str, list[bytes]]:
 
 
 @pytest.fixture(scope="module")
-def prepared(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+def prepared(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Reference:
     folder = tmp_path_factory.mktemp("prepared")
     words = ["prepare", "dataset=cs334", f"data_root={archive}", f"cache_dir={folder / 'cache'}"]
-    return measure(folder / "cache", folder / "notes", (folder / "cache").exists, *words)
+    return run_reference(folder / "cache", folder / "notes", (folder / "cache").exists, *words)
 
 
-def test_killed_prepare_goes_on_to_the_same_cache(
-    seed: int, prepared: Whole, archive: Path, tmp_path: Path
+def test_killed_prepare_is_continued_to_the_same_cache(
+    seed: int, prepared: Reference, archive: Path, tmp_path: Path
 ) -> None:
     rng = random.Random(100 + seed)
     folder, notes = tmp_path / "cache", tmp_path / "notes"
     words = ["prepare", "dataset=cs334", f"data_root={archive}", f"cache_dir={folder}"]
-    clips, seconds = prepared.moment(rng)
+    clips, seconds = prepared.random_time(rng)
     process = start(notes, *words)
     wait(folder.exists, process)
-    wait(lambda: len(noted(notes)) >= clips, process)
+    wait(lambda: len(times_in(notes)) >= clips, process)
     time.sleep(seconds)
     kill(process)
-    done, left = len(noted(notes)), partials(folder)
+    done, left = len(times_in(notes)), partials(folder)
     finish(start(notes, *words), notes)
-    redone = len(noted(notes)) - len(prepared.times)
-    print(f"\nprepare seed {seed}: killed after clip {done}, left {left}, redone {redone}")
-    assert redone <= PART_CLIPS
+    repeated = len(times_in(notes)) - len(prepared.times)
+    print(f"\nprepare seed {seed}: killed after clip {done}, partial {left}, repeated {repeated}")
+    assert repeated <= PART_CLIPS
     assert cached(folder) == cached(prepared.folder)
 
 
-test_killed_prepare_goes_on_to_the_same_cache.share = 0.5  # type: ignore[attr-defined]
+test_killed_prepare_is_continued_to_the_same_cache.fraction = 0.5  # type: ignore[attr-defined]
 
 
 # --- study ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def studied(root: Path) -> Whole:
+def studied(root: Path) -> Reference:
     folder = root / "studied" / "studies" / "grid"
     words = ["study", *STUDY, f"output_root={root / 'studied'}", f"cache_dir={root / 'cache'}"]
-    return measure(folder, root / "studied.notes", (folder / "cells").exists, *words)
+    return run_reference(folder, root / "studied.notes", (folder / "cells").exists, *words)
 
 
-def test_killed_study_goes_on_to_the_same_table(
-    seed: int, studied: Whole, root: Path, tmp_path: Path
+def test_killed_study_is_continued_to_the_same_table(
+    seed: int, studied: Reference, root: Path, tmp_path: Path
 ) -> None:
     rng = random.Random(200 + seed)
     folder, notes = tmp_path / "studies" / "grid", tmp_path / "notes"
     words = ["study", *STUDY, f"output_root={tmp_path}", f"cache_dir={root / 'cache'}"]
-    steps, seconds = studied.moment(rng)
+    steps, seconds = studied.random_time(rng)
     process = start(notes, *words)
     wait((folder / "cells").exists, process)
-    wait(lambda: len(noted(notes)) >= steps, process)
+    wait(lambda: len(times_in(notes)) >= steps, process)
     time.sleep(seconds)
     kill(process)
-    done, left = len(noted(notes)), partials(tmp_path)
-    cells = len(list((folder / "cells").glob("*/report.html")))
+    done, left = len(times_in(notes)), partials(tmp_path)
+    cells = sum(run.finished for run in find_runs(folder / "cells"))
     finish(start(notes, *words), notes)
-    redone = len(noted(notes)) - len(studied.times)
+    repeated = len(times_in(notes)) - len(studied.times)
     print(
         f"\nstudy seed {seed}: killed after step {done} with {cells} cells done, "
-        f"half-written {left or 'nothing'}, redone {redone}"
+        f"partial files {left}, repeated {repeated}"
     )
-    assert redone <= len(studied.times) // 8, "an epoch of one cell"
+    assert repeated <= len(studied.times) // 8, "an epoch of one cell"
     tables = [
         read_table(each / "table.csv").drop(columns="seconds") for each in (folder, studied.folder)
     ]
@@ -318,4 +320,4 @@ def test_killed_study_goes_on_to_the_same_table(
         )
 
 
-test_killed_study_goes_on_to_the_same_table.share = 0.25  # type: ignore[attr-defined]
+test_killed_study_is_continued_to_the_same_table.fraction = 0.25  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Long runs: memory stays where it was, and TensorBoard reads what a stopped run wrote."""
+"""Long runs: constant memory, and TensorBoard curves across a resume."""
 
 import signal
 from pathlib import Path
@@ -26,26 +26,26 @@ MEGABYTE = 1 << 20
 
 
 def private_bytes() -> int:
-    """Return the memory that only this process has; mapped files are the kernel's."""
+    """Return the private memory of this process, without mapped files."""
     return int(psutil.Process().memory_full_info().uss)
 
 
-def test_memory_is_flat_over_two_hundred_epochs(
+def test_memory_is_constant_over_two_hundred_epochs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[int] = []
+    sizes: list[int] = []
     before = EpochProgress.on_train_epoch_end
 
-    def look(self: EpochProgress, trainer: L.Trainer, module: Any) -> None:
+    def record(self: EpochProgress, trainer: L.Trainer, module: Any) -> None:
         before(self, trainer, module)
-        seen.append(private_bytes())
+        sizes.append(private_bytes())
 
-    monkeypatch.setattr(EpochProgress, "on_train_epoch_end", look)
+    monkeypatch.setattr(EpochProgress, "on_train_epoch_end", record)
     assert run(["train", *TINY, f"output_root={tmp_path}", "trainer.max_epochs=200"]) == 0
-    assert len(seen) == 200
-    early, late = (sorted(some)[len(some) // 2] for some in (seen[40:80], seen[160:]))
+    assert len(sizes) == 200
+    early, late = (sorted(part)[len(part) // 2] for part in (sizes[40:80], sizes[160:]))
     print(f"{early / MEGABYTE:.1f} MB after 60 epochs, {late / MEGABYTE:.1f} MB after 180")
-    assert late - early < 4 * MEGABYTE, [each // MEGABYTE for each in seen[::10]]
+    assert late - early < 4 * MEGABYTE, [each // MEGABYTE for each in sizes[::10]]
 
 
 def test_tensorboard_reads_a_run_that_was_resumed(

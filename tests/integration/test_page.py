@@ -1,4 +1,4 @@
-"""The page in a browser: `emotion serve` as users start it, Chromium without a network."""
+"""The page in Chromium, served by `emotion serve`; no request may leave this machine."""
 
 import os
 import re
@@ -29,9 +29,9 @@ pytestmark = [
 
 RATE = 16_000
 MAX_SECONDS = 12
-LOOKS = [("light", 1100), ("dark", 1100), ("light", 375), ("dark", 375)]
+SCREENS = [("light", 1100), ("dark", 1100), ("light", 375), ("dark", 375)]
 SHOTS = os.environ.get("EMOTION_SCREENSHOTS")
-"""A folder for pictures of what the tests saw, to be looked at."""
+"""A folder for screenshots of every test."""
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +46,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The temporary folder of the program that serves."""
+    """The temporary folder of the server."""
     return tmp_path_factory.mktemp("scratch")
 
 
 @pytest.fixture(scope="module")
 def url(runs: list[Path], scratch: Path) -> Iterator[str]:
-    """Where the page is; the program must leave nothing when it is stopped."""
+    """The address of the page; the server must leave no files when it is stopped."""
     words = [f"run=[{','.join(map(str, runs))}]", "port=0", f"max_seconds={MAX_SECONDS}"]
     process = subprocess.Popen(
         [sys.executable, "-m", "emotion", "serve", *words],
@@ -61,21 +61,21 @@ def url(runs: list[Path], scratch: Path) -> Iterator[str]:
         env=os.environ | {"TMPDIR": str(scratch)},
     )
     assert process.stderr is not None
-    said = []
+    lines = []
     for line in process.stderr:
-        said.append(line)
+        lines.append(line)
         if found := re.match(r"http://127\.0\.0\.1:\d+", line):
             yield found[0]
             break
     process.send_signal(signal.SIGTERM)
     last = process.communicate(timeout=60)[1]
-    assert process.returncode == 143, "".join(said) + last
+    assert process.returncode == 143, "".join(lines) + last
     assert not [path for path in scratch.rglob("*") if path.is_file()]
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Recordings to send, by what is the matter with them; a real one where there are any."""
+    """Recordings by their kind; `clip` is a real one if there is a corpus."""
     folder = tmp_path_factory.mktemp("clips")
     voice = synthesise_clip("angry", sample_rate=RATE)
     waves = {
@@ -110,148 +110,157 @@ def browser(clips: dict[str, Path]) -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(params=LOOKS, ids=[f"{scheme}-{width}" for scheme, width in LOOKS])
-def look(request: pytest.FixtureRequest) -> tuple[str, int]:
-    look: tuple[str, int] = request.param
-    return look
+@pytest.fixture(params=SCREENS, ids=[f"{scheme}-{width}" for scheme, width in SCREENS])
+def screen(request: pytest.FixtureRequest) -> tuple[str, int]:
+    screen: tuple[str, int] = request.param
+    return screen
 
 
 @pytest.fixture
-def page(browser: Any, url: str, look: tuple[str, int]) -> Iterator[Any]:
-    """The page, just opened; no request of it may leave this machine."""
-    scheme, width = look
+def page(browser: Any, url: str, screen: tuple[str, int]) -> Iterator[Any]:
+    """The page, just opened; none of its requests may leave this machine."""
+    scheme, width = screen
     viewport = {"width": width, "height": 900}
     context = browser.new_context(
         color_scheme=scheme, viewport=viewport, permissions=["microphone"]
     )
     page = context.new_page()
-    asked: list[str] = []
-    context.on("request", lambda request: asked.append(request.url))
+    requests: list[str] = []
+    context.on("request", lambda request: requests.append(request.url))
     page.goto(url)
     page.get_by_text("Drop Audio Here").wait_for()
     yield page
     context.close()
-    assert asked
-    assert not [one for one in asked if not one.startswith((url, f"blob:{url}", "data:"))]
+    assert requests
+    assert not [sent for sent in requests if not sent.startswith((url, f"blob:{url}", "data:"))]
 
 
 def drop(page: Any, file: Path) -> Any:
-    """Drop a file on the page; return what comes of it."""
+    """Drop a file on the page; return the result."""
     page.locator("#upload input[type=file]").set_input_files(file)
-    answer = page.locator("#answer .answer")
-    answer.wait_for()
-    page.get_by_text("Drop Audio Here").wait_for()  # the page has let go of the file
-    return answer
+    result = page.locator("#result .result")
+    result.wait_for()
+    page.get_by_text("Drop Audio Here").wait_for()  # the page has removed the file
+    return result
 
 
-def settled(page: Any, name: str, look: tuple[str, int]) -> None:
-    """Hold that nothing is wider than the screen; keep a picture where one is wanted."""
-    assert page.evaluate("document.documentElement.scrollWidth") <= look[1]
+def check_layout(page: Any, name: str, screen: tuple[str, int]) -> None:
+    """Check that nothing is wider than the screen; write a screenshot if wanted."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= screen[1]
     if SHOTS:
-        page.screenshot(path=Path(SHOTS) / f"{name}-{look[0]}-{look[1]}.png", full_page=True)
+        page.screenshot(path=Path(SHOTS) / f"{name}-{screen[0]}-{screen[1]}.png", full_page=True)
 
 
-def left(scratch: Path) -> list[Path]:
-    """Return the files that the program keeps, but for its examples."""
+def remaining_files(scratch: Path) -> list[Path]:
+    """Return the files of the server other than its examples."""
     return [path for path in scratch.rglob("*") if path.is_file() and "examples" not in path.parts]
 
 
-def test_dropped_clip_gets_the_answer_of_the_json_service(
-    page: Any, url: str, clips: dict[str, Path], scratch: Path, look: tuple[str, int]
+def test_page_and_json_service_give_the_same_result(
+    page: Any, url: str, clips: dict[str, Path], scratch: Path, screen: tuple[str, int]
 ) -> None:
-    answer = drop(page, clips["clip"])
+    result = drop(page, clips["clip"])
     row = httpx.post(f"{url}/predict", content=clips["clip"].read_bytes()).json()
-    assert answer.locator("h2").inner_text() == (row["note"] or row["predicted"])
-    bars = [text.split("\n") for text in answer.locator(".bars li").all_inner_texts()]
-    shown = {label: int(share.split("\u202f")[0]) for label, share in bars}
+    assert result.locator("h2").inner_text() == (row["note"] or row["predicted"])
+    bars = [text.split("\n") for text in result.locator(".bars li").all_inner_texts()]
+    shown = {label: int(percent.split("\u202f")[0]) for label, percent in bars}
     assert shown == {
         key.removeprefix("p_"): round(100 * value)
         for key, value in row.items()
         if key.startswith("p_")
     }
     assert list(shown.values()) == sorted(shown.values(), reverse=True)
-    assert answer.locator("img").evaluate("image => image.naturalHeight") > 0
-    assert not left(scratch)
-    settled(page, "clip", look)
+    assert result.locator("img").evaluate("image => image.naturalHeight") > 0
+    assert not remaining_files(scratch)
+    check_layout(page, "clip", screen)
 
 
 def test_long_recording_is_shown_over_time_and_plays_from_a_click(
-    page: Any, clips: dict[str, Path], look: tuple[str, int]
+    page: Any, clips: dict[str, Path], screen: tuple[str, int]
 ) -> None:
-    answer = drop(page, clips["long"])
-    assert answer.locator(".track").count() == 1 + 6 + 1  # the picture, the labels, the seconds
-    time = answer.locator(".strip").nth(1)
+    result = drop(page, clips["long"])
+    assert result.locator(".track").count() == 1 + 6 + 1  # spectrogram, labels, seconds
+    time = result.locator(".strip").nth(1)
     time.click(position={"x": time.bounding_box()["width"] * 0.75, "y": 5})
-    sound = answer.locator("audio")
-    page.wait_for_function("sound => sound.currentTime > 6", arg=sound.element_handle())
-    assert sound.evaluate("sound => sound.duration") == pytest.approx(9, abs=0.2)
-    answer.locator("summary").click()
+    audio = result.locator("audio")
+    page.wait_for_function("audio => audio.currentTime > 6", arg=audio.element_handle())
+    assert audio.evaluate("audio => audio.duration") == pytest.approx(9, abs=0.2)
+    result.locator("summary").click()
     assert (
-        answer.locator("tbody tr").count() == answer.locator(".strip").nth(1).locator("i").count()
+        result.locator("tbody tr").count() == result.locator(".strip").nth(1).locator("i").count()
     )
-    settled(page, "long", look)
+    check_layout(page, "long", screen)
 
 
-def test_microphone_is_heard(page: Any, scratch: Path, look: tuple[str, int]) -> None:
+def test_microphone_recording_is_classified(
+    page: Any, scratch: Path, screen: tuple[str, int]
+) -> None:
     recorder = page.locator("#microphone")
     recorder.get_by_role("button", name="Record").click()
     recorder.get_by_text("0:02").wait_for()
     recorder.locator(".stop-button").click()
-    answer = page.locator("#answer .answer")
-    answer.wait_for()
-    assert answer.locator(".bars li").count() == 6
-    seconds = float(answer.locator(".sound").get_attribute("data-seconds"))
+    result = page.locator("#result .result")
+    result.wait_for()
+    assert result.locator(".bars li").count() == 6
+    seconds = float(result.locator(".player").get_attribute("data-seconds"))
     assert 1.5 < seconds < 8
     recorder.get_by_role("button", name="Record").wait_for()
-    assert not left(scratch)
-    settled(page, "microphone", look)
+    assert not remaining_files(scratch)
+    check_layout(page, "microphone", screen)
 
 
 @pytest.mark.parametrize(
-    ("clip", "said"),
+    ("clip", "message"),
     [
         ("text", "The recording is not readable audio"),
-        ("too long", "is 12.1 s long: at most 12 s are taken"),
-        ("silence", "Nobody seems to speak"),
+        ("too long", "is 12.1 s long; at most 12 s are allowed"),
+        ("silence", "No speech was detected"),
     ],
 )
-def test_what_cannot_be_answered_is_said_in_words(
-    page: Any, clips: dict[str, Path], scratch: Path, clip: str, said: str, look: tuple[str, int]
+def test_recording_without_a_prediction_gets_a_message(
+    page: Any,
+    clips: dict[str, Path],
+    scratch: Path,
+    clip: str,
+    message: str,
+    screen: tuple[str, int],
 ) -> None:
-    answer = drop(page, clips[clip])
-    assert said in answer.inner_text()
-    assert answer.locator("h2").inner_text() == ("no speech" if clip == "silence" else "no answer")
-    assert not left(scratch)
-    settled(page, clip.replace(" ", "_"), look)
+    result = drop(page, clips[clip])
+    assert message in result.inner_text()
+    assert result.locator("h2").inner_text() == (
+        "no speech" if clip == "silence" else "no prediction"
+    )
+    assert not remaining_files(scratch)
+    check_layout(page, clip.replace(" ", "_"), screen)
 
 
 class TestOnce:
-    """What looks the same in any light."""
+    """Tests that do not depend on the screen."""
 
     @pytest.fixture
-    def look(self) -> tuple[str, int]:
-        return LOOKS[0]
+    def screen(self) -> tuple[str, int]:
+        return SCREENS[0]
 
-    def test_example_is_answered_and_kept(self, page: Any, scratch: Path) -> None:
-        for name in ("angry", "all in turn", "angry"):
+    def test_example_is_classified_and_kept(self, page: Any, scratch: Path) -> None:
+        for name in ("angry", "all emotions", "angry"):
             page.get_by_role("button", name=name, exact=True).click()
             page.get_by_text(f"{name.replace(' ', '_')}.wav,").wait_for()
         assert len(list(scratch.rglob("examples/*.wav"))) == 7
 
-    def test_another_model_says_who_it_is(self, page: Any, clips: dict[str, Path]) -> None:
-        about = page.locator(".about")
-        assert "first, a cnn" in about.inner_text()
-        assert "of 2 speakers (synthetic)" in about.inner_text()
-        page.get_by_label("Who listens").click()
+    def test_chosen_model_is_used_and_described(self, page: Any, clips: dict[str, Path]) -> None:
+        card = page.locator(".model-card")
+        assert "first (cnn)" in card.inner_text()
+        assert "of 2 speakers (synthetic)" in card.inner_text()
+        page.get_by_label("Model").click()
         page.get_by_role("option", name="second").click()
-        page.get_by_text("second, a cnn").wait_for()
-        assert "answered by second" in drop(page, clips["clip"]).inner_text()
+        page.get_by_text("second (cnn)").wait_for()
+        assert "Model: second." in drop(page, clips["clip"]).inner_text()
 
-    def test_page_could_not_reach_out(self, page: Any) -> None:
+    def test_page_cannot_load_from_other_servers(self, page: Any) -> None:
         forbidden = page.evaluate(
             """new Promise(done => {
-                const tell = event => done(event.blockedURI);
-                document.addEventListener("securitypolicyviolation", tell);
+                const report = event => done(event.blockedURI);
+                document.addEventListener("securitypolicyviolation", report);
                 fetch("http://192.0.2.1/away").then(() => done("reached"), () => {});
             })"""
         )

@@ -1,4 +1,4 @@
-"""No file that a person was given runs code: a pickled bomb is refused wherever it lies."""
+"""No file runs code: a malicious pickle is refused in checkpoints, weights and caches."""
 
 import ast
 import os
@@ -12,10 +12,10 @@ import torch
 
 import emotion
 from emotion.cli.main import run
-from emotion.data.waveform_cache import open_cache
+from emotion.data.waveform_cache import open_waveform_cache
 from emotion.errors import CacheError
 from emotion.utils.files import file_digest
-from tests.data.test_waveform_cache import FIXED, table_of, write_clips
+from tests.support.cached_clips import FIXED, table_of, write_clips
 
 FEW = ["dataset.generate.speakers=4", "dataset.generate.sentences=2", "trainer.max_epochs=1"]
 
@@ -32,7 +32,7 @@ class Bomb:
 
 @pytest.fixture
 def mark(tmp_path: Path) -> Iterator[Path]:
-    """What a bomb would leave; the test fails where it went off."""
+    """The folder that a bomb would create; the test fails if one did."""
     yield tmp_path / "mark"
     assert not (tmp_path / "mark").exists(), "the bomb went off"
 
@@ -45,7 +45,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def plant(file: Path, mark: Path, *, zipped: bool) -> None:
-    """Put a bomb in place of a checkpoint, as torch writes it or bare, its checksum right."""
+    """Replace a checkpoint by a bomb, zipped as torch does or not, with a correct checksum."""
     file.unlink(missing_ok=True)
     if zipped:
         torch.save({"state_dict": {"weight": torch.zeros(1)}, "epoch": Bomb(mark)}, file)
@@ -54,7 +54,7 @@ def plant(file: Path, mark: Path, *, zipped: bool) -> None:
     file.with_name(f"{file.name}.sha256").write_text(file_digest(file) + "\n")
 
 
-def test_the_bomb_of_these_tests_would_go_off(tmp_path: Path) -> None:
+def test_the_bomb_of_these_tests_goes_off_when_unpickled(tmp_path: Path) -> None:
     pickle.loads(pickle.dumps(Bomb(tmp_path / "mark")))
     assert (tmp_path / "mark").exists()
 
@@ -81,11 +81,11 @@ def test_a_bomb_in_a_checkpoint_is_refused(
     zipped: bool,
 ) -> None:
     copy = Path(shutil.copytree(trained / "run", tmp_path / "run"))
-    (copy / "report.html").unlink()  # an unfinished run, which resume= goes on with
+    (copy / "metrics.json").unlink()  # an unfinished run, which resume= continues
     plant(copy / "checkpoints" / name, mark, zipped=zipped)
     command = words.format(run=copy, root=trained, here=tmp_path).split()
     assert run([*command, *(FEW if "init_from" in words else [])]) == 1
-    assert "holds more than tensors and plain values" in capfd.readouterr().err
+    assert "contains more than tensors and plain values" in capfd.readouterr().err
 
 
 @pytest.mark.slow
@@ -106,17 +106,17 @@ def test_a_bomb_in_a_file_of_weights_is_refused(
         f"output_root={trained}",
     ]
     assert run(["train", *words, f"hydra.run.dir={tmp_path}/new", *FEW]) == 1
-    assert "holds no weights that can be read safely" in capfd.readouterr().err
+    assert "cannot be loaded safely" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["samples.bin", "index.csv", "skipped.csv", "about.json"])
 def test_a_bomb_in_a_cache_is_refused(tmp_path: Path, mark: Path, name: str) -> None:
     root = write_clips(tmp_path / "clips")
     folder = tmp_path / "cache"
-    cache = open_cache(table_of(root), FIXED, root=root, folder=folder)
+    cache = open_waveform_cache(table_of(root), FIXED, root=root, folder=folder)
     (cache.folder / name).write_bytes(pickle.dumps(Bomb(mark), protocol=2))
     with pytest.raises(CacheError, match="is damaged"):
-        open_cache(table_of(root), FIXED, root=root, folder=folder)
+        open_waveform_cache(table_of(root), FIXED, root=root, folder=folder)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A run of two processes is a run: the same folder, clips and figures as one process leaves."""
+"""Runs of two processes: the same folder, clips and metrics as of one process."""
 
 import os
 import signal
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 EMOTION = [sys.executable, "-m", "emotion", "train"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 CPU = "trainer.accelerator=cpu"
-BESIDE = [CPU, "trainer.strategy=ddp", "trainer.devices=2"]
-# 75 clips to train on and 15 to choose by: neither can be halved, nor does a batch divide them.
+TWO_DEVICES = [CPU, "trainer.strategy=ddp", "trainer.devices=2"]
+# 75 training clips and 15 validation clips: both are odd, and no multiple of the batch size.
 TINY = [
     "dataset.generate.speakers=8",
     "dataset.generate.sentences=3",
@@ -51,7 +51,7 @@ def environment(**more: str) -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"} | more
 
 
-def printed_by(command: list[str], **more: str) -> str:
+def output_of(command: list[str], **more: str) -> str:
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=500, env=environment(**more)
     )
@@ -60,13 +60,13 @@ def printed_by(command: list[str], **more: str) -> str:
 
 
 def only_run(root: Path) -> Run:
-    """Return the one run under a root; a second process must not have made a folder of its own."""
+    """Return the only run under a root: a second process must not have made a folder."""
     (folder,) = (root / "train").iterdir()
     return Run(folder)
 
 
 def check_whole(run: Run) -> None:
-    """Check that a run of several processes counted, asked and wrote every clip once."""
+    """Check that a run of several processes used and wrote every clip once."""
     test = run.split["path"][run.split["subset"] == "test"]
     assert sorted(run.predictions["path"]) == sorted(test)
     assert run.metrics["test"]["n"] == len(test)
@@ -76,7 +76,7 @@ def check_whole(run: Run) -> None:
     assert run.finished
     history = pd.read_csv(run.folder / "history.csv")
     assert list(history["epoch"]) == [0, 1]
-    # Of the epoch that is kept, the figure that both processes counted is the one asked for later.
+    # The validation metric of the kept epoch, from both processes, is that of the test of one.
     best = history["val_uar"][run.metrics["best_epoch"]]
     assert best == pytest.approx(run.metrics["val"]["uar"], abs=1e-6)
 
@@ -90,23 +90,23 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_lightning_starts_the_second_process(
     average: list[str], cache: str, tmp_path: Path
 ) -> None:
-    words = [*TINY, cache, f"output_root={tmp_path}", *BESIDE, *average]
-    said = printed_by([*EMOTION, *words])
+    words = [*TINY, cache, f"output_root={tmp_path}", *TWO_DEVICES, *average]
+    output = output_of([*EMOTION, *words])
     check_whole(only_run(tmp_path))
-    assert said.count("test UAR") == said.count("epoch 1/2") == 1
+    assert output.count("test UAR") == output.count("epoch 1/2") == 1
 
 
 def test_torchrun_starts_both(cache: str, tmp_path: Path) -> None:
     words = [*TINY, cache, f"output_root={tmp_path}", "trainer=ddp", CPU]
-    said = printed_by([*TORCHRUN, "-m", "emotion", "train", *words])
+    output = output_of([*TORCHRUN, "-m", "emotion", "train", *words])
     check_whole(only_run(tmp_path))
-    assert said.count("test UAR") == said.count("epoch 1/2") == 1
+    assert output.count("test UAR") == output.count("epoch 1/2") == 1
 
 
 def test_slurm_starts_both(cache: str, tmp_path: Path) -> None:
-    """With the variables that srun sets: there is no SLURM here."""
+    """The variables are those that srun sets; SLURM itself is not installed."""
     words = [*TINY, cache, f"output_root={tmp_path}", "trainer=ddp", CPU]
-    told = {
+    variables = {
         "SLURM_JOB_ID": "4711",
         "SLURM_JOB_NAME": "emotion",
         "SLURM_NTASKS": "2",
@@ -122,19 +122,19 @@ def test_slurm_starts_both(cache: str, tmp_path: Path) -> None:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=environment(**told, SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank)),
+            env=environment(**variables, SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank)),
         )
         for rank in (0, 1)
     ]
-    said = [process.communicate(timeout=500)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    output = [process.communicate(timeout=500)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], output
     check_whole(only_run(tmp_path))
-    assert "test UAR" in said[0]
-    assert said[1] == ""
+    assert "test UAR" in output[0]
+    assert output[1] == ""
 
 
-def test_a_killed_run_of_two_goes_on_as_two(cache: str, tmp_path: Path) -> None:
-    words = [*TINY, "trainer.max_epochs=60", cache, f"output_root={tmp_path}", *BESIDE]
+def test_a_killed_run_of_two_processes_is_resumed_with_two(cache: str, tmp_path: Path) -> None:
+    words = [*TINY, "trainer.max_epochs=60", cache, f"output_root={tmp_path}", *TWO_DEVICES]
     words += ["trainer.early_stopping.patience=99"]
     process = subprocess.Popen([*EMOTION, *words], env=environment(), start_new_session=True)
     deadline = time.monotonic() + 300
@@ -145,52 +145,62 @@ def test_a_killed_run_of_two_goes_on_as_two(cache: str, tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     run = only_run(tmp_path)
-    printed_by([*EMOTION, f"resume={run.folder}", "trainer.max_epochs=6"])
-    assert run.finished
+    output_of([*EMOTION, f"resume={run.folder}", "trainer.max_epochs=6"])
+    assert Run(run.folder).finished
     assert "resumed at epoch" in (run.folder / "train.log").read_text()
     assert len(run.predictions) == run.metrics["test"]["n"]
 
 
-def test_a_study_or_sweep_does_not_take_several_devices(cache: str, tmp_path: Path) -> None:
-    words = [*TINY, cache, f"output_root={tmp_path}", *BESIDE]
+def test_jobs_of_a_sweep_or_study_take_one_device(cache: str, tmp_path: Path) -> None:
+    words = [*TINY, cache, f"output_root={tmp_path}", *TWO_DEVICES]
     for command in ([*EMOTION, "-m"], [*EMOTION[:-1], "study"]):
         done = subprocess.run(
             [*command, *words], capture_output=True, text=True, timeout=300, env=environment()
         )
         assert done.returncode == 1
-        assert "2 devices are for one run" in done.stdout + done.stderr
+        assert "2 devices are possible for one run" in done.stdout + done.stderr
 
 
 def test_without_batch_norm_two_processes_train_as_one(cache: str, tmp_path: Path) -> None:
-    """Nothing is drawn and no clip's neighbours count, so that only the sharing could differ."""
+    """The network has no random numbers and no statistics of a batch: only the split of batches
+    across processes could make a difference."""
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "plain.yaml").write_text(PLAIN)
-    histories, answers = [], []
-    for name, devices in (("one", [CPU]), ("two", BESIDE)):
+    histories, probabilities = [], []
+    for name, devices in (("one", [CPU]), ("two", TWO_DEVICES)):
         words = [*TINY, "model=plain", cache, f"hydra.run.dir={tmp_path / name}", *devices]
         words += ["dataset.generate.sentences=4", "loader.batch_size=20", "trainer.max_epochs=4"]
-        printed_by([*EMOTION, "--config-dir", str(tmp_path), *words, f"output_root={tmp_path}"])
+        output_of([*EMOTION, "--config-dir", str(tmp_path), *words, f"output_root={tmp_path}"])
         histories.append(pd.read_csv(tmp_path / name / "history.csv"))
-        answers.append(Run(tmp_path / name).predictions.filter(like="p_").to_numpy(dtype=float))
+        probabilities.append(
+            Run(tmp_path / name).predictions.filter(like="p_").to_numpy(dtype=float)
+        )
     pd.testing.assert_frame_equal(*histories, rtol=1e-4)
     assert histories[0]["train_loss"].iloc[-1] < 0.99 * histories[0]["train_loss"][0]
-    np.testing.assert_allclose(*answers, atol=1e-3)
+    np.testing.assert_allclose(*probabilities, atol=1e-3)
 
 
-def test_two_processes_reach_what_one_reaches(cache: str, tmp_path: Path) -> None:
-    """The same voices, batches and epochs, three seeds each: the means differ by no more than
+def test_two_processes_reach_the_scores_of_one(cache: str, tmp_path: Path) -> None:
+    """With the same voices, batches and epochs, the means over three seeds differ by no more than
     the seeds do."""
-    long = ["dataset.generate.speakers=10", "dataset.generate.sentences=10", "split.seed=0"]
-    long += ["trainer.max_epochs=20", "trainer.optimizer.lr=3e-3", "loader.batch_size=32"]
-    long += ["trainer.early_stopping.patience=99"]
-    found: dict[str, list[float]] = {"one": [], "two": []}
+    words_of_all = ["dataset.generate.speakers=10", "dataset.generate.sentences=10", "split.seed=0"]
+    words_of_all += ["trainer.max_epochs=20", "trainer.optimizer.lr=3e-3", "loader.batch_size=32"]
+    words_of_all += ["trainer.early_stopping.patience=99"]
+    scores: dict[str, list[float]] = {"one": [], "two": []}
     for seed in (0, 1, 2):
-        for name, devices in (("one", [CPU]), ("two", BESIDE)):
+        for name, devices in (("one", [CPU]), ("two", TWO_DEVICES)):
             folder = tmp_path / f"{name}-{seed}"
-            words = [*TINY, *long, cache, f"seed={seed}", f"hydra.run.dir={folder}", *devices]
-            printed_by([*EMOTION, *words, f"output_root={tmp_path}"])
-            found[name].append(Run(folder).metrics["test"]["uar"])
-    print(found)
-    spread = max(np.ptp(found["one"]), np.ptp(found["two"]))
-    assert min(found["one"] + found["two"]) > 0.3, found  # chance is 0.2
-    assert abs(np.mean(found["one"]) - np.mean(found["two"])) <= spread, found
+            words = [
+                *TINY,
+                *words_of_all,
+                cache,
+                f"seed={seed}",
+                f"hydra.run.dir={folder}",
+                *devices,
+            ]
+            output_of([*EMOTION, *words, f"output_root={tmp_path}"])
+            scores[name].append(Run(folder).metrics["test"]["uar"])
+    print(scores)
+    spread = max(np.ptp(scores["one"]), np.ptp(scores["two"]))
+    assert min(scores["one"] + scores["two"]) > 0.3, scores  # chance is 0.2
+    assert abs(np.mean(scores["one"]) - np.mean(scores["two"])) <= spread, scores

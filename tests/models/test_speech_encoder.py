@@ -7,7 +7,7 @@ import torch
 
 from emotion.features.speech_encoder import EncoderLayers
 from emotion.models.speech_encoder import SpeechEncoderClassifier
-from tests.features.test_kinds import RATE, padded, tiny_encoder
+from tests.support.models import RATE, full_lengths, padded_noise, tiny_encoder
 
 
 def make(**settings: object) -> SpeechEncoderClassifier:
@@ -23,22 +23,24 @@ def make(**settings: object) -> SpeechEncoderClassifier:
 
 def test_waves_and_their_cached_layers_give_the_same_logits() -> None:
     model = make().eval()
-    waves = padded(5_000, 9_000)
-    torch.testing.assert_close(model(waves), model(model.features(waves)))
+    waves, lengths = padded_noise(5_000, 9_000)
+    layers = model.features(waves, lengths)
+    torch.testing.assert_close(model(waves, lengths), model(layers, lengths))
 
 
-def test_layer_weights_choose_a_layer() -> None:
+def test_layer_weights_select_a_layer() -> None:
     model = make().eval()
     layers = torch.randn(4, 1, 2, 32)
     with torch.no_grad():
         model.layer_weights.copy_(torch.tensor([50.0, -50.0]))
     changed = layers.clone()
     changed[:, :, 1] = 7
-    torch.testing.assert_close(model(layers), model(changed))
+    length = full_lengths(layers)
+    torch.testing.assert_close(model(layers, length), model(changed, length))
 
 
 @pytest.mark.parametrize(("trainable", "rates"), [(False, [1.0]), (True, [1.0, 0.01])])
-def test_the_encoder_learns_only_where_it_may_and_slowly(
+def test_the_encoder_is_trained_only_if_trainable_and_slowly(
     trainable: bool, rates: list[float]
 ) -> None:
     optimizer = make(trainable=trainable).configure_optimizers()

@@ -1,6 +1,5 @@
 """Checkpoints under kills and damage."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,15 +10,16 @@ from emotion.runs.checkpoints import (
     LAST,
     PREVIOUS,
     SafeCheckpointIO,
-    drop_after,
+    delete_damaged_last,
     newest_checkpoint,
     read_checkpoint,
     write_checkpoint,
 )
+from tests.support.damages import DAMAGES, empty, flip_bit, truncate
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """A kill of the process, which no handler of errors catches."""
 
 
 def save(folder: Path, step: int) -> None:
@@ -29,12 +29,12 @@ def save(folder: Path, step: int) -> None:
 def newest_step(folder: Path) -> int:
     path = newest_checkpoint(folder)
     assert path is not None
-    drop_after(path)
+    delete_damaged_last(path)
     return int(read_checkpoint(path)["global_step"])
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
-    """Let the given change of a name on the disk be the last: it is not done."""
+    """Kill the process at its rename number `call`, which is not done."""
     left = [call]
     replace = Path.replace
 
@@ -49,7 +49,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
 
 @pytest.mark.parametrize("second_kill", range(5))
 @pytest.mark.parametrize("kill", range(5))
-def test_a_kill_between_any_two_renames_leaves_a_whole_checkpoint(
+def test_a_kill_at_any_rename_leaves_an_intact_checkpoint(
     kill: int, second_kill: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(tmp_path, 1)
@@ -86,25 +86,8 @@ def test_a_kill_while_a_checkpoint_is_replaced_leaves_the_old_or_the_new(
     assert len((tmp_path / "best.ckpt.sha256").read_text().split()) == 1
 
 
-def truncate(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def flip_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-DAMAGES = [truncate, flip_bit, empty]
-
-
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_newest_one_gives_way_to_the_one_before_and_is_named(
+def test_a_damaged_last_checkpoint_is_named_and_the_previous_one_is_used(
     damage: object, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     save(tmp_path, 1)
@@ -113,19 +96,21 @@ def test_a_damaged_newest_one_gives_way_to_the_one_before_and_is_named(
     assert newest_step(tmp_path) == 1
     assert "last.ckpt is damaged" in caplog.text
     save(tmp_path, 2)
-    assert read_checkpoint(tmp_path / PREVIOUS)["global_step"] == 1, "the damaged one is not kept"
+    assert read_checkpoint(tmp_path / PREVIOUS)["global_step"] == 1, (
+        "a damaged file is not kept as previous.ckpt"
+    )
 
 
-def test_two_damaged_ones_are_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+def test_two_damaged_checkpoints_are_an_error_with_the_next_step(tmp_path: Path) -> None:
     save(tmp_path, 1)
     save(tmp_path, 2)
     truncate(tmp_path / LAST)
     flip_bit(tmp_path / PREVIOUS)
-    with pytest.raises(RunError, match="delete both, and resume= trains from the beginning"):
+    with pytest.raises(RunError, match="delete both: resume= then trains from the beginning"):
         newest_checkpoint(tmp_path)
 
 
-def test_a_first_checkpoint_that_is_damaged_or_missing_means_the_beginning(
+def test_without_an_intact_first_checkpoint_training_starts_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_checkpoint(tmp_path / "best.ckpt", {})
@@ -133,17 +118,17 @@ def test_a_first_checkpoint_that_is_damaged_or_missing_means_the_beginning(
     save(tmp_path, 1)
     empty(tmp_path / LAST)
     assert newest_checkpoint(tmp_path) is None
-    assert "going on from the beginning" in caplog.text
+    assert "training continues from the beginning" in caplog.text
 
 
-def test_a_run_that_was_moved_remembers_its_best_epoch(tmp_path: Path) -> None:
-    there = "/elsewhere/checkpoints"
+def test_a_moved_run_keeps_its_best_epoch(tmp_path: Path) -> None:
+    old = "/elsewhere/checkpoints"
     state = {
-        "dirpath": there,
-        "best_model_path": f"{there}/best.ckpt",
-        "kth_best_model_path": f"{there}/best.ckpt",
+        "dirpath": old,
+        "best_model_path": f"{old}/best.ckpt",
+        "kth_best_model_path": f"{old}/best.ckpt",
         "last_model_path": "",
-        "best_k_models": {f"{there}/best.ckpt": torch.tensor(0.5)},
+        "best_k_models": {f"{old}/best.ckpt": torch.tensor(0.5)},
     }
     path = tmp_path / LAST
     write_checkpoint(path, {"callbacks": {"ModelCheckpoint{}": state, "EarlyStopping{}": {}}})
@@ -152,3 +137,15 @@ def test_a_run_that_was_moved_remembers_its_best_epoch(tmp_path: Path) -> None:
     assert found["best_k_models"] == {str(tmp_path / "best.ckpt"): torch.tensor(0.5)}
     assert found["best_model_path"] == str(tmp_path / "best.ckpt")
     assert found["last_model_path"] == ""
+
+
+def test_a_missing_incomplete_or_unsafe_checkpoint_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / LAST
+    with pytest.raises(RunError, match=r"last\.ckpt does not exist"):
+        read_checkpoint(path)
+    path.write_bytes(b"half")
+    with pytest.raises(RunError, match=r"last\.ckpt is incomplete: it has no checksum"):
+        read_checkpoint(path)
+    write_checkpoint(path, {"object": tmp_path})
+    with pytest.raises(RunError, match="contains more than tensors and plain values"):
+        read_checkpoint(path)

@@ -1,4 +1,4 @@
-"""An export folder as a recogniser: equal to PyTorch, without it, and never a damaged one."""
+"""The network of an export folder: equal to PyTorch, without torch, never damaged."""
 
 import json
 import math
@@ -10,43 +10,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion import load
-from emotion.errors import ConfigError, RunError
-from emotion.inference.load_models import open_models
-from emotion.inference.torch_model import TorchEnsemble, TorchModel
+from emotion.errors import RunError
+from emotion.inference.torch_model import TorchModel
 from emotion.runs.run import Run
 from emotion.runtime.onnx_model import OnnxModel
 from tests.support.archive import write_clip
 from tests.support.runs import clips
 
 
-def test_answers_are_those_of_pytorch_at_every_native_rate(run: Run, folder: Path) -> None:
-    ours, theirs = OnnxModel(folder), TorchModel(run)
-    waves = [ours.standardise(*clip) for clip in clips()]
+def test_outputs_equal_those_of_pytorch_at_every_native_rate(run: Run, folder: Path) -> None:
+    network, model = OnnxModel(folder), TorchModel(run)
+    waves = [network.standardise(*clip) for clip in clips()]
     for (wave,), clip in zip(waves, clips(), strict=True):
-        assert np.array_equal(wave, theirs.standardise(*clip))
-    found, expected = ours.answer(waves), theirs.answer([wave for (wave,) in waves])
+        assert np.array_equal(wave, model.standardise(*clip))
+    found, expected = network.infer(waves), model.infer([wave for (wave,) in waves])
     np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(found.logits, expected.logits, atol=1e-4)
     np.testing.assert_allclose(found.embedding, expected.embedding, atol=1e-4)
-    assert math.isclose(ours.window, theirs.window)
-    assert ours.labels == theirs.labels
-
-
-def test_load_knows_an_export_from_a_run(run: Run, folder: Path) -> None:
-    assert isinstance(load(folder), OnnxModel)
-    assert isinstance(load(str(folder / "model.int8.onnx")), OnnxModel)
-    assert isinstance(load(run.folder), TorchEnsemble)
-    with pytest.raises(RunError, match="no run folder"):
-        load("/nowhere")
-
-
-def test_an_export_folder_answers_alone(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="answers alone"):
-        open_models([str(folder), "latest"], Path("outputs"))
-    with pytest.raises(ConfigError, match=r"run=\[\] names no run"):
-        open_models([], Path("outputs"))
+    assert math.isclose(network.window_s, model.window_s)
+    assert network.labels == model.labels
 
 
 LIGHT = """
@@ -88,33 +71,33 @@ def copied(folder: Path, target: Path) -> Path:
 
 
 def test_damaged_network_is_refused(folder: Path, tmp_path: Path) -> None:
-    place = copied(folder, tmp_path) / "model.onnx"
-    content = bytearray(place.read_bytes())
+    path = copied(folder, tmp_path) / "model.onnx"
+    content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    place.write_bytes(content)
+    path.write_bytes(content)
     with pytest.raises(RunError, match=r"model\.onnx is damaged: its checksum"):
-        load(place.parent)
+        OnnxModel(path.parent)
 
 
 def test_missing_network_is_named(folder: Path, tmp_path: Path) -> None:
-    place = copied(folder, tmp_path)
+    path = copied(folder, tmp_path)
     with pytest.raises(RunError, match=r"has no model\.other\.onnx; .* model\.int8\.onnx, model"):
-        OnnxModel(place, network="model.other.onnx")
-    (place / "model.onnx").unlink()
+        OnnxModel(path, network="model.other.onnx")
+    (path / "model.onnx").unlink()
     with pytest.raises(RunError, match=r"has no model\.onnx"):
-        OnnxModel(place)
+        OnnxModel(path)
 
 
-@pytest.mark.parametrize("said", ["{", "[]", "{}", '{"name": "x"}', '{"format": 1}'])
-def test_foreign_folder_is_refused_in_one_sentence(said: str, tmp_path: Path) -> None:
-    (tmp_path / "model.json").write_text(said)
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"name": "x"}', '{"format": 2}'])
+def test_a_folder_of_another_program_is_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(content)
     with pytest.raises(RunError, match="is damaged"):
-        load(tmp_path)
+        OnnxModel(tmp_path)
 
 
 def test_folder_of_another_format_asks_for_a_new_export(folder: Path, tmp_path: Path) -> None:
-    place = copied(folder, tmp_path) / "model.json"
-    about = json.loads(place.read_text())
-    place.write_text(json.dumps(about | {"format": 99}))
-    with pytest.raises(RunError, match=r"has format 99; this version reads 1\. Export again"):
-        load(place.parent)
+    path = copied(folder, tmp_path) / "model.json"
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps(about | {"format": 99}))
+    with pytest.raises(RunError, match=r"has format 99; this version reads 2\. Export again"):
+        OnnxModel(path.parent)

@@ -1,77 +1,51 @@
-"""What a predictor makes of probabilities: the labels asked for, priors, notes."""
+"""Predictions: chosen labels, notes and their priority."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from emotion.errors import ConfigError
-from emotion.runtime.out_of_distribution import Profile, describe, traits_of
-from emotion.runtime.predictor import NO_SPEECH, NOT_SURE, UNLIKE, Prediction, Predictor
-from tests.support.hearers import LABELS, Ear, LoudGate, noise
+from emotion.runtime.out_of_distribution import TrainingProfile
+from emotion.runtime.predictor import (
+    NO_SPEECH,
+    NOT_SURE,
+    OUT_OF_DISTRIBUTION,
+    Prediction,
+    Predictor,
+)
+from tests.support.fake_model import (
+    LABELS,
+    RATE,
+    FakeModel,
+    FakeSpeechDetector,
+    noise,
+    noise_profile,
+)
 
-RATE = 8000
 WAVE = noise(1.0)
 
 
-def predict_one(predictor: Predictor, wave=WAVE, rate: int = RATE) -> Prediction:
-    return predictor.judge([predictor.prepare(wave, rate)])[0]
-
-
-def profile_of(waves, priors=None) -> Profile:
-    ear = Ear()
-    embedding = ear.answer([ear.standardise(wave, RATE) for wave in waves]).embedding
-    return describe(
-        [traits_of(wave, RATE) for wave in waves],
-        embedding,
-        embedding,
-        window_s=ear.window,
-        model_rate=8000,
-        priors=priors or dict.fromkeys(LABELS, 1 / 3),
-    )
+def predict_one(predictor: Predictor, wave=WAVE) -> Prediction:
+    return predictor.predict([predictor.prepare(wave, RATE)])[0]
 
 
 @pytest.fixture(scope="module")
-def profile() -> Profile:
-    return profile_of([noise(1.0, seed=seed) for seed in range(64)])
+def profile() -> TrainingProfile:
+    return noise_profile()
 
 
-def test_a_plain_listener_passes_on_what_the_recogniser_says() -> None:
-    ear = Ear()
-    said = ear.answer([ear.standardise(WAVE, RATE)]).probabilities[0]
-    assert predict_one(Predictor(ear)).probabilities == tuple(said.tolist())
+def test_without_settings_the_probabilities_are_the_models_own() -> None:
+    model = FakeModel()
+    expected = model.infer([model.standardise(WAVE, RATE)]).probabilities[0]
+    assert predict_one(Predictor(model)).probabilities == tuple(expected.tolist())
 
 
-def test_labels_restrict_and_the_rest_sums_to_one() -> None:
-    everything = dict(zip(LABELS, predict_one(Predictor(Ear())).probabilities, strict=True))
-    few = Predictor(Ear(), labels=["happy", "sad"])
-    assert few.labels == ("sad", "happy")
-    chances = dict(zip(few.labels, predict_one(few).probabilities, strict=True))
-    assert sum(chances.values()) == pytest.approx(1)
-    ratio = everything["sad"] / everything["happy"]
-    assert chances["sad"] / chances["happy"] == pytest.approx(ratio)
-
-
-@given(shares=st.lists(st.floats(0.01, 10), min_size=3, max_size=3))
-def test_priors_multiply_the_odds_and_their_scale_is_nothing(shares: list[float]) -> None:
-    plain = np.array(predict_one(Predictor(Ear())).probabilities)
-    weighed = np.array(predict_one(Predictor(Ear(), priors=shares)).probabilities)
-    expected = plain * shares
-    assert weighed == pytest.approx(expected / expected.sum())
-    again = predict_one(Predictor(Ear(), priors=[5 * share for share in shares])).probabilities
-    assert weighed == pytest.approx(again)
-
-
-def test_priors_replace_those_that_training_had() -> None:
-    learned = {"sad": 0.6, "angry": 0.3, "happy": 0.1}
-    profiles = [profile_of([noise(1.0, seed=seed) for seed in range(64)], learned)]
-    plain = predict_one(Predictor(Ear()))
-    same = predict_one(Predictor(Ear(), profiles=profiles, priors=learned))
-    assert same.probabilities == pytest.approx(plain.probabilities)
-    partly = predict_one(Predictor(Ear(), profiles=profiles, priors={"happy": 0.1}))
-    assert partly.probabilities == pytest.approx(plain.probabilities)
-    rarer = predict_one(Predictor(Ear(), profiles=profiles, priors={"sad": 0.1}))
-    assert rarer.probabilities[0] < plain.probabilities[0]
+def test_probabilities_of_chosen_labels_keep_their_ratio_and_sum_to_one() -> None:
+    every = dict(zip(LABELS, predict_one(Predictor(FakeModel())).probabilities, strict=True))
+    predictor = Predictor(FakeModel(), labels=["happy", "sad"])
+    assert predictor.labels == ("sad", "happy")
+    chosen = dict(zip(predictor.labels, predict_one(predictor).probabilities, strict=True))
+    assert sum(chosen.values()) == pytest.approx(1)
+    assert chosen["sad"] / chosen["happy"] == pytest.approx(every["sad"] / every["happy"])
 
 
 @pytest.mark.parametrize(
@@ -79,52 +53,51 @@ def test_priors_replace_those_that_training_had() -> None:
     [
         ({"labels": ["hapy", "sad"]}, "Did you mean happy"),
         ({"labels": ["sad"]}, "two or more"),
-        ({"priors": {"joy": 0.5}}, "not among the labels"),
-        ({"priors": [0.5, 0.5]}, "2 numbers for 3 labels"),
-        ({"priors": {"sad": 1.0}}, "leave nothing for angry, happy"),
-        ({"priors": {"sad": 0}}, "must be above 0"),
-        ({"priors": {"sad": float("nan")}}, "must be above 0"),
-        ({"priors": {"sad": "much"}}, "must be above 0"),
-        ({"abstain_below": 60}, "no probability"),
+        ({"priors": {"joy": 0.5}}, "unknown label"),
+        ({"abstain_below": 60}, "not a probability"),
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused(settings, message: str) -> None:
+def test_impossible_settings_are_refused(settings, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        Predictor(Ear(), **settings)
+        Predictor(FakeModel(), **settings)
 
 
-def test_no_speech_goes_before_not_sure_before_unlike(profile: Profile) -> None:
+def test_no_speech_precedes_not_sure_precedes_out_of_distribution(profile) -> None:
     quiet = (WAVE / 1000).astype(np.float32)
-    every = {"gate": LoudGate(), "profiles": [profile], "abstain_below": 1.0}
-    assert predict_one(Predictor(Ear(), **every), quiet).note == NO_SPEECH
-    assert predict_one(Predictor(Ear(), **{**every, "gate": None}), quiet).note == NOT_SURE
-    unlike = predict_one(Predictor(Ear(), profiles=[profile]), quiet)
-    assert unlike.note == UNLIKE
-    assert any("level" in way for way in unlike.unlike)
-    assert predict_one(Predictor(Ear(), **{**every, "abstain_below": 0.0})).note == ""
+    detector = FakeSpeechDetector()
+    every = {"speech_detector": detector, "profiles": [profile], "abstain_below": 1.0}
+    assert predict_one(Predictor(FakeModel(), **every), quiet).note == NO_SPEECH
+    speech = {**every, "speech_detector": None}
+    assert predict_one(Predictor(FakeModel(), **speech), quiet).note == NOT_SURE
+    unlike = predict_one(Predictor(FakeModel(), profiles=[profile]), quiet)
+    assert unlike.note == OUT_OF_DISTRIBUTION
+    assert any("level" in reason for reason in unlike.ood_reasons)
+    assert predict_one(Predictor(FakeModel(), **{**every, "abstain_below": 0.0})).note == ""
 
 
-def test_a_note_leaves_label_and_probabilities_as_they_are(profile: Profile) -> None:
-    plain = predict_one(Predictor(Ear()))
-    noted = predict_one(Predictor(Ear(), abstain_below=1.0))
+def test_a_note_changes_neither_label_nor_probabilities() -> None:
+    plain = predict_one(Predictor(FakeModel()))
+    noted = predict_one(Predictor(FakeModel(), abstain_below=1.0))
     assert (noted.predicted, noted.probabilities) == (plain.predicted, plain.probabilities)
 
 
-def test_several_networks_find_unlike_only_what_is_so_to_each(profile: Profile) -> None:
-    class Pair(Ear):
-        def answer(self, clips):
-            heard = super().answer(clips)
-            twice = np.concatenate([heard.embedding, heard.embedding], axis=1)
-            return type(heard)(heard.probabilities, heard.logits, twice)
+def test_out_of_distribution_must_hold_for_every_network_of_an_ensemble(profile) -> None:
+    class Pair(FakeModel):
+        def infer(self, clips):
+            output = super().infer(clips)
+            twice = np.concatenate([output.embedding, output.embedding], axis=1)
+            return type(output)(output.probabilities, output.logits, twice)
 
-    quiet = profile_of([noise(1.0, seed=seed, level=0.001) for seed in range(64)])
+    quiet = noise_profile(level=0.001)
     wave = noise(1.0, seed=99, level=0.001)
-    assert predict_one(Predictor(Ear(), profiles=[profile]), wave).note == UNLIKE
-    assert predict_one(Predictor(Pair(), profiles=[profile, profile]), wave).note == UNLIKE
+    one, both = Predictor(FakeModel(), profiles=[profile]), [profile, profile]
+    assert predict_one(one, wave).note == OUT_OF_DISTRIBUTION
+    assert predict_one(Predictor(Pair(), profiles=both), wave).note == OUT_OF_DISTRIBUTION
     assert predict_one(Predictor(Pair(), profiles=[profile, quiet]), wave).note == ""
 
 
-def test_what_lies_behind_the_window_makes_no_speech() -> None:
+@pytest.mark.parametrize(("window_s", "note"), [(1.0, NO_SPEECH), (np.inf, "")])
+def test_speech_after_the_models_window_does_not_count(window_s: float, note: str) -> None:
     wave = np.concatenate([np.zeros(RATE, dtype=np.float32), noise(2.0)])
-    assert predict_one(Predictor(Ear(window=1.0), gate=LoudGate()), wave).note == NO_SPEECH
-    assert predict_one(Predictor(Ear(window=np.inf), gate=LoudGate()), wave).note == ""
+    predictor = Predictor(FakeModel(window_s), speech_detector=FakeSpeechDetector())
+    assert predict_one(predictor, wave).note == note

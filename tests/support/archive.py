@@ -12,19 +12,19 @@ from emotion.audio.decode import Wave
 LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 72862\n"
 
 CLIPS = {"crema_d": 23, "ravdess": 17, "savee": 12, "tess": 9}
-"""Rows that the readers find, by corpus; one of CREMA-D's is a pointer, which no header opens."""
+"""Rows that the readers find, by corpus; one row of CREMA-D is a Git LFS pointer."""
 
 SKIPPED = {
-    "Crema/._1001_DFA_ANG_XX.wav": "is a system's hidden file",
+    "Crema/._1001_DFA_ANG_XX.wav": "is a hidden file",
     "Crema/1001_DFA_XYZ_XX.wav": "has the unknown emotion code 'XYZ'",
     "Crema/1007_DFA_ANG_XX.wav": "is a Git LFS pointer, not audio (fetch it with 'git lfs pull')",
-    "Crema/notes.wav": "has a name that does not fit the corpus' pattern",
+    "Crema/notes.wav": "has a name that does not match the pattern of the corpus",
     "Ravdess/Actor_01/03-02-05-01-01-01-01.wav": "is song, not speech",
     "Ravdess/audio_speech_actors_01-24/Actor_01/03-01-05-01-01-01-01.wav": (
         "is a second copy of Ravdess/Actor_01/03-01-05-01-01-01-01.wav"
     ),
 }
-"""What the headers and names already rule out, and why."""
+"""Files skipped for their name or header, with the reason."""
 
 CONFLICT = ("Crema/1006_TIE_HAP_XX.wav", "Crema/1006_TIE_NEU_XX.wav")
 SILENT = "Crema/1076_MTI_SAD_XX.wav"
@@ -33,7 +33,7 @@ AIFF = ("Tess/YAF_angry/YAF_germ_angry.wav", "Tess/YAF_fear/YAF_neat_fear.wav")
 
 
 def voice(seconds: float, rate: int, *, seed: int = 0, level: float = 0.1) -> Wave:
-    """Return a hum with noise that swells and fades, (T,) float32, at about `level`."""
+    """Return a hum with noise that rises and falls, (T,) float32, at about `level`."""
     rng = np.random.default_rng(seed)
     time = np.arange(round(seconds * rate)) / rate
     hum = sum(np.sin(2 * np.pi * rng.uniform(100, 3000) * time) for _ in range(5))
@@ -51,7 +51,7 @@ def write_clip(
     channels: int = 1,
     container: str = "WAV",
 ) -> Path:
-    """Write a 16-bit clip, its channels alike, whatever its suffix says; return its path."""
+    """Write a 16-bit clip with equal channels in a container of any suffix; return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = np.round(voice(seconds, rate, seed=seed, level=level) * 32767).astype(np.int16)
     sf.write(path, np.stack([samples] * channels, axis=1), rate, format=container, subtype="PCM_16")
@@ -59,7 +59,7 @@ def write_clip(
 
 
 def add_chunks(path: Path) -> None:
-    """Put 4 kB of filler before a WAV file's samples and 50 kB of notes behind them."""
+    """Add 4 kB of filler before the samples of a WAV file and 50 kB of notes after them."""
     content = path.read_bytes()
     start = content.index(b"data")
     filler, notes = bytes(4044), b"INFO" + b"note" * 12_500
@@ -69,7 +69,7 @@ def add_chunks(path: Path) -> None:
 
 
 def write_archive(root: Path) -> Path:
-    """Write the archive under `root`; clips differ but where the published ones do not."""
+    """Write the archive under `root`; clips are equal only where published ones are."""
     seeds = iter(range(1_000))
     _write_crema(root / "Crema", seeds)
     _write_ravdess(root / "Ravdess", seeds)

@@ -1,4 +1,4 @@
-"""Small disks that fill up, or that can only be read."""
+"""Small file systems in memory, for tests of full and read-only disks."""
 
 import subprocess
 from collections.abc import Iterator
@@ -11,32 +11,32 @@ import pytest
 
 @dataclass(frozen=True)
 class Disk:
-    """A file system in memory."""
+    """A mounted file system in memory."""
 
     folder: Path
 
     def remount(self, options: str) -> None:
-        """Change it, such as size=50m or ro."""
+        """Change its options, such as size=50m or ro."""
         subprocess.run(["mount", "-o", f"remount,{options}", self.folder], check=True)
 
     @property
     def files(self) -> dict[str, int]:
-        """Its files, with their sizes."""
-        found = (path for path in self.folder.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.folder)): path.stat().st_size for path in found}
+        """Sizes of its files, by relative path."""
+        paths = (path for path in self.folder.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.folder)): path.stat().st_size for path in paths}
 
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Disk]:
-    """Give a disk of a size, such as 20m; where none can be mounted, the test is skipped."""
+    """Mount a disk of a size, such as 20m; skip the test where mounting is impossible."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
     try:
         done = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
-        pytest.skip("there is no mount command here")
+        pytest.skip("the mount command is not installed")
     if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        pytest.skip(f"mounting a file system failed: {done.stderr.strip()}")
     try:
         yield Disk(folder)
     finally:

@@ -1,4 +1,4 @@
-"""Runs with random weights, as small as can be, to predict with and to export."""
+"""Small runs with random weights, to predict with and to export."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from emotion.audio.decode import Wave
-from emotion.config.composition import composed
+from emotion.config.composition import compose, to_yaml
 from emotion.models.build import build_model
 from emotion.runs.checkpoints import write_checkpoint
 from emotion.runs.run import Run
@@ -18,12 +18,13 @@ RATES = (8_000, 16_000, 22_050, 24_414, 44_100, 48_000)
 
 
 def write_run(folder: Path, *overrides: str) -> Run:
-    """Write a run of a model with random weights, whose clips are nowhere."""
+    """Write a run of a model with random weights, whose clips do not exist."""
     words = ["dataset=folder", "dataset.root=/nowhere", "dataset.labels=[sad,angry,happy]"]
-    with composed("train", [*words, f"cache_dir={folder.parent / 'cache'}", *overrides]) as config:
-        torch.manual_seed(0)
-        model = build_model(config)
-        write_text(folder / "config.yaml", config.yaml())
+    cache = f"cache_dir={folder.parent / 'cache'}"
+    settings = compose("train", [*words, cache, *overrides]).settings
+    torch.manual_seed(0)
+    model = build_model(settings.model, settings.labels)
+    write_text(folder / "config.yaml", to_yaml(settings))
     model.set_normalisation(-40, 20)
     model.temperature.fill_(1.5)
     for name, value in model.named_buffers():
@@ -37,6 +38,6 @@ def write_run(folder: Path, *overrides: str) -> Run:
 
 
 def clips(rates: Sequence[int] = RATES) -> list[tuple[Wave, int]]:
-    """Return voices of several lengths, one a native rate, and a silent one."""
-    made = [(voice(0.4 + 0.3 * place, rate, seed=place), rate) for place, rate in enumerate(rates)]
-    return [*made, (np.zeros(4_000, dtype=np.float32), 16_000)]
+    """Return voices of several lengths, one per native rate, and a silent clip."""
+    voices = [(voice(0.4 + 0.3 * seed, rate, seed=seed), rate) for seed, rate in enumerate(rates)]
+    return [*voices, (np.zeros(4_000, dtype=np.float32), 16_000)]

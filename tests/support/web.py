@@ -1,4 +1,4 @@
-"""A web server of one file that goes wrong on demand, for the tests of downloads."""
+"""Web server of one file with errors on demand, for tests of downloads."""
 
 import contextlib
 import re
@@ -10,14 +10,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Site:
-    """What the server gives, and what it was asked for.
+    """State of the server.
 
     Args:
-        content: of its one file.
-        ranges: whether it can send a part of it.
-        cuts: after how many bytes the coming connections are cut, one after the other.
-        codes: what the coming requests are answered instead.
-        tag: the version of the file.
+        content: content of its file.
+        ranges: whether the server supports range requests.
+        cuts: number of bytes after which each of the next connections is interrupted.
+        codes: status codes of the next responses, in place of the file.
+        tag: version of the file.
+        ranges_requested: Range header of each request.
     """
 
     content: bytes
@@ -25,22 +26,22 @@ class Site:
     cuts: list[int] = field(default_factory=list)
     codes: list[int] = field(default_factory=list)
     tag: str = '"1"'
-    asked: list[str] = field(default_factory=list)
+    ranges_requested: list[str] = field(default_factory=list)
     url: str = ""
 
 
 @contextlib.contextmanager
 def serving(site: Site, name: str = "archive.zip") -> Iterator[Site]:
-    """Serve a site on this machine."""
+    """Run the server on this machine."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked = self.headers.get("Range", "")
-            site.asked.append(asked)
+            requested = self.headers.get("Range", "")
+            site.ranges_requested.append(requested)
             if site.codes:
                 self.send_error(site.codes.pop(0))
                 return
-            start = int(match[1]) if (match := re.fullmatch(r"bytes=(\d+)-", asked)) else 0
+            start = int(match[1]) if (match := re.fullmatch(r"bytes=(\d+)-", requested)) else 0
             if not site.ranges or self.headers.get("If-Range", site.tag) != site.tag:
                 start = 0
             if start >= len(site.content) > 0 and start:

@@ -1,25 +1,29 @@
+"""Atomic files and folders."""
+
 import errno
 import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from emotion.utils.files import folder_name, write_text, written_whole
-from emotion.utils.tables import read_table, write_table
+from emotion.utils.files import build_folder, folder_name, full_disk, write_text, written_whole
+from emotion.utils.locks import LOCK, try_exclusive_lock
 
 
-def no_room(*_: object) -> None:
+def fail_full_disk(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_full_disk_leaves_what_was_there_and_names_the_file(
+def test_a_full_disk_keeps_the_old_file_and_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     write_text(tmp_path / "a.txt", "before")
     with monkeypatch.context() as patch:
-        patch.setattr(os if call == "fsync" else Path, call, no_room)
+        patch.setattr(os if call == "fsync" else Path, call, fail_full_disk)
         with pytest.raises(OSError, match="No space left") as raised:
             write_text(tmp_path / "a.txt", "after")
     assert raised.value.filename == str(tmp_path / "a.txt")
@@ -27,7 +31,7 @@ def test_a_full_disk_leaves_what_was_there_and_names_the_file(
     assert (tmp_path / "a.txt").read_text() == "before"
 
 
-def test_whatever_ends_the_writing_leaves_no_file(tmp_path: Path) -> None:
+def test_an_interrupted_write_leaves_no_file(tmp_path: Path) -> None:
     def write() -> None:
         with written_whole(tmp_path / "a.bin") as file:
             file.write(b"half")
@@ -38,16 +42,74 @@ def test_whatever_ends_the_writing_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_is_found_among_the_causes_of_an_error() -> None:
+    error, cause = RuntimeError("enforce fail"), OSError(errno.ENOSPC, "No space left on device")
+    error.__cause__ = ValueError()
+    assert full_disk(error) is None
+    error.__cause__.__context__ = cause
+    assert full_disk(error) is cause
+
+
+def test_a_killed_build_is_continued_and_has_no_final_name(tmp_path: Path) -> None:
+    final = tmp_path / "deep" / "folder"
+
+    def build(folder: Path) -> None:
+        if (folder / "first").exists():
+            (folder / "second").touch()
+        else:
+            (folder / "first").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_folder(final, build)
+    assert not final.exists()
+    build_folder(final, build)
+    assert {path.name for path in final.iterdir()} == {"first", "second", LOCK}
+    assert {path.name for path in final.parent.iterdir()} <= {"folder", "folder.lock"}
+
+
+def test_an_existing_folder_is_not_built_again(tmp_path: Path) -> None:
+    build_folder(tmp_path, fail_full_disk)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_locked_until_the_lock_on_it_is_deleted(tmp_path: Path) -> None:
+    lock = build_folder(tmp_path / "folder", lambda _: None)
+    with try_exclusive_lock(tmp_path / "folder" / LOCK) as free:
+        assert not free
+    del lock
+    with try_exclusive_lock(tmp_path / "folder" / LOCK) as free:
+        assert free
+
+
+def test_a_folder_that_is_deleted_just_before_it_is_locked_is_built_again(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    build_folder(folder, lambda _: None)
+    with ThreadPoolExecutor(1) as pool:
+        with try_exclusive_lock(folder / LOCK):
+            lock = pool.submit(build_folder, folder, lambda _: None)
+            time.sleep(0.2)
+            folder.rename(tmp_path / "deleted")
+        assert lock.result(30)
+    assert folder.is_dir()
+
+
+def test_threads_that_want_one_folder_build_it_once(tmp_path: Path) -> None:
+    ready = threading.Barrier(3)
+    builds: list[Path] = []
+
+    def request(_: int) -> None:
+        ready.wait(30)
+        build_folder(tmp_path / "folder", builds.append)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(request, range(3)))
+    assert builds == [tmp_path / "folder.partial"]
+
+
 @pytest.mark.parametrize("text", ["../../x", "/etc", "..", ".", "", "a/../../b", "\0", "x" * 999])
-def test_a_folder_of_any_name_lies_where_it_should(tmp_path: Path, text: str) -> None:
+def test_a_folder_name_of_any_text_stays_in_its_parent(tmp_path: Path, text: str) -> None:
     folder = tmp_path / folder_name(text)
     folder.mkdir()
     assert folder.resolve().parent == tmp_path.resolve()
     assert folder.resolve() != tmp_path.resolve()
-
-
-@pytest.mark.parametrize("name", ["a\rb", "a\nb", 'a"b,c', "\udce9", "NA", " a ", "\ufeffa", "🎉"])
-def test_a_table_keeps_any_name(tmp_path: Path, name: str) -> None:
-    table = pd.DataFrame({"path": [name, "plain"], "n": [1, 2]})
-    write_table(tmp_path / "a.csv", table)
-    assert list(read_table(tmp_path / "a.csv")["path"]) == [name, "plain"]

@@ -1,4 +1,4 @@
-"""A dataset: readers over one root, and the classes that count."""
+"""Dataset of one or more corpora: root folder, readers and labels."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,19 +6,20 @@ from pathlib import Path
 
 from emotion.data.corpora.readers import PatternReader, Reader, TableReader
 from emotion.data.labels import check_labels
-from emotion.errors import ConfigError, near
+from emotion.errors import ConfigError, suggest
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a run is fed.
+    """Corpora and classes of a run.
 
     Args:
-        root: the folder that every path is relative to.
-        readers: by corpus, the ones in use.
-        labels: the classes; a label's place is its id. None: all that are found.
-        generate: makes the clips under `root` where they are missing (the synthetic corpus).
-        licences: by corpus, under what terms its clips may be used.
+        root: folder that all paths are relative to.
+        readers: reader of each corpus in use.
+        labels: classes in the order of their ids; None: all that are found.
+        generate: writes the clips into a given folder, for a `root` that does not exist yet (the
+            synthetic corpus).
+        licences: licence of each corpus.
     """
 
     root: Path
@@ -37,17 +38,17 @@ def corpora_dataset(
     generate: Callable[[Path], None] | None = None,
     licences: Mapping[str, str] | None = None,
 ) -> Dataset:
-    """Return a dataset of one or more corpora, each with a reader of its own.
+    """Return a dataset of one or more corpora, each with its own reader.
 
     Raises:
-        ConfigError: a corpus that has no reader, or none at all.
+        ConfigError: a corpus without a reader, or no corpus.
     """
     chosen = tuple(readers) if corpora is None else tuple(corpora)
     for name in chosen:
         if name not in readers:
-            raise ConfigError(f"dataset.corpora has no {name!r}.{near(name, readers)}")
+            raise ConfigError(f"dataset.corpora has no {name!r}.{suggest(name, readers)}")
     if not chosen:
-        raise ConfigError(f"dataset.corpora is empty.{near('', readers)}")
+        raise ConfigError(f"dataset.corpora is empty.{suggest('', readers)}")
     return Dataset(
         root=Path(root).expanduser(),
         readers={name: readers[name] for name in chosen},
@@ -64,19 +65,21 @@ def corpora_dataset(
 def folder_dataset(
     *, root: str | None, speaker: str | None, labels: Sequence[str] | None
 ) -> Dataset:
-    """Return a dataset of a folder that holds a folder a class.
+    """Return a dataset of a folder with one subfolder per class.
 
     Args:
         root: the folder.
-        speaker: an expression whose match in a clip's path below the class is its speaker, or
-            whose group (?P<speaker>…) is; None where all clips are of one speaker.
-        labels: the classes, in any case, as the folders' names; None for all that hold audio.
+        speaker: regular expression; its match in a clip's path below the class folder, or its group
+            (?P<speaker>…), is the speaker. None: all clips have the same speaker.
+        labels: names of the class folders, in any case; None for all that contain audio.
 
     Raises:
         ConfigError: no root.
     """
     if not root:
-        raise ConfigError("dataset.root is not set. Say where the recordings lie: dataset.root=…")
+        raise ConfigError(
+            "dataset.root is not set. Give the folder of the recordings: dataset.root=FOLDER"
+        )
     pattern = "^(?P<emotion>[^/]+)/"
     if speaker:
         named = speaker if "(?P<speaker>" in speaker else f"(?P<speaker>{speaker})"
@@ -87,13 +90,13 @@ def folder_dataset(
 
 
 def table_dataset(*, path: str | None, root: str | None, labels: Sequence[str] | None) -> Dataset:
-    """Return a dataset of a user's CSV: path, emotion and, best, speaker.
+    """Return a dataset of a CSV table with the columns path, emotion and, preferably, speaker.
 
     Raises:
         ConfigError: no path.
     """
     if not path:
-        raise ConfigError("dataset.path is not set. Say which table to read: dataset.path=FILE.csv")
+        raise ConfigError("dataset.path is not set. Give a table: dataset.path=FILE.csv")
     table = Path(path).expanduser()
     reader: Reader = TableReader(path=str(table))
     return corpora_dataset(root=root or str(table.parent), readers={"csv": reader}, labels=labels)

@@ -1,4 +1,4 @@
-"""Finds audio files by their names; nothing is opened."""
+"""Search for audio files by name, without opening them."""
 
 import contextlib
 import fnmatch
@@ -12,31 +12,33 @@ from emotion.audio.decode import SUFFIXES
 
 
 def find_files(folder: Path, glob: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield (path below `folder`, status) of files whose name fits `glob`, case ignored.
+    """Yield (path below `folder`, status) of files whose name matches `glob`, ignoring case.
 
-    `glob` may be several, separated by spaces; «audio» stands for every suffix that is read.
-    Links to folders are not followed, so a circle of links ends. They are found all the same, and
-    so are links to nowhere, folders called like a clip and folders that cannot be opened: who
-    opens them can say what they are.
+    Args:
+        folder: searched recursively; links to folders are not followed, so loops end.
+        glob: one or more patterns, separated by spaces; "audio" stands for all audio suffixes.
+
+    Links to folders, broken links, folders with the name of a clip and folders without permission
+    are included, so that the caller can report them.
     """
     globs = glob.lower().split()
     if "audio" in globs:
         globs += [f"*{suffix}" for suffix in SUFFIXES]
-    fits = re.compile("|".join(fnmatch.translate(pattern) for pattern in globs)).match
-    closed: list[OSError] = []
-    for place, folders, names in os.walk(folder, onerror=closed.append):
-        below = os.path.relpath(place, folder)
+    matches = re.compile("|".join(fnmatch.translate(pattern) for pattern in globs)).match
+    errors: list[OSError] = []
+    for parent, folders, names in os.walk(folder, onerror=errors.append):
+        below = os.path.relpath(parent, folder)
         for name in names + folders:
-            full = os.path.join(place, name)  # noqa: PTH118 - 100,000 times
-            if fits(name.lower()) or (name in folders and os.path.islink(full)):  # noqa: PTH114
+            full = os.path.join(parent, name)  # noqa: PTH118 - 100,000 times
+            if matches(name.lower()) or (name in folders and os.path.islink(full)):  # noqa: PTH114
                 relative = name if below == "." else f"{below}/{name}"
                 yield relative, _status(full)
-    for error in closed:
+    for error in errors:
         yield os.path.relpath(error.filename, folder), _status(error.filename)
 
 
 def file_status(path: str) -> os.stat_result | None:
-    """Return the status of what a path leads to, or None where that is no file."""
+    """Return the status of a regular file, links followed; None for anything else."""
     try:
         status = os.stat(path)  # noqa: PTH116 - 100,000 times
     except (OSError, ValueError):
@@ -45,8 +47,8 @@ def file_status(path: str) -> os.stat_result | None:
 
 
 def _status(path: str) -> os.stat_result:
-    """Return the status of what a path leads to; of a link to nowhere its own."""
-    for look in (os.stat, os.lstat):
+    """Return the status of a path, links followed; for a broken link, that of the link."""
+    for read_status in (os.stat, os.lstat):
         with contextlib.suppress(OSError):
-            return look(path)
+            return read_status(path)
     return os.stat_result([0] * 10)

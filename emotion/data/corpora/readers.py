@@ -1,4 +1,4 @@
-"""From files on the disk to rows: what a path, or a table, says of each clip. Opens no audio."""
+"""Readers: rows of the index from the file names of a corpus or from a table, without audio."""
 
 import os
 import re
@@ -10,40 +10,38 @@ from typing import Protocol
 
 import pandas as pd
 
-from emotion.audio.unreadable import file_problem
+from emotion.audio.unreadable import file_error
 from emotion.data.corpora.find_audio import file_status, find_files
-from emotion.errors import ConfigError, CorpusError, near
+from emotion.data.speakers import UNKNOWN
+from emotion.errors import ConfigError, CorpusError, EmotionError, suggest
 from emotion.utils.tables import read_table
 
 ROW = ("path", "size", "mtime_ns", "corpus", "speaker", "sex", "emotion", "text", "intensity")
 GROUPS = ("speaker", "sex", "emotion", "text", "intensity")
-"""What a pattern's named groups may fill; other groups serve `require`."""
-
-UNKNOWN = "unknown"
-"""The speaker of clips that name none."""
+"""Columns that a pattern's named groups fill; other groups are for `require`."""
 
 Rule = str | Sequence[str]
-"""Values that belong to a group: a list of them, or a regular expression that fits them whole."""
+"""Values of a category: a list, or a regular expression that matches the whole value."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What a reader found: usable rows, and (path, reason) of the files that are none."""
+    """Result of a reader: usable rows, and (path, reason) of the skipped files."""
 
     rows: list[dict[str, object]]
     skipped: list[tuple[str, str]]
 
 
 class Reader(Protocol):
-    """Anything that turns a corpus' folder into rows."""
+    """Interface of all readers: turns the folder of a corpus into rows."""
 
     @property
     def corpus(self) -> str:
-        """The corpus' name."""
+        """Name of the corpus."""
 
     @property
     def published(self) -> int | None:
-        """How many clips the published corpus has; None where there is no such number."""
+        """Number of clips of the published corpus, if known."""
 
     def scan(self, root: Path) -> Scan:
         """Return the rows of all clips under `root`."""
@@ -51,20 +49,20 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class PatternReader:
-    """Reads a corpus whose paths say everything.
+    """Reader of a corpus whose file paths contain all labels.
 
     Args:
-        corpus: its name.
-        folder: below the dataset's root.
-        pattern: a regular expression, searched in the path below `folder`, ignoring case, with
-            named groups speaker, emotion and, where there is such a thing, sex, text, intensity.
-        emotions: from the code in the path to the class; null takes the code itself, lower-case.
-        glob: which files are meant; others, such as a README, are passed over.
-        sex: by name, the speakers who are of it; the first rule that fits decides.
-        rename: by group, codes that stand for another.
-        require: by group, the one code that is wanted and what the others are.
-        unique_names: a second file of the same name is a copy, not another clip.
-        published: how many clips the published corpus has.
+        corpus: name of the corpus.
+        folder: folder of the corpus, below the root of the dataset.
+        pattern: regular expression, searched in the path below `folder`, ignoring case, with the
+            named groups speaker, emotion and, optionally, sex, text and intensity.
+        emotions: class of each emotion code; None: the code in lower case is the class.
+        glob: name patterns of the clips; other files, such as a README, are ignored.
+        sex: rules for the speakers of each sex; the first matching rule decides.
+        rename: replacements of codes, by group.
+        require: by group, the required code and the reason to skip a file with another code.
+        unique_names: whether a second file of the same name is a copy, not another clip.
+        published: number of clips of the published corpus.
     """
 
     corpus: str
@@ -82,28 +80,32 @@ class PatternReader:
         try:
             groups = set(re.compile(self.pattern).groupindex)
         except re.error as err:
-            raise ConfigError(f"dataset pattern {self.pattern!r} is no expression: {err}.") from err
+            raise ConfigError(
+                f"dataset pattern {self.pattern!r} is not a valid regular expression: {err}."
+            ) from err
         if "emotion" not in groups:
             raise ConfigError(
-                f"dataset pattern {self.pattern!r} lacks the group (?P<emotion>…); it may also "
-                "have speaker, sex, text and intensity."
+                f"dataset pattern {self.pattern!r} has no group (?P<emotion>…). It may also "
+                "have the groups speaker, sex, text and intensity."
             )
         for name in ("rename", "require"):
             unknown = sorted(set(getattr(self, name)) - groups)
             if unknown:
-                raise ConfigError(f"dataset {name} names {unknown[0]!r}.{near(unknown[0], groups)}")
+                raise ConfigError(
+                    f"dataset {name} names {unknown[0]!r}.{suggest(unknown[0], groups)}"
+                )
 
     def scan(self, root: Path) -> Scan:
         """Return the rows of the corpus, sorted by path.
 
         Raises:
-            CorpusError: the folder is missing, or no file fits `glob`.
+            CorpusError: the folder is missing, or no file matches `glob`.
         """
         folder = root / self.folder
         if not folder.is_dir():
             raise CorpusError(
-                f"{self.corpus}: there is no folder {folder}. Set data_root=… (or dataset.root=…) "
-                "to where the corpora lie, or try dataset=synthetic first."
+                f"{self.corpus}: folder {folder} does not exist. Set data_root=… or dataset.root=… "
+                "to the folder of the corpora, or try dataset=synthetic first."
             )
         expression = re.compile(self.pattern, re.IGNORECASE)
         rows: list[dict[str, object]] = []
@@ -114,41 +116,41 @@ class PatternReader:
         for relative, status in sorted(find_files(folder, self.glob)):
             found += 1
             path = before + relative
-            row: dict[str, object] | str = self._describe(relative, expression)
+            row: dict[str, object] | str = self._parse(relative, expression)
             if not stat.S_ISREG(status.st_mode):
-                row = file_problem(folder / relative)
+                row = file_error(folder / relative)
             first = seen.setdefault(relative.rpartition("/")[2].lower(), path)
             if self.unique_names and first != path:
                 row = f"is a second copy of {first}"
             if isinstance(row, str):
                 skipped.append((path, row))
             else:
-                place = {"path": path, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
-                rows.append(place | row)
+                file = {"path": path, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+                rows.append(file | row)
         if not found:
-            raise CorpusError(f"{self.corpus}: no file under {folder} fits {self.glob}.")
+            raise CorpusError(f"{self.corpus}: no file under {folder} matches {self.glob}.")
         return Scan(rows, skipped)
 
-    def _describe(self, relative: str, expression: re.Pattern[str]) -> dict[str, object] | str:
-        """Return what the path says of the clip, or why it is none."""
+    def _parse(self, relative: str, expression: re.Pattern[str]) -> dict[str, object] | str:
+        """Return the columns of a clip from its path, or the reason to skip the file."""
         if relative.rpartition("/")[2].startswith("."):
-            return "is a system's hidden file"
+            return "is a hidden file"
         match = expression.search(relative)
         if match is None:
-            return "has a name that does not fit the corpus' pattern"
-        said = {name: value or "" for name, value in match.groupdict().items()}
+            return "has a name that does not match the pattern of the corpus"
+        codes = {name: value or "" for name, value in match.groupdict().items()}
         for group, names in self.rename.items():
-            said[group] = _lookup(names, said[group]) or said[group]
-        for group, wanted in self.require.items():
-            for code, otherwise in wanted.items():
-                if said[group] != code:
-                    return otherwise
-        emotion: str | None = said["emotion"].lower()
+            codes[group] = _lookup(names, codes[group]) or codes[group]
+        for group, required in self.require.items():
+            for code, reason in required.items():
+                if codes[group] != code:
+                    return reason
+        emotion: str | None = codes["emotion"].lower()
         if self.emotions is not None:
-            emotion = _lookup(self.emotions, said["emotion"])
+            emotion = _lookup(self.emotions, codes["emotion"])
         if not emotion:
-            return f"has the unknown emotion code {said['emotion']!r}"
-        row = {group: said.get(group, "") for group in GROUPS}
+            return f"has the unknown emotion code {codes['emotion']!r}"
+        row = {group: codes.get(group, "") for group in GROUPS}
         row["speaker"] = row["speaker"] or UNKNOWN
         row["sex"] = _sex(self.sex, row["sex"] or row["speaker"])
         return {"corpus": self.corpus, **row, "emotion": emotion}
@@ -156,9 +158,9 @@ class PatternReader:
 
 @dataclass(frozen=True)
 class TableReader:
-    """Reads a user's CSV: path (relative to the dataset's root), emotion and, best, speaker.
+    """Reader of a CSV table: path (relative to the root), emotion and, preferably, speaker.
 
-    Columns sex, text, intensity and corpus are used where they are; all others are kept.
+    The columns sex, text, intensity and corpus are optional; all other columns are kept.
     """
 
     path: str
@@ -166,17 +168,14 @@ class TableReader:
     published: int | None = None
 
     def scan(self, root: Path) -> Scan:
-        """Return a row for each line of the table whose file is there.
+        """Return a row for each line of the table whose file exists.
 
         Raises:
             CorpusError: the table cannot be read, or lacks a column.
         """
         if not self.path or not Path(self.path).is_file():
-            raise CorpusError(f"there is no table {self.path!r}. Set dataset.path=FILE.csv.")
-        try:
-            table = read_table(Path(self.path))
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as err:
-            raise CorpusError(f"{self.path} is not a CSV table ({err}).") from err
+            raise CorpusError(f"table {self.path!r} does not exist. Set dataset.path=FILE.csv.")
+        table = read_user_table(Path(self.path), CorpusError)
         for column in ("path", "emotion"):
             if column not in table:
                 raise CorpusError(
@@ -187,28 +186,34 @@ class TableReader:
         skipped: list[tuple[str, str]] = []
         defaults = dict.fromkeys(GROUPS, "") | {"speaker": UNKNOWN, "corpus": self.corpus}
         for line in table.drop_duplicates("path").sort_values("path").to_dict("records"):
-            said = {str(key): value or defaults.get(str(key), "") for key, value in line.items()}
-            status = file_status(os.path.join(root, said["path"]))  # noqa: PTH118 - 100,000 times
+            row = {str(key): value or defaults.get(str(key), "") for key, value in line.items()}
+            path = row["path"]
+            status = file_status(os.path.join(root, path))  # noqa: PTH118 - 100,000 times
             if status is None:
-                why = "is not there" if "\0" in said["path"] else file_problem(root / said["path"])
-                skipped.append((said["path"], why))
-                continue
-            if not said["emotion"]:
-                skipped.append((said["path"], "has no emotion in the table"))
-                continue
-            place = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
-            rows.append(defaults | said | place)
-        twice = table["path"][table["path"].duplicated()].unique()
-        skipped += [
-            (path, "stands in the table more than once; the first counts") for path in twice
-        ]
+                reason = "is not there" if "\0" in path else file_error(root / path)
+                skipped.append((path, reason))
+            elif not row["emotion"]:
+                skipped.append((path, "has no emotion in the table"))
+            else:
+                file = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+                rows.append(defaults | row | file)
+        repeated = table["path"][table["path"].duplicated()].unique()
+        skipped += [(path, "is repeated in the table; its first line is used") for path in repeated]
         if not rows:
             first = f" ({skipped[0][0]} {skipped[0][1]})" if skipped else ""
             raise CorpusError(
                 f"none of the {len(table)} lines of {self.path} names a clip{first}. Paths are "
-                "relative to dataset.root, which is the table's own folder by default."
+                "relative to dataset.root, by default the folder of the table."
             )
         return Scan(rows, skipped)
+
+
+def read_user_table(path: Path, error: type[EmotionError]) -> pd.DataFrame:
+    """Return a CSV table of the user as text; raise `error` where it cannot be parsed."""
+    try:
+        return read_table(path)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as err:
+        raise error(f"{path} is not a CSV table ({err}).") from err
 
 
 def _lookup(names: Mapping[str, str], code: str) -> str | None:
@@ -216,9 +221,8 @@ def _lookup(names: Mapping[str, str], code: str) -> str | None:
     return folded.get(code.lower())
 
 
-def _sex(rules: Mapping[str, Rule], of: str) -> str:
+def _sex(rules: Mapping[str, Rule], value: str) -> str:
     for sex, rule in rules.items():
-        fits = re.fullmatch(rule, of) if isinstance(rule, str) else of in rule
-        if fits:
+        if re.fullmatch(rule, value) if isinstance(rule, str) else value in rule:
             return sex
     return ""

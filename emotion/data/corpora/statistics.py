@@ -1,50 +1,47 @@
-"""The command `stats`: what a dataset is like, the clips that are left out included."""
+"""Statistics of a dataset, including its unusable clips, and a suggested standardisation."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 import soundfile as sf
 
 from emotion.audio.clip_statistics import SILENT_DB
-from emotion.config.composition import Config
+from emotion.audio.standardise import Standardiser
+from emotion.data.corpora.dataset import Dataset
 from emotion.data.corpora.index import build_index, found_labels, select_clips, summarise_skipped
 from emotion.data.corpora.readers import PatternReader, Reader
-from emotion.data.waveform_cache import open_cache
-from emotion.utils.files import written_whole
-from emotion.utils.progress import bars
-from emotion.utils.tables import write_table
+from emotion.data.waveform_cache import open_waveform_cache
+from emotion.utils.progress import progress_bar
 
 COUNTED = ("sample_rate", "channels", "container", "emotion", "speaker", "sex")
 MEASURED = ("seconds", "level_db", "peak", "dc", "clipped", "lead_ms", "tail_ms")
 QUANTILES = {"min": 0.0, "median": 0.5, "p95": 0.95, "max": 1.0}
-ODD_SHARE = 0.05
-"""A sample rate of fewer of a corpus' clips than this share is odd."""
-WHOLE_SHARE = 0.95
-"""The share of the clips that the suggested duration leaves whole."""
+RARE_RATE_FRACTION = 0.05
+"""A sample rate of less than this fraction of a corpus' clips is irregular."""
+WHOLE_FRACTION = 0.95
+"""Fraction of the clips that the suggested duration does not cut."""
 MANY_CLIPPED = 100
 NAMED_CLIPS = 6
 COMPARED_FILES = 50
-PROPER = {(".opus", "OGG"), (".wav", "RF64")}
-"""Suffixes and containers that belong together although they do not start alike."""
+MATCHING_CONTAINERS = {(".opus", "OGG"), (".wav", "RF64")}
+"""Matching suffixes and containers whose names differ."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something irregular: its name in stats.csv, what is said, and (path, remark) of each clip."""
+    """An irregularity: its name in stats.csv, its title, and (path, remark) of each clip."""
 
-    what: str
-    said: str
+    kind: str
+    title: str
     clips: Sequence[tuple[str, str]]
 
     def __str__(self) -> str:
-        """Return what is said, then a line for each of the first clips."""
-        lines = [f"{self.said} ({len(self.clips):,}):"]
+        """Return the title, then one line for each of the first clips."""
+        lines = [f"{self.title} ({len(self.clips):,}):"]
         lines += [f"  {path}{remark}" for path, remark in self.clips[:NAMED_CLIPS]]
         more = len(self.clips) - NAMED_CLIPS
         return "\n".join([*lines, f"  and {more:,} more in stats.csv"] if more > 0 else lines)
@@ -52,7 +49,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Standard:
-    """A sample rate, Hz, and a duration, ms, that suit so many clips, and why."""
+    """Suggested sample rate, Hz, and duration, ms, the number of clips, and the reasons."""
 
     sample_rate: int
     duration_ms: int
@@ -61,7 +58,7 @@ class Standard:
 
     @property
     def overrides(self) -> str:
-        """The settings, ready to paste behind `emotion train`."""
+        """The settings as overrides for `emotion train`."""
         return (
             f"preprocessing.sample_rate={self.sample_rate} "
             f"preprocessing.duration_ms={self.duration_ms} "
@@ -69,53 +66,70 @@ class Standard:
         )
 
 
-def describe_dataset(config: Config, folder: Path) -> str:
-    """Write stats.csv and three pictures into `folder`; return the tables and what is irregular.
+@dataclass(frozen=True)
+class DatasetStatistics:
+    """Statistics of a dataset, including its unusable clips.
+
+    Attributes:
+        clips: one row per decoded clip: the columns of the index and of the cache, and `seconds`.
+        emotions: clips of each emotion, one row per corpus.
+        table: rows of stats.csv.
+        standard: suggested standardisation.
+        sections: tables and findings as text, by heading.
+    """
+
+    clips: pd.DataFrame
+    emotions: pd.DataFrame
+    table: pd.DataFrame
+    standard: Standard
+    sections: dict[str, str]
+
+
+def compute_statistics(
+    dataset: Dataset, preprocessing: Standardiser, cache_dir: Path
+) -> DatasetStatistics:
+    """Return the statistics of a dataset, decoding its clips into the waveform cache if needed.
 
     Raises:
-        CorpusError: a corpus is missing, or no clip carries one of the labels.
+        CorpusError: a corpus is missing, or no clip has one of the labels.
     """
-    dataset = config.build("dataset")
-    cache_dir = Path(config["cache_dir"])
     index = build_index(dataset, cache_dir / "index")
-    cache = open_cache(
+    cache = open_waveform_cache(
         index.table,
-        config.build("preprocessing"),
+        preprocessing,
         root=dataset.root,
         folder=cache_dir / "waves",
-        progress=bars("decoding"),
+        progress=progress_bar("decoding"),
     )
     kept = select_clips(index, cache)
     clips = index.table.merge(cache.index, on="path", validate="1:1")
     clips["seconds"] = clips["frames"] / clips["sample_rate"]
     standard = suggest_standard(clips[clips["path"].isin(kept.table["path"])])
     findings = find_irregular(clips, dataset.root, dataset.readers.values())
-    left_out = _by_kind(kept.skipped)
-    write_table(folder / "stats.csv", tidy(clips, findings, left_out, standard))
-    draw_pictures(clips, standard, folder)
+    left_out = _merge_conflicts(kept.skipped)
     remarks = [*map(str, findings), *summarise_skipped(left_out), *index.notes]
-    parts = {
+    sections = {
         f"{len(clips):,} clips, {clips['seconds'].sum() / 3600:.2f} h, under {dataset.root}": (
             f"{len(kept.table):,} of them can be used with the labels {', '.join(kept.labels)}"
         ),
-        **tables(clips),
+        **format_tables(clips),
         "Irregular": "\n".join(remarks) or "nothing",
         "Suggested standardisation": "\n".join([*standard.reasons, standard.overrides]),
-        "Written": f"stats.csv, lengths.png, labels.png, levels.png in {folder}",
     }
-    return "\n\n".join(f"{title}\n{_indented(text)}" for title, text in parts.items())
+    table = statistics_rows(clips, findings, left_out, standard)
+    return DatasetStatistics(clips, _count(clips, "emotion"), table, standard, sections)
 
 
 # --- tables --------------------------------------------------------------------------------------
 
 
-def tables(clips: pd.DataFrame) -> dict[str, str]:
-    """Return the printed tables by their titles, a row a corpus."""
+def format_tables(clips: pd.DataFrame) -> dict[str, str]:
+    """Return the tables as text by title, with one row per corpus."""
     by_corpus = clips.groupby("corpus")
     voiced = clips[clips["loudest_db"] >= SILENT_DB].groupby("corpus")
     clipped = f"clips with over {MANY_CLIPPED} clipped samples"
     length = {
-        **{name: by_corpus["seconds"].quantile(share) for name, share in QUANTILES.items()},
+        **{name: by_corpus["seconds"].quantile(level) for name, level in QUANTILES.items()},
         "median silence before": by_corpus["lead_ms"].median() / 1000,
         "and after": by_corpus["tail_ms"].median() / 1000,
     }
@@ -128,38 +142,38 @@ def tables(clips: pd.DataFrame) -> dict[str, str]:
     channels = _count(clips, "channels").rename(columns={1: "mono", 2: "stereo"})
     files = pd.concat([channels, _count(clips, "container")], axis=1)
     rates = _count(clips, "sample_rate").rename(columns="{:,}".format)
-    people = pd.DataFrame([_people(own) for _, own in by_corpus], [name for name, _ in by_corpus])
+    totals = pd.DataFrame([_totals(own) for _, own in by_corpus], [name for name, _ in by_corpus])
     return {
-        "Clips and speakers": people.fillna("-").to_string(),
+        "Clips and speakers": totals.fillna("-").to_string(),
         "Sample rate, Hz": _as_text(rates),
         "Length, s": pd.DataFrame(length).rename_axis(None).round(2).to_string(),
         "Channels and containers": _as_text(files),
         "Emotions": _as_text(_count(clips, "emotion")),
-        "Level of what is not silence, dB re full scale": (
+        "Level outside silence, dB re full scale": (
             pd.DataFrame(level).rename_axis(None).to_string()
         ),
     }
 
 
-def tidy(
+def statistics_rows(
     clips: pd.DataFrame, findings: Iterable[Finding], left_out: pd.DataFrame, standard: Standard
 ) -> pd.DataFrame:
-    """Return all that is known as rows of corpus, what, value, clips: the table of stats.csv."""
+    """Return the table of stats.csv: rows of corpus, what, value, clips."""
     rows: list[tuple[object, ...]] = []
     for corpus, own in [*clips.groupby("corpus"), ("all", clips)]:
         for what in COUNTED:
-            if (corpus, what) != ("all", "speaker"):  # 01 of another corpus is another person
+            if (corpus, what) != ("all", "speaker"):  # corpora share speaker names
                 counts = own[what].value_counts().sort_index()
                 rows += [(corpus, what, value, count) for value, count in counts.items()]
         for what in MEASURED:
-            values = {name: own[what].quantile(share) for name, share in QUANTILES.items()}
+            values = {name: own[what].quantile(level) for name, level in QUANTILES.items()}
             rows += [
                 (corpus, f"{what}_{name}", round(x, 6), len(own)) for name, x in values.items()
             ]
     corpus_of = dict(zip(clips["path"], clips["corpus"], strict=True))
     for finding in findings:
         rows += [
-            (corpus_of.get(path, ""), finding.what, path + remark, 1)
+            (corpus_of.get(path, ""), finding.kind, path + remark, 1)
             for path, remark in finding.clips
         ]
     corpora = left_out["path"].map(lambda path: corpus_of.get(path, ""))
@@ -170,21 +184,21 @@ def tidy(
     return pd.DataFrame(rows, columns=["corpus", "what", "value", "clips"])
 
 
-def _people(clips: pd.DataFrame) -> dict[str, str]:
+def _totals(clips: pd.DataFrame) -> dict[str, str]:
     speakers = clips["speaker"].value_counts()
     sexes = clips.drop_duplicates("speaker")["sex"].replace("", "of unknown sex").value_counts()
-    few, many = f"{speakers.min():,}", f"{speakers.max():,}"
+    least, most = f"{speakers.min():,}", f"{speakers.max():,}"
     return {
         "clips": f"{len(clips):,}",
         "hours": f"{clips['seconds'].sum() / 3600:.2f}",
-        "clips a speaker": few if few == many else f"{few}–{many}",
+        "clips per speaker": least if least == most else f"{least}–{most}",
         "speakers": f"{len(speakers):,}",
         **{str(sex): f"{count:,}" for sex, count in sorted(sexes.items())},
     }
 
 
 def _count(clips: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return how many clips have each value, a row a corpus; emotions in their usual order."""
+    """Return the number of clips of each value, one row per corpus; emotions in usual order."""
     counts = pd.crosstab(clips["corpus"], clips[column]).rename_axis(index=None, columns=None)
     return counts[[*found_labels(clips[column])]] if column == "emotion" else counts
 
@@ -193,20 +207,16 @@ def _as_text(counts: pd.DataFrame) -> str:
     return counts.map(lambda count: f"{count:,}" if count else "-").to_string()
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
-
-
-# --- what is irregular ---------------------------------------------------------------------------
+# --- irregularities ------------------------------------------------------------------------------
 
 
 def find_irregular(clips: pd.DataFrame, root: Path, readers: Iterable[Reader]) -> list[Finding]:
-    """Return what a tidy corpus would not show; kinds that do not occur are left out.
+    """Return the irregularities of a dataset.
 
     Args:
-        clips: one row a decoded clip: the index' columns and the cache's.
-        root: where the clips lie.
-        readers: of the corpora; they know which speakers they rename.
+        clips: one row per decoded clip: the columns of the index and of the cache.
+        root: folder that the paths are relative to.
+        readers: readers of the corpora, for renamed speakers.
     """
     silent = clips["path"][clips["loudest_db"] < SILENT_DB]
     stereo = clips["path"][clips["channels"] > 1]
@@ -214,37 +224,37 @@ def find_irregular(clips: pd.DataFrame, root: Path, readers: Iterable[Reader]) -
     foreign = [
         (str(path), f" is {container}")
         for path, container in zip(clips["path"], clips["container"], strict=True)
-        if not _proper(Path(path).suffix.lower(), container)
+        if not _is_matching(Path(path).suffix.lower(), container)
     ]
     findings = [
         Finding("silent", "silent, left out", [(path, "") for path in silent]),
-        Finding("conflicting_pair", "one recording under two labels, left out", conflicting),
-        Finding("identical_pair", "one recording twice, under one label", repeated),
+        Finding("conflicting_pair", "one recording with two labels, left out", conflicting),
+        Finding("identical_pair", "one recording twice, with one label", repeated),
         Finding("stereo", f"stereo, {_averaged(stereo, root)}", [(path, "") for path in stereo]),
-        Finding("container", "named for another format, read by their content", foreign),
-        Finding("odd_sample_rate", "at a rate that is rare in its corpus", _odd_rates(clips)),
-        Finding("renamed_speaker", "counted for another speaker", _renamed(clips, readers)),
+        Finding("container", "suffix of another format, read by content", foreign),
+        Finding("odd_sample_rate", "sample rate that is rare in its corpus", _odd_rates(clips)),
+        Finding("renamed_speaker", "assigned to another speaker", _renamed(clips, readers)),
     ]
     return [finding for finding in findings if finding.clips]
 
 
 def _twins(clips: pd.DataFrame) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Return the clips that are one recording: under several labels, and under one."""
+    """Return the clips with equal samples: with several labels, and with one."""
     conflicting: list[tuple[str, str]] = []
     repeated: list[tuple[str, str]] = []
     for _, twins in clips[clips["audio_hash"].duplicated(keep=False)].groupby("audio_hash"):
-        (path, label), *others = zip(twins["path"], twins["emotion"], strict=True)
-        remark = f" ({label})" + "".join(f" = {other} ({said})" for other, said in others)
-        (conflicting if twins["emotion"].nunique() > 1 else repeated).append((path, remark))
+        (first, label), *others = zip(twins["path"], twins["emotion"], strict=True)
+        remark = f" ({label})" + "".join(f" = {path} ({label})" for path, label in others)
+        (conflicting if twins["emotion"].nunique() > 1 else repeated).append((first, remark))
     return sorted(conflicting), sorted(repeated)
 
 
-def _proper(suffix: str, container: str) -> bool:
-    return container[:2] == suffix[1:3].upper() or (suffix, container) in PROPER
+def _is_matching(suffix: str, container: str) -> bool:
+    return container[:2] == suffix[1:3].upper() or (suffix, container) in MATCHING_CONTAINERS
 
 
 def _averaged(stereo: "pd.Series[str]", root: Path) -> str:
-    """Return what becomes of the channels, and whether they hold the same samples."""
+    """Return the treatment of stereo clips, and whether their channels are equal."""
     if len(stereo) > COMPARED_FILES:
         return "averaged to mono"
     waves = [sf.read(root / path, always_2d=True)[0] for path in stereo]
@@ -255,9 +265,9 @@ def _averaged(stereo: "pd.Series[str]", root: Path) -> str:
 def _odd_rates(clips: pd.DataFrame) -> list[tuple[str, str]]:
     found = []
     for _, own in clips.groupby("corpus"):
-        share = own["sample_rate"].map(own["sample_rate"].value_counts(normalize=True))
+        fraction = own["sample_rate"].map(own["sample_rate"].value_counts(normalize=True))
         usual = f"among {own['sample_rate'].mode()[0]:,} Hz"
-        odd = own[share < ODD_SHARE]
+        odd = own[fraction < RARE_RATE_FRACTION]
         found += [
             (path, f": {rate:,} Hz {usual}")
             for path, rate in zip(odd["path"], odd["sample_rate"], strict=True)
@@ -275,91 +285,38 @@ def _renamed(clips: pd.DataFrame, readers: Iterable[Reader]) -> list[tuple[str, 
             below = path.removeprefix(f"{reader.folder}/")
             match = re.search(reader.pattern, below, re.IGNORECASE)
             if match and match["speaker"].lower() != speaker.lower():
-                found.append((path, f" as speaker {speaker} (its name says {match['speaker']})"))
+                found.append((path, f" as speaker {speaker} ({match['speaker']} in its name)"))
     return found
 
 
-def _by_kind(skipped: pd.DataFrame) -> pd.DataFrame:
-    """Return what is left out, with one reason for all conflicts: the pairs are named apart."""
+def _merge_conflicts(skipped: pd.DataFrame) -> pd.DataFrame:
+    """Return the skipped files with one common reason for all conflicting recordings."""
     reason = skipped["reason"].str.replace("as .*, with", "as one with", regex=True)
     return skipped.assign(reason=reason)
 
 
-# --- advice --------------------------------------------------------------------------------------
+# --- suggestion ----------------------------------------------------------------------------------
 
 
 def suggest_standard(clips: pd.DataFrame) -> Standard:
-    """Return the rate and duration that suit the clips.
+    """Return the suggested sample rate and duration of the clips.
 
-    The rate is the lowest of the corpora's usual ones: at a higher one, that corpus' clips have an
-    empty band by which a model knows them. The duration leaves 95 % of the clips whole.
+    The rate is the lowest of the corpora's most frequent rates: at a higher rate, a model could
+    recognise that corpus by the empty upper band. The duration does not cut 95 % of the clips.
     """
     usual = clips.groupby("corpus")["sample_rate"].agg(lambda rates: rates.mode()[0])
     rate = int(usual.min())
     lower = int((clips["sample_rate"] < rate).sum())
     lengths = {
-        share: -int(-1000 * float(clips["seconds"].quantile(share)) // 10) * 10
-        for share in (WHOLE_SHARE, 0.9, 0.75, 0.5)
+        fraction: -int(-1000 * float(clips["seconds"].quantile(fraction)) // 10) * 10
+        for fraction in (WHOLE_FRACTION, 0.9, 0.75, 0.5)
     }
-    duration, *shorter = (f"{share:.0%} at {length:,} ms" for share, length in lengths.items())
-    of = ", ".join(usual[usual == rate].index.astype(str))
+    duration, *shorter = (f"{part:.0%} at {length:,} ms" for part, length in lengths.items())
+    corpora = ", ".join(usual[usual == rate].index.astype(str))
     reasons = [
-        f"{rate:,} Hz, of {of}, is the lowest usual rate: no corpus stands out by an empty band",
-        f"whole clips by length: {duration} (taken), {', '.join(shorter)}",
+        f"{rate:,} Hz, of {corpora}, is the lowest usual rate: no corpus has an empty upper band",
+        f"uncut clips by length: {duration} (suggested), {', '.join(shorter)}",
     ]
     if lower:
-        reasons.append(f"{lower:,} clips of a lower rate than that stand out all the same")
-    return Standard(rate, lengths[WHOLE_SHARE], len(clips), reasons)
-
-
-# --- pictures ------------------------------------------------------------------------------------
-
-
-def draw_pictures(clips: pd.DataFrame, standard: Standard, folder: Path) -> None:
-    """Write lengths.png, levels.png and labels.png."""
-    lengths = _histograms(clips, "seconds", "length, s")
-    for axes in lengths.axes:
-        axes.axvline(standard.duration_ms / 1000, color="black", linewidth=1, linestyle="--")
-    lengths.suptitle(f"Length of the clips; dashed: {standard.duration_ms:,} ms")
-    voiced = clips[clips["loudest_db"] >= SILENT_DB]
-    levels = _histograms(voiced, "level_db", "level of what is not silence, dB re full scale")
-    levels.suptitle("Level of the clips")
-    pictures = {"lengths": lengths, "levels": levels, "labels": _matrix(_count(clips, "emotion"))}
-    for name, figure in pictures.items():
-        with written_whole(folder / f"{name}.png") as file:
-            figure.savefig(file, format="png", dpi=120)
-
-
-def _histograms(clips: pd.DataFrame, column: str, label: str) -> Any:
-    """Return a figure of one panel a corpus, over one axis."""
-    from matplotlib.figure import Figure
-
-    groups = list(clips.groupby("corpus")[column])
-    figure = Figure((8, 1.2 + 1.2 * len(groups)), layout="constrained")
-    panels = figure.subplots(len(groups), sharex=True, squeeze=False)[:, 0]
-    edges = np.histogram_bin_edges(clips[column], bins=80)
-    for number, (axes, (corpus, values)) in enumerate(zip(panels, groups, strict=True)):
-        axes.hist(values, edges, color=f"C{number}")
-        axes.set_title(f"{corpus}, median {values.median():.2f}", loc="left", fontsize="medium")
-        axes.set_ylabel("clips")
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[-1].set_xlabel(label)
-    return figure
-
-
-def _matrix(counts: pd.DataFrame) -> Any:
-    """Return a figure of the clips of each emotion, a row a corpus."""
-    from matplotlib.figure import Figure
-
-    figure = Figure((8, 1.3 + 0.5 * len(counts)), layout="constrained")
-    axes = figure.subplots()
-    shares = counts.div(counts.sum(axis=1), axis=0).to_numpy()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.5 * shares.max(), aspect="auto")
-    for (row, column), count in np.ndenumerate(counts.to_numpy()):
-        axes.text(column, row, f"{count:,}" if count else "–", ha="center", va="center")
-    axes.set_xticks(range(counts.shape[1]), counts.columns)
-    axes.set_yticks(range(counts.shape[0]), counts.index)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    axes.set_title("Clips of each emotion; darker: a larger share of the corpus", fontsize="medium")
-    return figure
+        reasons.append(f"{lower:,} clips of a lower rate still have an empty upper band")
+    return Standard(rate, lengths[WHOLE_FRACTION], len(clips), reasons)

@@ -1,4 +1,4 @@
-"""An archive's clips, each in its place below a folder; what would land elsewhere is refused."""
+"""Safe extraction of the clips of an archive into a folder."""
 
 import hashlib
 import os
@@ -16,15 +16,15 @@ from emotion.errors import CorpusError
 
 ENCRYPTED = 0x1
 SPARE_BYTES = 64_000_000
-"""What is left free on the disk."""
+"""Disk space to leave free."""
 
 Progress = Callable[[int, int], None]
-"""Called with the files done and the files in all."""
+"""Called with the number of finished files and the total number of files."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of an archive or of a fetched folder: its name there, its bytes, and its content."""
+    """A file of an archive or folder: name, size in bytes and a function that opens it."""
 
     name: str
     size: int
@@ -39,53 +39,54 @@ def unpack(
     max_bytes: int,
     progress: Progress | None = None,
 ) -> int:
-    """Write a zip archive's clips, or those of a folder, below `folder`; return how many.
+    """Write the clips of a zip archive or of a folder below `folder`; return their number.
 
     Args:
         archive: a zip file, or a folder with files.
-        folder: where the clips go; nothing is written anywhere else.
-        places: by regular expression that fits a name whole, case ignored: the path below
-            `folder`, with the expression's groups; names that none fits are passed over.
-        max_bytes: what the clips may take, unpacked.
-        progress: told after every file.
+        folder: destination; nothing is written outside it.
+        places: path below `folder` for each regular expression that matches a whole name, ignoring
+            case; it may use the groups of the expression. Files without a match are ignored.
+        max_bytes: largest allowed size of all clips, unpacked.
+        progress: called after every file.
 
     Raises:
-        CorpusError: it is no archive, is damaged, has a member that would land outside, is larger
-            than it may be, or has no clip.
+        CorpusError: the archive is damaged or not a zip file, is too large, has no clip, or has a
+            member that would be written outside `folder`.
     """
     if archive.is_dir():
         return _write(folder_entries(archive), archive, folder, places, max_bytes, progress)
     if not archive.is_file():
-        raise CorpusError(f"there is no archive {archive}.")
+        raise CorpusError(f"archive {archive} does not exist.")
     try:
         with zipfile.ZipFile(archive) as opened:
             entries = zip_entries(opened, archive)
             return _write(entries, archive, folder, places, max_bytes, progress)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as err:
         raise CorpusError(
-            f"{archive} is no zip archive, or a damaged one ({err}). Fetch it again."
+            f"{archive} is not a zip archive, or is damaged ({err}). Download it again."
         ) from err
 
 
 def zip_entries(opened: zipfile.ZipFile, archive: Path) -> list[Entry]:
-    """Return an archive's files.
+    """Return the files of an archive.
 
     Raises:
-        CorpusError: one would land outside, is a link or a device, or is encrypted.
+        CorpusError: a member would be written outside the folder, is a link or a device, or is
+            encrypted.
     """
     entries = []
     for info in opened.infolist():
-        reason = escapes(info.orig_filename)
+        reason = path_problem(info.orig_filename)
         kind = stat.S_IFMT(info.external_attr >> 16)
         if stat.S_ISLNK(kind):
             reason = "is a link"
         elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            reason = "is no plain file"
+            reason = "is not a regular file"
         elif info.flag_bits & ENCRYPTED:
             reason = "is encrypted"
         if reason:
             raise CorpusError(
-                f"{archive} is refused: its member {info.orig_filename!r} {reason}. "
+                f"{archive} is rejected: its member {info.orig_filename!r} {reason}. "
                 "Nothing was unpacked."
             )
         if not info.is_dir():
@@ -96,10 +97,10 @@ def zip_entries(opened: zipfile.ZipFile, archive: Path) -> list[Entry]:
 
 
 def folder_entries(folder: Path) -> list[Entry]:
-    """Return a folder's plain files; links are passed over."""
+    """Return the regular files of a folder; links are ignored."""
     entries = []
-    for place, _, names in os.walk(folder):
-        for path in (Path(place, name) for name in sorted(names)):
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in sorted(names)):
             status = path.lstat()
             if stat.S_ISREG(status.st_mode):
                 name = path.relative_to(folder).as_posix()
@@ -107,15 +108,15 @@ def folder_entries(folder: Path) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.name)
 
 
-def escapes(name: str) -> str:
-    """Return why a path is none below a folder, or an empty text."""
+def path_problem(name: str) -> str:
+    """Return the reason why a path is not safely below a folder, or an empty text."""
     path = name.replace("\\", "/")
     if "\0" in path:
         return "has a zero byte in its name"
     if path.startswith("/") or re.match(r"[A-Za-z]:", path):
         return "has an absolute path"
     if ".." in PurePosixPath(path).parts:
-        return "climbs out of its folder"
+        return "leads out of its folder"
     return ""
 
 
@@ -127,54 +128,56 @@ def _write(
     max_bytes: int,
     progress: Progress | None,
 ) -> int:
-    placed = _place(entries, archive, places)
-    size = sum(entry.size for entry in placed.values())
+    destinations = _destinations(entries, archive, places)
+    size = sum(entry.size for entry in destinations.values())
     if size > max_bytes:
         raise CorpusError(
-            f"{archive} would unpack to {size:,} bytes, and its corpus has {max_bytes:,} at most: "
-            "it is not the corpus, or made to fill the disk. Nothing was unpacked."
+            f"{archive} would unpack to {size:,} bytes; its corpus has at most {max_bytes:,}. It "
+            "is another archive, or made to fill the disk. Nothing was unpacked."
         )
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free - SPARE_BYTES
     if size > free:
         raise CorpusError(
-            f"{archive} unpacks to {size:,} bytes and {folder} has {max(free, 0):,} free. Make "
-            "room, then run the same command again."
+            f"{archive} unpacks to {size:,} bytes, but {folder} has only {max(free, 0):,} free. "
+            "Make room, then run the same command again."
         )
-    for count, (place, entry) in enumerate(placed.items(), start=1):
-        path = folder / place
+    for count, (destination, entry) in enumerate(destinations.items(), start=1):
+        path = folder / destination
         path.parent.mkdir(parents=True, exist_ok=True)
         with entry.open() as source, path.open("xb") as file:
             shutil.copyfileobj(source, file)
         if progress is not None:
-            progress(count, len(placed))
-    return len(placed)
+            progress(count, len(destinations))
+    return len(destinations)
 
 
-def _place(entries: Iterable[Entry], archive: Path, places: Mapping[str, str]) -> dict[str, Entry]:
-    """Return, by path below the folder, what goes there.
+def _destinations(
+    entries: Iterable[Entry], archive: Path, places: Mapping[str, str]
+) -> dict[str, Entry]:
+    """Return the files to write by path below the folder.
 
     Raises:
-        CorpusError: nothing has a place, or two different files have the same.
+        CorpusError: no file matches, or two different files have the same destination.
     """
-    rules = [(re.compile(fits, re.IGNORECASE), to) for fits, to in places.items()]
-    placed: dict[str, Entry] = {}
+    rules = [(re.compile(pattern, re.IGNORECASE), path) for pattern, path in places.items()]
+    destinations: dict[str, Entry] = {}
     for entry in entries:
-        found = ((fits.fullmatch(entry.name), to) for fits, to in rules)
-        place = next((match.expand(to) for match, to in found if match), None)
-        if place is None:
+        matches = ((pattern.fullmatch(entry.name), path) for pattern, path in rules)
+        path = next((match.expand(path) for match, path in matches if match), None)
+        if path is None:
             continue
-        if reason := escapes(place):
-            raise CorpusError(f"{archive}: {entry.name!r} would go to {place!r}, which {reason}.")
-        first = placed.setdefault(place, entry)
+        if reason := path_problem(path):
+            raise CorpusError(f"{archive}: {entry.name!r} would go to {path!r}, which {reason}.")
+        first = destinations.setdefault(path, entry)
         if first is not entry and _digest(first) != _digest(entry):
             raise CorpusError(
-                f"{archive} is refused: {first.name!r} and {entry.name!r} differ, and both would "
-                f"be {place}."
+                f"{archive} is rejected: {first.name!r} and {entry.name!r} differ, and both would "
+                f"be {path}."
             )
-    if not placed:
-        raise CorpusError(f"{archive} holds no clip of this corpus: is it another archive?")
-    return placed
+    if not destinations:
+        raise CorpusError(f"{archive} has no clip of this corpus. Give the archive of the corpus.")
+    return destinations
 
 
 def _digest(entry: Entry) -> bytes:

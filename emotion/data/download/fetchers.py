@@ -1,4 +1,4 @@
-"""Where a corpus comes from: an archive on the web, a database of audb, a dataset of Kaggle."""
+"""Fetchers of corpora: a web archive, an audb database, or a Kaggle dataset."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,24 +13,24 @@ AUDB_WORKERS = 4
 
 
 class Fetcher(Protocol):
-    """Anything that brings a corpus' files here; a call that was stopped is continued."""
+    """Interface of all fetchers; an interrupted fetch is continued by the next call."""
 
     @property
     def checked(self) -> str:
-        """What a fetched file is known to be the published one by, in words."""
+        """The check that a file is the published one, for messages."""
 
     def fetch(self, folder: Path, progress: Progress) -> Path:
-        """Return the fetched zip archive, or a folder of files. `folder` is for its own use."""
+        """Return the fetched zip archive or folder of files; `folder` is for temporary files."""
 
 
 @dataclass(frozen=True)
 class WebArchive:
-    """A zip archive under an address.
+    """A zip archive on the web.
 
     Args:
-        url: http or https.
-        size: bytes, if published.
-        checksum: md5:… or sha256:…, if published.
+        url: http or https address.
+        size: published size in bytes, if any.
+        checksum: published md5:… or sha256:…, if any.
     """
 
     url: str
@@ -42,10 +42,10 @@ class WebArchive:
         """The kind of the checksum."""
         if self.checksum:
             return f"{self.checksum.partition(':')[0]} of the archive"
-        return "the archive's own sums of its files (no checksum was published)"
+        return "the checksums within the archive (none was published for the archive)"
 
     def fetch(self, folder: Path, progress: Progress) -> Path:
-        """Return the archive, whole and checked."""
+        """Return the complete, checked archive."""
         name = self.url.partition("?")[0].rpartition("/")[2] or "archive.zip"
         return fetch_file(
             self.url,
@@ -58,7 +58,7 @@ class WebArchive:
 
 @dataclass(frozen=True)
 class AudbDatabase:
-    """A database of audb's public repository, in a fixed version; no account is needed."""
+    """A fixed version of a database in audb's public repository; no account is needed."""
 
     name: str
     version: str
@@ -69,7 +69,7 @@ class AudbDatabase:
         return f"md5 of every file, as in audb's {self.name} {self.version}"
 
     def fetch(self, folder: Path, progress: Progress) -> Path:
-        """Return the folder of the database's files, as they were published.
+        """Return the folder of the published files of the database.
 
         Raises:
             DependencyError: audb is not installed.
@@ -79,8 +79,8 @@ class AudbDatabase:
             import audb
         except ImportError as err:
             raise DependencyError(
-                f"fetching {self.name} needs audb: pip install 'emotion[download]'. Or fetch the "
-                "archive yourself and give archive=FILE."
+                f"downloading {self.name} needs audb: pip install 'emotion[download]'. Or download "
+                "the archive yourself and give archive=FILE."
             ) from err
         root, cache = folder / f"{self.name}-{self.version}", folder / "audb"
         cache.mkdir(parents=True, exist_ok=True)
@@ -95,10 +95,10 @@ class AudbDatabase:
                 verbose=is_interactive(),
             )
             known = audb.dependencies(self.name, version=self.version, cache_root=str(cache))
-        except Exception as err:  # each of audb's backends has errors of its own
+        except Exception as err:  # each backend of audb has its own exceptions
             raise CorpusError(
-                f"audb cannot fetch {self.name} {self.version}: {_said(err)}. The same command "
-                "goes on with what is here."
+                f"audb cannot fetch {self.name} {self.version}: {_one_line(err)}. The same command "
+                "continues the download."
             ) from err
         files = [file for file in known.media if not known.removed(file)]
         for done, file in enumerate(files, start=1):
@@ -106,7 +106,7 @@ class AudbDatabase:
             if not path.is_file() or digest_of(path, "md5") != known.checksum(file):
                 path.unlink(missing_ok=True)
                 raise CorpusError(
-                    f"{file} is not the file that audb's {self.name} {self.version} has, and was "
+                    f"{file} differs from the file in audb's {self.name} {self.version} and was "
                     "removed. Run the same command again."
                 )
             progress(done, len(files))
@@ -115,40 +115,43 @@ class AudbDatabase:
 
 @dataclass(frozen=True)
 class KaggleDataset:
-    """A dataset of Kaggle, fetched and kept by kagglehub; Kaggle may ask for its API token."""
+    """A Kaggle dataset, in kagglehub's cache; Kaggle may require its API token."""
 
     handle: str
 
     @property
     def checked(self) -> str:
-        """What kagglehub checks."""
+        """The kind of the checksum."""
         return "the checksum that Kaggle sends with the archive"
 
     def fetch(self, folder: Path, progress: Progress) -> Path:
-        """Return the folder of the dataset's files, in kagglehub's own cache.
+        """Return the folder of the dataset's files in kagglehub's cache.
 
         Raises:
             DependencyError: kagglehub is not installed.
             CorpusError: kagglehub cannot fetch it.
         """
-        del folder, progress  # kagglehub has both of its own
+        del folder, progress  # kagglehub has its own
         page = f"https://www.kaggle.com/datasets/{self.handle}"
-        by_hand = f"Or fetch the archive from {page} with a browser and give archive=FILE."
+        manual = f"Or download the archive from {page} with a browser and give archive=FILE."
         try:
             import kagglehub
         except ImportError as err:
             raise DependencyError(
-                f"this needs kagglehub: pip install 'emotion[download]'. {by_hand}"
+                f"downloading {self.handle} needs kagglehub: pip install 'emotion[download]'. "
+                f"{manual}"
             ) from err
         try:
             return Path(kagglehub.dataset_download(self.handle))
-        except Exception as err:  # of kagglehub, of requests, of Kaggle's own client
+        except (
+            Exception
+        ) as err:  # kagglehub, requests and Kaggle's client have their own exceptions
             raise CorpusError(
-                f"Kaggle does not give {self.handle}: {_said(err)}. The same "
-                "command goes on with what is here; a token from https://www.kaggle.com/settings "
-                f"in KAGGLE_API_TOKEN lets kagglehub log in. {by_hand}"
+                f"kagglehub cannot fetch {self.handle}: {_one_line(err)}. The same command "
+                "continues the download; kagglehub logs in with a token from "
+                f"https://www.kaggle.com/settings in KAGGLE_API_TOKEN. {manual}"
             ) from err
 
 
-def _said(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {first_line(error)}".rstrip(".")

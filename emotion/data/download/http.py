@@ -1,4 +1,4 @@
-"""A file from the web: goes on where a broken transfer stopped, and is checked before it counts."""
+"""HTTP download of a file: continues interrupted transfers and checks size and checksum."""
 
 import hashlib
 import http.client
@@ -15,22 +15,22 @@ from emotion.utils.files import write_text
 
 BLOCK_BYTES = 1 << 18
 TIMEOUT_SECONDS = 60
-PATIENCE_SECONDS = 30
-"""The longest pause before another try."""
+MAX_PAUSE_SECONDS = 30
+"""Longest pause before the next try."""
 
 BUSY = frozenset((408, 425, 429, 500, 502, 503, 504))
-"""ModelOutput of a server that may give another one later."""
+"""Status codes of temporary errors."""
 
 RANGE_REFUSED = 416
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes that are here, and the bytes in all (0: unknown)."""
+"""Called with the number of received bytes and the total number (0: unknown)."""
 
 log = logging.getLogger(__name__)
 
 
 class _TransferError(Exception):
-    """The other side, or the way to it, failed; another try may succeed."""
+    """The server or the connection failed; another try may succeed."""
 
 
 def fetch_file(
@@ -43,48 +43,49 @@ def fetch_file(
     attempts: int = 6,
     pause_seconds: float = 1.0,
 ) -> Path:
-    """Return `target`, fetched where it is missing; a transfer begun earlier is continued.
+    """Return `target`, downloaded if missing; an earlier transfer is continued.
 
     Args:
-        url: http or https.
-        target: takes its name once it is whole and checked.
-        size: bytes that were published.
-        checksum: that was published, as md5:… or sha256:….
-        progress: told after every block.
-        attempts: tries in a row that may bring nothing.
-        pause_seconds: before the second try; doubled with each one.
+        url: http or https address.
+        target: the file; it exists only when it is complete and checked.
+        size: published size in bytes.
+        checksum: published checksum, as md5:… or sha256:….
+        progress: called after every block.
+        attempts: largest number of consecutive tries without any data.
+        pause_seconds: pause before the second try; doubled for each further try.
 
     Raises:
-        CorpusError: the server refuses, the way to it stays broken, or it is another file.
+        CorpusError: the server refuses, the connection fails repeatedly, or the file differs from
+            the published one.
     """
     if not re.match(r"https?://", url):
-        raise CorpusError(f"{url} is no web address: it must begin with https:// or http://.")
+        raise CorpusError(f"{url} is not a web address: it must begin with https:// or http://.")
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_file():
         return target
     partial = target.with_name(f"{target.name}.partial")
     failures = 0
     while True:
-        before = _bytes_here(partial)
+        before = _received_bytes(partial)
         try:
             _receive(url, partial, size=size, progress=progress)
             break
         except _TransferError as err:
-            failures = failures + 1 if _bytes_here(partial) <= before else 1
+            failures = failures + 1 if _received_bytes(partial) <= before else 1
             if failures >= attempts:
                 raise CorpusError(
-                    f"{url} cannot be fetched: {err}. {_bytes_here(partial):,} bytes are here; "
-                    "the same command goes on from them."
+                    f"{url} cannot be downloaded: {err}. {_received_bytes(partial):,} bytes are "
+                    "here; the same command continues after them."
                 ) from err
-            log.warning("%s; going on at %s bytes", err, f"{_bytes_here(partial):,}")
-            time.sleep(min(pause_seconds * 2 ** (failures - 1), PATIENCE_SECONDS))
+            log.warning("%s; continuing at %s bytes", err, f"{_received_bytes(partial):,}")
+            time.sleep(min(pause_seconds * 2 ** (failures - 1), MAX_PAUSE_SECONDS))
     _check(partial, url, size=size, checksum=checksum)
     _version_file(partial).unlink(missing_ok=True)
     return partial.replace(target)
 
 
 def digest_of(path: Path, kind: str) -> str:
-    """Return a file's digest, in hexadecimal; md5 only guards against accidents."""
+    """Return a file's digest in hexadecimal; md5 only detects accidental damage."""
     with path.open("rb") as file:
         return hashlib.file_digest(
             file, lambda: hashlib.new(kind, usedforsecurity=False)
@@ -92,50 +93,50 @@ def digest_of(path: Path, kind: str) -> str:
 
 
 def _receive(url: str, partial: Path, *, size: int | None, progress: Progress | None) -> None:
-    """Append to `partial` what it lacks of the file.
+    """Append the missing bytes to `partial`.
 
     Raises:
-        _TransferError: the connection was cut, or the server is busy.
+        _TransferError: the connection was interrupted, or the server is busy.
         CorpusError: the server refuses, or has another file.
     """
-    here = _bytes_here(partial)
+    here = _received_bytes(partial)
     if size is not None and here == size:
         return
     headers = {"User-Agent": "emotion", "Accept-Encoding": "identity"}
     version = _version_file(partial)
     if here:
         headers["Range"] = f"bytes={here}-"
-        if version.is_file():  # of a file that has changed, all is sent
+        if version.is_file():  # the server sends a changed file from its start
             headers["If-Range"] = version.read_text(encoding="utf-8")
     try:
-        answer = urllib.request.urlopen(
+        response = urllib.request.urlopen(
             urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS
         )
     except urllib.error.HTTPError as err:
         if err.code == RANGE_REFUSED:
             partial.unlink(missing_ok=True)
-            raise _TransferError("the server has another file than the one begun") from err
+            raise _TransferError("the file on the server has changed") from err
         if err.code in BUSY:
-            raise _TransferError(f"the server answers {err.code} {err.reason}") from err
+            raise _TransferError(f"the server returned {err.code} {err.reason}") from err
         raise CorpusError(
-            f"{url}: the server answers {err.code} {err.reason}. Has the file moved? Fetch it with "
-            "a browser and give archive=FILE."
+            f"{url}: the server returned {err.code} {err.reason}. The file may have moved: "
+            "download it with a browser and give archive=FILE."
         ) from err
     except (OSError, http.client.HTTPException) as err:
         raise _TransferError(f"no connection ({err})") from err
-    with answer:
-        start, total = _extent(answer, here)
+    with response:
+        start, total = _parse_extent(response, here)
         if size is not None and total not in (None, size):
             raise CorpusError(
-                f"{url} has {total:,} bytes, not the {size:,} that were published: it is another "
-                "file. Fetch the right one with a browser and give archive=FILE."
+                f"{url} has {total:,} bytes, not the published {size:,}: it is another file. "
+                "Download the right one with a browser and give archive=FILE."
             )
-        _note_version(version, answer)
+        _save_version(version, response)
         with partial.open("r+b" if start else "wb") as file:
             file.truncate(start)
             file.seek(start)
             done = start
-            while block := _read(answer):
+            while block := _read(response):
                 done += len(block)
                 if total is not None and done > total:
                     raise CorpusError(f"{url} sends more than the {total:,} bytes it announced.")
@@ -143,63 +144,63 @@ def _receive(url: str, partial: Path, *, size: int | None, progress: Progress | 
                 if progress is not None:
                     progress(done, total or 0)
     if total is not None and done < total:
-        raise _TransferError(f"the connection was cut at {done:,} of {total:,} bytes")
+        raise _TransferError(f"the connection was interrupted at {done:,} of {total:,} bytes")
 
 
-def _read(answer: http.client.HTTPResponse) -> bytes:
+def _read(response: http.client.HTTPResponse) -> bytes:
     try:
-        return answer.read(BLOCK_BYTES)
+        return response.read(BLOCK_BYTES)
     except (OSError, http.client.HTTPException) as err:
-        raise _TransferError(f"the connection was cut ({err})") from err
+        raise _TransferError(f"the connection was interrupted ({err})") from err
 
 
-def _extent(answer: http.client.HTTPResponse, here: int) -> tuple[int, int | None]:
-    """Return where in the file the answer begins, and the whole file's bytes if that is said.
+def _parse_extent(response: http.client.HTTPResponse, here: int) -> tuple[int, int | None]:
+    """Return the offset of the response in the file, and the size of the file if it is given.
 
     Raises:
-        _TransferError: the answer begins elsewhere.
+        _TransferError: the response has another offset than requested.
     """
-    if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
-        length = answer.headers.get("Content-Length", "")
+    if response.status != http.HTTPStatus.PARTIAL_CONTENT:
+        length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdigit() else None
-    said = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
-    if said is None or int(said[1]) != here:
-        raise _TransferError(f"the server sends another part than the one from {here:,} on")
-    return here, int(said[2]) if said[2].isdigit() else None
+    extent = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if extent is None or int(extent[1]) != here:
+        raise _TransferError(f"the server did not continue at {here:,} bytes")
+    return here, int(extent[2]) if extent[2].isdigit() else None
 
 
-def _note_version(path: Path, answer: http.client.HTTPResponse) -> None:
-    """Keep what tells this version of the file from another: its strong tag, or its date."""
-    tag = answer.headers.get("ETag", "")
-    said = tag if tag.startswith('"') else answer.headers.get("Last-Modified", "")
-    if said:
-        write_text(path, said)
+def _save_version(path: Path, response: http.client.HTTPResponse) -> None:
+    """Save the identifier of this version of the file: its strong tag, or its date."""
+    tag = response.headers.get("ETag", "")
+    version = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
+    if version:
+        write_text(path, version)
     else:
         path.unlink(missing_ok=True)
 
 
 def _check(partial: Path, url: str, *, size: int | None, checksum: str | None) -> None:
-    """Remove what is not the published file.
+    """Remove a file that is not the published one.
 
     Raises:
-        CorpusError: its size or checksum is another.
+        CorpusError: the size or checksum differs.
     """
-    found = _bytes_here(partial)
-    said = "" if size in (None, found) else f"{found:,} bytes, not {size:,}"
-    if not said and checksum:
-        kind, _, wanted = checksum.partition(":")
+    found = _received_bytes(partial)
+    problem = "" if size in (None, found) else f"{found:,} bytes, not {size:,}"
+    if not problem and checksum:
+        kind, _, expected = checksum.partition(":")
         digest = digest_of(partial, kind)
-        said = "" if digest == wanted.lower() else f"the {kind} {digest}, not {wanted}"
-    if said:
+        problem = "" if digest == expected.lower() else f"the {kind} {digest}, not {expected}"
+    if problem:
         partial.unlink()
         _version_file(partial).unlink(missing_ok=True)
         raise CorpusError(
-            f"{url} gave a file of {said}: it is damaged or another one, and was removed. "
+            f"{url} returned a file of {problem}: it is damaged or another file, and was removed. "
             "Run the same command again."
         )
 
 
-def _bytes_here(path: Path) -> int:
+def _received_bytes(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 

@@ -1,7 +1,7 @@
-"""The command `download`: a corpus from where it is published to where its reader looks for it.
+"""Installation of a published corpus into the layout of its reader.
 
-Nothing takes its name under the data root before it is whole: an archive is fetched and unpacked
-in a hidden folder beside it, counted by the corpus' own reader, and then renamed.
+An archive is fetched and unpacked in a hidden folder under the data root, its clips are counted by
+the reader of the corpus, and only a complete corpus is renamed to its final folder.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from emotion.utils.files import sync_folder
 STAGING = ".download"
 
 Bars = Callable[[str, str], Callable[[int, int], None]]
-"""Makes a bar of a name and of what is counted; the bar is told (done, total)."""
+"""Makes a progress callback, called with (done, total), from a name and a unit."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,15 @@ class CorpusSource:
     """A published corpus, or several in one archive.
 
     Args:
-        name: of the dataset that reads it.
-        page: where it is published.
-        licence: under what terms it may be used.
-        citation: what to cite.
-        readers: by corpus, who will read it and how many clips were published.
+        name: name of its dataset.
+        page: web page of the publisher.
+        licence: terms of use.
+        citation: reference to cite.
+        readers: reader of each corpus, with the number of published clips.
         places: see `unpack`.
-        max_bytes: what its clips take at most.
-        fetch: brings it here; None where only its users can, by `steps`.
-        steps: how its users get it by hand.
+        max_bytes: largest allowed size of the unpacked clips.
+        fetch: downloads it; None if users must download it themselves, by `steps`.
+        steps: instructions for a manual download.
     """
 
     name: str
@@ -52,60 +52,62 @@ class CorpusSource:
     steps: Sequence[str] = field(default_factory=tuple)
 
     def about(self) -> str:
-        """Return what to know before it is fetched."""
+        """Return page, licence and citation, to show before the download."""
         return f"{self.name}: {self.page}\nlicence: {self.licence}\ncite: {self.citation}"
 
     def by_hand(self) -> str:
-        """Return how its users get it, a numbered line a step."""
+        """Return the instructions for a manual download as numbered lines."""
         return "\n".join(f"{number}. {step}" for number, step in enumerate(self.steps, start=1))
 
 
 def download(source: CorpusSource, data_root: Path, *, archive: Path | None, bars: Bars) -> str:
-    """Put a corpus under the data root; return what is there now, in words.
+    """Install a corpus under the data root; return a summary.
 
     Args:
-        source: what is wanted; of several corpora, those that are there already stay untouched.
-        data_root: where corpora lie.
-        archive: a zip file, or a folder, that its user fetched; None to fetch it.
-        bars: shows what is done.
+        source: the corpus; of several corpora, those already installed stay untouched.
+        data_root: folder of all corpora.
+        archive: a zip file or folder that the user downloaded; None to fetch it.
+        bars: shows the progress.
 
     Raises:
-        CorpusError: it cannot be fetched or is not whole, or something else lies in its place.
+        CorpusError: the corpus cannot be fetched or is incomplete, or its folder has other files.
     """
     if not _missing(source, data_root):
-        return "\n".join(_lines(source, data_root, "here already"))
+        return "\n".join(_lines(source, data_root, "already here"))
     if archive is None and source.fetch is None:
         raise CorpusError(
-            f"{source.name} is not here, and only you can fetch it: do the steps above, then "
+            f"{source.name} cannot be downloaded automatically: follow the steps above, then run "
             f"emotion download {source.name} archive=FILE."
         )
     if archive is not None and not archive.exists():
-        raise CorpusError(f"there is no archive {archive}.")
+        raise CorpusError(f"archive {archive} does not exist.")
     staging = data_root / STAGING / source.name
     lock = staging.with_name(f"{source.name}.lock")
     staging.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(lock, timeout=0):
-            checked = _bring(source, data_root, staging, archive, bars)
+            checked = _fetch_and_install(source, data_root, staging, archive, bars)
     except Timeout as err:
-        raise CorpusError(f"{source.name} is being downloaded to {data_root} already.") from err
+        raise CorpusError(
+            f"another process is downloading {source.name} to {data_root}. Wait until it ends."
+        ) from err
     finally:
         if not staging.exists():
-            with contextlib.suppress(OSError):  # another corpus is under way there
+            with contextlib.suppress(OSError):  # another corpus is being downloaded there
                 lock.unlink(missing_ok=True)
                 lock.parent.rmdir()
-    lines = _lines(source, data_root, "here now")
+    lines = _lines(source, data_root, "now here")
     return "\n".join([*lines, f"checked: {checked}, and the number of clips"])
 
 
-def _bring(
+def _fetch_and_install(
     source: CorpusSource, data_root: Path, staging: Path, archive: Path | None, bars: Bars
 ) -> str:
-    """Fetch and install; return what was checked.
+    """Fetch and install; return the check of the files.
 
-    What was fetched stays in `staging` where the way broke, to go on from; not where it is no good.
+    After an interrupted fetch, `staging` is kept to continue from; a wrong archive is removed.
     """
-    checked = "the archive's own sums of its files"
+    checked = "the checksums within the archive"
     if archive is None and source.fetch is not None:
         checked = source.fetch.checked
         archive = source.fetch.fetch(staging, bars("fetching", "bytes"))
@@ -128,28 +130,28 @@ def _install(
     unpacked: Path,
     progress: Callable[[int, int], None],
 ) -> None:
-    """Unpack what is missing and rename it into its place, once it is whole and on the disk."""
-    shutil.rmtree(unpacked, ignore_errors=True)  # of a call that was killed
+    """Unpack the missing corpora; rename them to their final folders once complete and on disk."""
+    shutil.rmtree(unpacked, ignore_errors=True)  # left by a killed call
     unpack(archive, unpacked, places=source.places, max_bytes=source.max_bytes, progress=progress)
     missing = _missing(source, data_root)
     for reader in missing:
         found = _count(reader, unpacked)
         if reader.published is not None and found != reader.published:
             raise CorpusError(
-                f"{archive} holds {found:,} of the {reader.published:,} clips of {reader.corpus}: "
-                "it is not whole. Nothing was put in place."
+                f"{archive} has {found:,} of the {reader.published:,} clips of {reader.corpus}: it "
+                "is incomplete. Nothing was installed."
             )
-    os.sync()  # all clips at once; one by one takes minutes on a disk that turns
+    os.sync()  # all clips at once; one by one takes minutes on a hard disk
     for reader in missing:
         (unpacked / reader.folder).rename(data_root / reader.folder)
     sync_folder(data_root)
 
 
 def _missing(source: CorpusSource, data_root: Path) -> list[PatternReader]:
-    """Return the readers whose corpus is not there yet.
+    """Return the readers of the corpora that are not installed.
 
     Raises:
-        CorpusError: something lies in a corpus' place that is not the whole of it.
+        CorpusError: the folder of a corpus exists, but is not the complete corpus.
     """
     missing = []
     for reader in source.readers.values():
@@ -161,8 +163,8 @@ def _missing(source: CorpusSource, data_root: Path) -> list[PatternReader]:
         if not found or found != (reader.published or found):
             of = f" of the {reader.published:,}" if reader.published else ""
             raise CorpusError(
-                f"{folder} is there and holds {found:,}{of} clips of {reader.corpus}. Nothing is "
-                "written over: move it away, or give another data_root=…"
+                f"{folder} exists and has {found:,}{of} clips of {reader.corpus}. Nothing is "
+                "overwritten: move it away, or give another data_root=…"
             )
     return missing
 
@@ -170,7 +172,7 @@ def _missing(source: CorpusSource, data_root: Path) -> list[PatternReader]:
 def _count(reader: PatternReader, root: Path) -> int:
     try:
         return len(reader.scan(root).rows)
-    except CorpusError:  # no folder, or no file that fits
+    except CorpusError:  # no folder, or no matching file
         return 0
 
 

@@ -1,13 +1,15 @@
-"""What a protocol is: it divides clips into train, val and test, and says what is lacking."""
+"""Base class of all split protocols: assignment of clips to train, val and test."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
-from emotion.data.splits.stratify import Labels, cut_validation, speakers_of
-from emotion.errors import ConfigError, SplitError, near
+from emotion.data.speakers import speaker_ids
+from emotion.data.splits.stratify import Column, cut_validation
+from emotion.errors import ConfigError, SplitError, suggest
 
 TRAIN, VAL, TEST, OUT = "train", "val", "test", ""
 SUBSETS = (TRAIN, VAL, TEST)
@@ -15,84 +17,80 @@ SUBSETS = (TRAIN, VAL, TEST)
 
 @dataclass(frozen=True)
 class Split:
-    """A division: `subset` is train, val, test or empty for each row of the table it was made of.
+    """A split: `subset` is train, val, test or empty for each row of a table.
 
-    `notes` say what a reader must know; `folds` is how many divisions the protocol has.
+    `notes` are sentences for logs and reports; `folds` is the number of folds of the protocol.
     """
 
-    subset: Labels
+    subset: Column
     notes: tuple[str, ...] = ()
     folds: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitProtocol:
-    """What all protocols share.
+    """Base class of all split protocols.
 
     Args:
-        seed: of every random choice.
-        val_fraction: of the training speakers (or texts, or clips) that validate; 0: all train.
-        allow_leak: train although the audit finds a leak; all figures are then marked.
-        train_only: corpora all of whose clips train; the protocol divides the others, as if these
-            were not there.
+        seed: seed of every random choice.
+        val_fraction: fraction of training speakers (or texts, or clips) for validation; 0: none.
+        allow_leak: train despite data leakage; all metrics are then marked.
+        train_only: corpora with all clips in train; the protocol applies to the others only.
     """
+
+    description: ClassVar[str] = ""
+    """The protocol in a sentence, for reports."""
 
     seed: int = 0
     val_fraction: float = 0.15
     allow_leak: bool = False
-    train_only: Sequence[str] = ()
+    train_only: str | Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.val_fraction < 1:
             raise ConfigError(
-                f"split.val_fraction={self.val_fraction} must be at least 0, under 1."
+                f"split.val_fraction={self.val_fraction} must be at least 0 and less than 1."
             )
-        share = getattr(self, "test_fraction", 0.5)
-        if not 0 < share < 1:
-            raise ConfigError(f"split.test_fraction={share} must lie between 0 and 1.")
+        test_fraction = getattr(self, "test_fraction", 0.5)
+        if not 0 < test_fraction < 1:
+            raise ConfigError(f"split.test_fraction={test_fraction} must be between 0 and 1.")
         for name, least in (("fold", 0), ("folds", 2)):
             value = getattr(self, name, least)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ConfigError(f"split.{name}={value} must be a whole number from {least} on.")
+                raise ConfigError(f"split.{name}={value} must be an integer of at least {least}.")
 
     def assign(self, table: pd.DataFrame) -> Split:
-        """Return the division of a table with columns path, corpus, speaker, sex, emotion, text.
+        """Return the split of a table with columns path, corpus, speaker, sex, emotion, text.
 
         Raises:
-            SplitError: the protocol does not fit these clips; says which do.
+            SplitError: the protocol does not fit these clips; the message names protocols that do.
         """
         if not self.train_only:
-            return self.divide(table)
-        added = [self.train_only] if isinstance(self.train_only, str) else list(self.train_only)
-        here = sorted(table["corpus"].unique())
-        for name in added:
-            if name not in here:
-                raise SplitError(
-                    f"split.train_only names {name!r}, which is not here.{near(name, here)}"
-                )
-        if set(added) == set(here):
+            return self.split(table)
+        added = check_corpora("train_only", self.train_only, table)
+        if set(added) == set(table["corpus"]):
             raise SplitError(f"split.train_only={added} leaves no corpus to validate on.")
-        split = self.divide(table[~table["corpus"].isin(added)])
+        split = self.split(table[~table["corpus"].isin(added)])
         subset = split.subset.reindex(table.index, fill_value=TRAIN)
-        note = f"of {', '.join(added)} all clips train; the protocol divides the others"
+        note = f"all clips of {', '.join(added)} are in train; the split is of the other corpora"
         return Split(subset, (*split.notes, note), split.folds)
 
-    def divide(self, table: pd.DataFrame) -> Split:
-        """Return the division of the clips that the protocol is about; raises as `assign`."""
+    def split(self, table: pd.DataFrame) -> Split:
+        """Return the split of the corpora outside `train_only`; raises as `assign`."""
         raise NotImplementedError
 
     def with_test(
         self,
         table: pd.DataFrame,
-        test: Labels,
-        notes: Iterable[str],
-        folds: int,
+        test: Column,
         *,
+        notes: Iterable[str] = (),
+        folds: int = 1,
         validate: Collection[str] | None = None,
     ) -> Split:
-        """Return the split whose test clips are given, validation cut from the other speakers.
+        """Return the split with the given test clips, and validation clips from other speakers.
 
-        `validate` names the corpora that validation is cut from; None: all.
+        `validate` names the corpora with validation clips; None: all.
         """
         subset = pd.Series(np.where(test, TEST, TRAIN), index=table.index, dtype=object)
         notes = list(notes)
@@ -103,51 +101,77 @@ class SplitProtocol:
                 notes += note
         return checked_split(table, subset, notes, folds, validated=self.val_fraction > 0)
 
+    def leave_out(self, table: pd.DataFrame, groups: Column, fold: int, needs: str) -> Split:
+        """Return the split that tests on the group with index `fold` in the sorted groups.
+
+        Raises:
+            SplitError: fewer than two groups, which the split `needs`.
+        """
+        names = sorted(groups.unique())
+        if len(names) < 2:
+            raise SplitError(f"{needs}. {suggest_protocols(table)}")
+        check_fold(fold, len(names))
+        name = names[fold]
+        return self.with_test(table, groups == name, notes=[f"tests on {name}"], folds=len(names))
+
 
 def check_fold(fold: int, folds: int) -> None:
-    """Refuse a fold that a protocol of so many does not have.
+    """Check the index of a fold.
 
     Raises:
-        ConfigError: with those that it has.
+        ConfigError: the protocol has fewer folds.
     """
     if not 0 <= fold < folds:
-        raise ConfigError(f"split.fold={fold} is not 0…{folds - 1}.")
+        raise ConfigError(f"split.fold={fold} is not valid: choose 0…{folds - 1}.")
 
 
-def _lacking(table: pd.DataFrame, subset: Labels) -> list[str]:
-    """Return which corpora a subset lacks."""
-    notes = []
-    for part in (VAL, TEST):
-        there = set(table["corpus"][subset == part])
-        missing = sorted(set(table["corpus"]) - there)
-        if there and missing:
-            notes.append(f"{part} has no clip of {', '.join(missing)}")
-    return notes
+def check_corpora(key: str, names: str | Sequence[str], table: pd.DataFrame) -> list[str]:
+    """Return the corpora named by the setting split.`key`.
+
+    Raises:
+        SplitError: one of them is not in the table.
+    """
+    found = sorted(table["corpus"].unique())
+    corpora = [names] if isinstance(names, str) else list(names)
+    for name in corpora:
+        if name not in found:
+            raise SplitError(
+                f"split.{key} names {name!r}, which this dataset does not have."
+                f"{suggest(name, found)}"
+            )
+    return corpora
 
 
 def checked_split(
     table: pd.DataFrame,
-    subset: Labels,
+    subset: Column,
     notes: Iterable[str],
     folds: int,
     *,
     validated: bool = True,
 ) -> Split:
-    """Return the split, with notes on what it lacks.
+    """Return the split, with notes on missing test clips and corpora.
 
     Raises:
-        SplitError: nothing to train on or, where it should be `validated`, to validate on.
+        SplitError: no clip to train on or, if `validated`, to validate on.
     """
     for part, verb in ((TRAIN, "train"), (VAL, "validate")):
         if not (subset == part).any() and (validated or part != VAL):
-            raise SplitError(f"no clip is left to {verb} on. {what_fits(table)}")
-    untested = [] if (subset == TEST).any() else ["untested: no test clip of this protocol is here"]
-    return Split(subset, (*notes, *untested, *_lacking(table, subset)), folds)
+            raise SplitError(f"no clip is left to {verb} on. {suggest_protocols(table)}")
+    notes = list(notes)
+    if not (subset == TEST).any():
+        notes.append("untested: this dataset has no test clip of this protocol")
+    for part in (VAL, TEST):
+        found = set(table["corpus"][subset == part])
+        missing = sorted(set(table["corpus"]) - found)
+        if found and missing:
+            notes.append(f"{part} has no clip of {', '.join(missing)}")
+    return Split(subset, tuple(notes), folds)
 
 
-def what_fits(table: pd.DataFrame) -> str:
-    """Return the way out: the protocols that fit a table."""
-    speakers, corpora = speakers_of(table).nunique(), table["corpus"].nunique()
+def suggest_protocols(table: pd.DataFrame) -> str:
+    """Return a sentence that names the protocols that fit a table."""
+    speakers, corpora = speaker_ids(table).nunique(), table["corpus"].nunique()
     fits = ["file"]
     if len(table) > 2:
         fits += ["random", "all"]
@@ -159,5 +183,5 @@ def what_fits(table: pd.DataFrame) -> str:
         fits += ["corpus", "leave_corpus_out"]
     return (
         f"These clips have {speakers} speakers in {corpora} corpora; "
-        f"what fits is split={', split='.join(fits)}."
+        f"protocols that fit: split={', split='.join(fits)}."
     )

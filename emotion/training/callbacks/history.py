@@ -11,9 +11,9 @@ from emotion.utils.tables import read_table, write_table
 
 
 class History(Callback):
-    """Writes history.csv, a row an epoch; a resumed run goes on behind the epochs that it keeps.
+    """Writes the metrics of each epoch; a resumed run replaces the epochs that it repeats.
 
-    `lr` is the rate of the epoch's first step.
+    The column `lr` is the learning rate of the first step of the epoch.
     """
 
     def __init__(self, file: Path) -> None:
@@ -25,15 +25,12 @@ class History(Callback):
 
     @rank_zero_only
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        row = {
-            "epoch": float(trainer.current_epoch),
-            "lr": self.rate,
-        }
+        row = {"epoch": float(trainer.current_epoch), "lr": self.rate}
         row |= {
-            name: float(trainer.callback_metrics[f"{stage}/{figure}"])
+            f"{stage}_{metric}": float(trainer.callback_metrics[f"{stage}/{metric}"])
             for stage in ("train", "val")
-            for figure in ("loss", "uar", "wa")
-            if (name := f"{stage}_{figure}") and f"{stage}/{figure}" in trainer.callback_metrics
+            for metric in ("loss", "uar", "wa")
+            if f"{stage}/{metric}" in trainer.callback_metrics
         }
         rows = pd.DataFrame([row])
         if self.file.exists():
@@ -42,7 +39,7 @@ class History(Callback):
         write_table(self.file, rows.astype({"epoch": int}))
 
     def state_dict(self) -> dict[str, float]:
-        """Keep the rate for an epoch that is gone on with."""
+        """Return the rate, for an epoch that is resumed."""
         return {"rate": self.rate}
 
     def load_state_dict(self, state: dict[str, float]) -> None:

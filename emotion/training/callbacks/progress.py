@@ -15,7 +15,11 @@ log = logging.getLogger(__name__)
 
 
 class EpochProgress(Callback):
-    """Says how each epoch went: a bar over its batches where someone watches, then one line."""
+    """Shows a progress bar over the batches in a terminal, and logs one line per epoch.
+
+    Args:
+        clips: training clips of an epoch.
+    """
 
     def __init__(self, clips: int) -> None:
         self.clips = clips
@@ -41,48 +45,48 @@ class EpochProgress(Callback):
             self.bar.advance(self.bar.task_ids[0])
 
     def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if (seconds := self._seconds()) is not None:
+        if (seconds := self._elapsed()) is not None:
             rates = {"epoch/train_seconds": seconds, "epoch/clips_per_second": self.clips / seconds}
-            self._tell(trainer, rates)
+            self._log_metrics(trainer, rates)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._stop_bar()
-        seconds = self._seconds()
+        seconds = self._elapsed()
         if seconds is not None:
             self.seconds.append(seconds)
-            self._tell(trainer, {"epoch/seconds": seconds})
-        figures = trainer.callback_metrics
+            self._log_metrics(trainer, {"epoch/seconds": seconds})
+        metrics = trainer.callback_metrics
         shown = [
-            f"{name} {float(figures[name]):.3f}"
+            f"{name} {float(metrics[name]):.3f}"
             for name in ("train/loss", "train/uar", "val/loss", "val/uar", "val/wa")
-            if name in figures
+            if name in metrics
         ]
         log.info(
             "epoch %d/%s  %s  %s",
             trainer.current_epoch + 1,
             trainer.max_epochs,
             "  ".join(shown),
-            "its rest" if seconds is None else f"{seconds:.1f} s",
+            "rest of the epoch" if seconds is None else f"{seconds:.1f} s",
         )
 
     def on_exception(self, *_: Any) -> None:
         self._stop_bar()
 
     def rates(self) -> dict[str, float]:
-        """Return the median epoch's seconds and training clips a second, once there is one."""
+        """Return the median seconds of an epoch and training clips per second; empty at first."""
         if not self.seconds:
             return {}
         seconds = statistics.median(self.seconds)
         return {"epoch_seconds": seconds, "clips_per_second": self.clips / seconds}
 
-    def _seconds(self) -> float | None:
-        """Return how long the epoch takes so far; None where the run came into it half-way."""
+    def _elapsed(self) -> float | None:
+        """Return the seconds of the epoch so far; None where the run was resumed within it."""
         return None if self.started is None else time.perf_counter() - self.started
 
     @staticmethod
-    def _tell(trainer: L.Trainer, figures: dict[str, float]) -> None:
+    def _log_metrics(trainer: L.Trainer, metrics: dict[str, float]) -> None:
         for logger in trainer.loggers:
-            logger.log_metrics(figures, step=trainer.global_step - 1)  # as Lightning counts
+            logger.log_metrics(metrics, step=trainer.global_step - 1)  # as Lightning counts
 
     def _stop_bar(self) -> None:
         if self.bar is not None:

@@ -1,4 +1,4 @@
-"""TensorBoard curves of resumed runs and sample images."""
+"""TensorBoard curves of resumed runs, and images of the first batch."""
 
 from typing import Any
 
@@ -10,12 +10,15 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
 from emotion.data.batch import Batch
 
+IMAGES = 16
+"""Clips of the first batch that are logged as images."""
+
 
 class TensorBoardCurves(Callback):
-    """Keeps the loggers' curves those of a run that was never stopped.
+    """Makes the curves of a resumed run equal to those of a run without a stop.
 
-    What they hold is on the disk before a checkpoint counts on it; what they were told after the
-    checkpoint that a run goes on from, they are told again.
+    Values are flushed to the disk before a checkpoint is written; values logged after the
+    checkpoint are removed from the curves when the run is resumed, and logged again.
     """
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -31,7 +34,7 @@ class TensorBoardCurves(Callback):
 
 
 class SampleImages(Callback):
-    """Shows TensorBoard the first batch as the network sees it, augmented."""
+    """Logs the network input of the first batch, with augmentation, as images."""
 
     def on_train_batch_start(
         self, trainer: L.Trainer, module: Any, batch: Batch, index: int
@@ -39,8 +42,8 @@ class SampleImages(Callback):
         if trainer.global_step:
             return
         with torch.no_grad():
-            image = module.image(batch.x[:16])[:, :1].float().cpu()
-            image = image.flip(-2)  # low bands at the bottom
+            image, _ = module.image(batch.x[:IMAGES], batch.length[:IMAGES])
+            image = image[:, :1].float().cpu().flip(-2)  # low bands at the bottom
         low, high = image.amin((-2, -1), keepdim=True), image.amax((-2, -1), keepdim=True)
         images = (image - low) / (high - low).clamp(min=1e-6)
         for logger in trainer.loggers:

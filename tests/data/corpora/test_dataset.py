@@ -1,3 +1,5 @@
+"""Datasets of corpora, folders and tables."""
+
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from emotion.errors import ConfigError, CorpusError
 from tests.conftest import build_dataset
 from tests.support.archive import write_clip
 
-LINES = """\
+TABLE = """\
 path,emotion,speaker,mood,sample_rate,row,error,size
 a.wav,angry,01,tense,44.1k,17,none,small
 b.wav,sad,NA,,,,,
@@ -26,24 +28,22 @@ def by_path(index: Index) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture
 def recordings(tmp_path: Path) -> Path:
-    """A user's own table and its clips, in a folder of their own."""
+    """A folder with a table and its clips."""
     root = tmp_path / "mine"
     for seed, name in enumerate(("a.wav", "b.wav", "sub/c.wav", "d.wav")):
         write_clip(root / name, seed=seed)
-    (root / "clips.csv").write_text(LINES)
+    (root / "clips.csv").write_text(TABLE)
     return root
 
 
-def open_table(path: Path, tmp_path: Path, **more: Any) -> Index:
+def index_table(path: Path, tmp_path: Path, **more: Any) -> Index:
     return build_index(
         table_dataset(path=str(path), root=None, labels=None, **more), tmp_path / "index"
     )
 
 
-def test_a_table_gives_its_clips_with_text_as_it_is_written(
-    recordings: Path, tmp_path: Path
-) -> None:
-    index = open_table(recordings / "clips.csv", tmp_path)
+def test_a_table_keeps_the_text_of_its_cells(recordings: Path, tmp_path: Path) -> None:
+    index = index_table(recordings / "clips.csv", tmp_path)
     rows = by_path(index)
     assert {path: row["speaker"] for path, row in rows.items()} == {
         "a.wav": "01", "b.wav": "NA", "sub/c.wav": "unknown"
@@ -52,21 +52,23 @@ def test_a_table_gives_its_clips_with_text_as_it_is_written(
     assert {row["corpus"] for row in rows.values()} == {"csv"}
 
 
-def test_a_tables_other_columns_are_kept_beside_what_is_measured(
+def test_other_columns_of_a_table_are_kept_beside_measured_ones(
     recordings: Path, tmp_path: Path
 ) -> None:
-    row = by_path(open_table(recordings / "clips.csv", tmp_path))["a.wav"]
+    row = by_path(index_table(recordings / "clips.csv", tmp_path))["a.wav"]
     assert (row["mood"], row["row"]) == ("tense", "17")
     assert (row["sample_rate"], row["sample_rate_given"]) == (16_000, "44.1k")
     assert (row["size"], row["frames"]) == ((recordings / "a.wav").stat().st_size, 4_000)
 
 
-def test_lines_that_are_no_clips_are_named(recordings: Path, tmp_path: Path) -> None:
-    index = open_table(recordings / "clips.csv", tmp_path)
+def test_lines_without_a_usable_clip_are_skipped_with_their_reason(
+    recordings: Path, tmp_path: Path
+) -> None:
+    index = index_table(recordings / "clips.csv", tmp_path)
     assert dict(index.skipped.itertuples(index=False)) == {
         "d.wav": "has no emotion in the table",
         "e.wav": "is not there",
-        "a.wav": "stands in the table more than once; the first counts",
+        "a.wav": "is repeated in the table; its first line is used",
     }
 
 
@@ -81,13 +83,13 @@ def test_a_tables_paths_may_be_relative_to_another_root(recordings: Path, tmp_pa
 def test_a_table_written_by_a_spreadsheet_is_read(recordings: Path, tmp_path: Path) -> None:
     lines = "path,emotion,speaker\na.wav,froh,007\nb.wav,froh,010\n"
     (recordings / "clips.csv").write_text(lines, encoding="utf-8-sig")
-    index = open_table(recordings / "clips.csv", tmp_path)
+    index = index_table(recordings / "clips.csv", tmp_path)
     assert index.labels == ("froh",)
     assert list(index.table["speaker"]) == ["007", "010"]
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         ("file,emotion\na.wav,sad\n", "has no column 'path', only file, emotion"),
         ("path;emotion\na.wav;sad\n", "has no column 'path', only path;emotion"),
@@ -98,18 +100,18 @@ def test_a_table_written_by_a_spreadsheet_is_read(recordings: Path, tmp_path: Pa
         (b"\x00\xff\xfe", "has no column 'path'"),
     ],
 )  # fmt: skip
-def test_a_table_that_cannot_be_used_says_why(
-    recordings: Path, tmp_path: Path, content: str | bytes, words: str
+def test_an_unusable_table_is_rejected_with_the_reason(
+    recordings: Path, tmp_path: Path, content: str | bytes, message: str
 ) -> None:
     data = content.encode() if isinstance(content, str) else content
     (recordings / "clips.csv").write_bytes(data)
-    with pytest.raises(CorpusError, match=words):
-        open_table(recordings / "clips.csv", tmp_path)
+    with pytest.raises(CorpusError, match=message):
+        index_table(recordings / "clips.csv", tmp_path)
 
 
-def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"no table '.*none\.csv'.*dataset\.path="):
-        open_table(tmp_path / "none.csv", tmp_path)
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"table '.*none\.csv' does not exist.*dataset\.path="):
+        index_table(tmp_path / "none.csv", tmp_path)
 
 
 @pytest.fixture
@@ -127,7 +129,9 @@ def folders(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_folder_a_class_with_the_speaker_in_the_name(folders: Path, tmp_path: Path) -> None:
+def test_a_folder_per_class_with_the_speaker_in_the_file_name(
+    folders: Path, tmp_path: Path
+) -> None:
     dataset = build_dataset(
         "dataset=folder", f"dataset.root={folders}", r"dataset.speaker='spk\d+'"
     )
@@ -148,7 +152,7 @@ def test_a_speaker_may_be_a_named_part_of_the_expression(folders: Path, tmp_path
     assert [row["speaker"] for row in rows.values()] == ["02", "01", "01", "unknown"]
 
 
-def test_a_folder_without_a_speaker_rule_is_of_one_speaker(folders: Path, tmp_path: Path) -> None:
+def test_a_folder_without_a_speaker_pattern_has_one_speaker(folders: Path, tmp_path: Path) -> None:
     dataset = folder_dataset(root=str(folders), speaker=None, labels=None)
     assert set(build_index(dataset, tmp_path / "index").table["speaker"]) == {"unknown"}
 
@@ -161,10 +165,13 @@ def test_the_case_of_class_names_does_not_matter(folders: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("call", "words"),
+    ("call", "message"),
     [
-        (lambda: folder_dataset(root=None, speaker=None, labels=None), r"dataset\.root=…"),
-        (lambda: folder_dataset(root="x", speaker="spk(", labels=None), "is no expression"),
+        (lambda: folder_dataset(root=None, speaker=None, labels=None), r"dataset\.root=FOLDER"),
+        (
+            lambda: folder_dataset(root="x", speaker="spk(", labels=None),
+            "is not a valid regular expression",
+        ),
         (lambda: table_dataset(path=None, root=None, labels=None), r"dataset\.path=FILE"),
         (lambda: corpora_dataset(root="x", readers={}, labels=None), r"dataset\.corpora is empty"),
         (lambda: build_dataset("dataset=cs334", "dataset.corpora=[tes]"), "Did you mean tess"),
@@ -175,12 +182,12 @@ def test_the_case_of_class_names_does_not_matter(folders: Path, tmp_path: Path) 
         ),
     ],
 )
-def test_a_dataset_that_cannot_be_says_what_to_set(call: Any, words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
+def test_an_invalid_dataset_is_rejected_with_the_setting_to_change(call: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         call()
 
 
-def test_some_of_the_four_corpora_can_be_taken(archive: Path, tmp_path: Path) -> None:
+def test_corpora_can_be_selected(archive: Path, tmp_path: Path) -> None:
     dataset = build_dataset("dataset=cs334", f"data_root={archive}", "dataset.corpora=[tess,savee]")
     assert set(dataset.licences) == {"tess", "savee"}
     table = build_index(dataset, tmp_path / "index").table

@@ -1,3 +1,5 @@
+"""Index: rows, headers and unusable clips."""
+
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -18,20 +20,22 @@ from emotion.data.corpora.index import (
     select_clips,
     summarise_skipped,
 )
-from emotion.data.waveform_cache import Cache
+from emotion.data.waveform_cache import WaveformCache
 from emotion.errors import AudioError, CorpusError
 from tests.conftest import build_dataset
 from tests.support.archive import AIFF, CLIPS, CONFLICT, SILENT, SKIPPED, STEREO, write_clip
 
 SHORT = Standardiser(8_000, duration_ms=100)
 COMMON = "sad,angry,disgust,fear,happy,neutral"
-SIX = {"crema_d": 19, "ravdess": 9, "savee": 9, "tess": 7}
+SIX_CLASSES = {"crema_d": 19, "ravdess": 9, "savee": 9, "tess": 7}
 """Clips of the tiny archive in the six common classes, without silence and conflicts."""
+
+Opened = tuple[Index, Index, WaveformCache]
 
 
 @pytest.fixture(scope="module")
-def opened(cs334: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Index, Index, Cache]:
-    """The tiny archive's whole index, what is left of it once it is decoded, and the cache."""
+def opened(cs334: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Opened:
+    """Index of the tiny archive, its usable clips, and its cache."""
     cache_dir = tmp_path_factory.mktemp("cache")
     clips, cache = open_clips(cs334, SHORT, cache_dir=cache_dir)
     return build_index(cs334, cache_dir / "index"), clips, cache
@@ -50,14 +54,16 @@ def headers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_every_usable_file_is_a_row_sorted_by_path(opened: tuple[Index, Index, Cache]) -> None:
-    whole = opened[0]
-    assert Counter(whole.table["corpus"]) == CLIPS | {"crema_d": CLIPS["crema_d"] - 1}
-    assert list(whole.table["path"]) == sorted(set(whole.table["path"]))
-    assert dict(whole.skipped.itertuples(index=False)) == SKIPPED
+def test_every_usable_file_is_a_row_sorted_by_path(
+    opened: Opened,
+) -> None:
+    everything = opened[0]
+    assert Counter(everything.table["corpus"]) == CLIPS | {"crema_d": CLIPS["crema_d"] - 1}
+    assert list(everything.table["path"]) == sorted(set(everything.table["path"]))
+    assert dict(everything.skipped.itertuples(index=False)) == SKIPPED
 
 
-def test_headers_say_what_the_files_are(opened: tuple[Index, Index, Cache]) -> None:
+def test_the_index_has_the_properties_of_the_headers(opened: Opened) -> None:
     table = opened[0].table.set_index("path")
     assert Counter(table["sample_rate"]) == {
         16_000: 22, 48_000: 17, 44_100: 12, 24_414: 8, 96_000: 1
@@ -72,7 +78,7 @@ def test_headers_are_opened_once(cs334: Dataset, tmp_path: Path, headers: list[s
     assert len(headers) == len(first.table) + 1
     headers.clear()
     second = build_index(cs334, tmp_path)
-    assert headers == ["1007_DFA_ANG_XX.wav"], "but for files that could not be read"
+    assert headers == ["1007_DFA_ANG_XX.wav"], "only files that could not be read before"
     pd.testing.assert_frame_equal(second.table, first.table, check_dtype=False)
     pd.testing.assert_frame_equal(second.skipped, first.skipped)
 
@@ -93,7 +99,7 @@ def test_only_new_and_changed_files_are_opened(
     assert "Tess/OAF_Fear/OAF_back_fear.wav" not in table.index
 
 
-def test_a_file_that_could_not_be_opened_is_tried_again(
+def test_a_file_that_could_not_be_opened_is_read_again(
     cs334: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forbidden(path: Path) -> Header:
@@ -126,7 +132,7 @@ def test_a_file_that_changes_while_its_header_is_read_is_named_and_read_again(
     assert table["frames"]["Savee/DC_a01.wav"] == 8_000
 
 
-def test_a_link_to_nowhere_is_skipped_with_its_reason(tmp_path: Path) -> None:
+def test_a_broken_link_is_skipped_with_its_reason(tmp_path: Path) -> None:
     write_clip(tmp_path / "Tess/OAF_back_sad.wav")
     (tmp_path / "Tess/OAF_bar_sad.wav").symlink_to("nowhere")
     index = build_index(build_dataset("dataset=tess", f"data_root={tmp_path}"), tmp_path / "i")
@@ -135,7 +141,9 @@ def test_a_link_to_nowhere_is_skipped_with_its_reason(tmp_path: Path) -> None:
     ]
 
 
-def test_a_count_far_from_the_published_one_is_said(opened: tuple[Index, Index, Cache]) -> None:
+def test_a_clip_count_far_from_the_published_one_is_noted(
+    opened: Opened,
+) -> None:
     assert opened[0].notes == (
         "crema_d: 23 clips here, 7,442 were published",
         "ravdess: 17 clips here, 1,440 were published",
@@ -144,13 +152,13 @@ def test_a_count_far_from_the_published_one_is_said(opened: tuple[Index, Index, 
     )
 
 
-def test_a_count_near_the_published_one_is_not_said(cs334: Dataset, tmp_path: Path) -> None:
+def test_a_clip_count_near_the_published_one_is_not_noted(cs334: Dataset, tmp_path: Path) -> None:
     reader = replace(cs334.readers["tess"], published=9)  # type: ignore[type-var]
     assert build_index(replace(cs334, readers={"tess": reader}), tmp_path).notes == ()
 
 
-def test_what_cannot_be_trained_on_is_left_out_with_its_reason(
-    opened: tuple[Index, Index, Cache],
+def test_unusable_clips_are_left_out_with_their_reason(
+    opened: Opened,
 ) -> None:
     whole, clips, _ = opened
     reasons = dict(clips.skipped.itertuples(index=False))
@@ -161,18 +169,20 @@ def test_what_cannot_be_trained_on_is_left_out_with_its_reason(
     assert (
         reasons["Savee/DC_su01.wav"] == "is of the class surprise, which dataset.labels leaves out"
     )
-    assert Counter(clips.table["corpus"]) == SIX
+    assert Counter(clips.table["corpus"]) == SIX_CLASSES
     assert sorted([*clips.table["path"], *reasons]) == sorted([*whole.table["path"], *SKIPPED])
 
 
-def test_the_same_recording_twice_with_one_label_stays(opened: tuple[Index, Index, Cache]) -> None:
+def test_a_repeated_recording_with_one_label_is_kept(
+    opened: Opened,
+) -> None:
     twins = opened[1].table.groupby("audio_hash")["path"].agg(list)
     assert [pair for pair in twins if len(pair) > 1] == [
         [f"Ravdess/Actor_01/03-01-05-01-01-0{take}-01.wav" for take in (1, 2)]
     ]
 
 
-def test_rows_point_at_their_own_samples(opened: tuple[Index, Index, Cache]) -> None:
+def test_rows_point_at_their_own_samples(opened: Opened) -> None:
     _, clips, cache = opened
     assert list(cache.index["path"].iloc[clips.table["row"]]) == list(clips.table["path"])
 
@@ -180,14 +190,14 @@ def test_rows_point_at_their_own_samples(opened: tuple[Index, Index, Cache]) -> 
 @pytest.mark.parametrize(
     ("labels", "counts"),
     [
-        (f"{COMMON},calm,surprise", SIX | {"ravdess": 17, "savee": 12, "tess": 9}),
-        (f"{COMMON},surprise", SIX | {"ravdess": 13, "savee": 12, "tess": 9}),
-        (COMMON, SIX),
+        (f"{COMMON},calm,surprise", SIX_CLASSES | {"ravdess": 17, "savee": 12, "tess": 9}),
+        (f"{COMMON},surprise", SIX_CLASSES | {"ravdess": 13, "savee": 12, "tess": 9}),
+        (COMMON, SIX_CLASSES),
         ("neutral,angry", {"crema_d": 10, "ravdess": 9, "savee": 6, "tess": 2}),
     ],
 )
 def test_labels_choose_the_classes_and_their_ids(
-    archive: Path, opened: tuple[Index, Index, Cache], labels: str, counts: dict[str, int]
+    archive: Path, opened: Opened, labels: str, counts: dict[str, int]
 ) -> None:
     dataset = build_dataset("dataset=cs334", f"data_root={archive}", f"dataset.labels=[{labels}]")
     whole, _, cache = opened
@@ -196,18 +206,16 @@ def test_labels_choose_the_classes_and_their_ids(
     assert Counter(clips.table["corpus"]) == counts
 
 
-def test_the_default_classes_have_fixed_ids(opened: tuple[Index, Index, Cache]) -> None:
+def test_the_default_classes_have_fixed_ids(opened: Opened) -> None:
     assert opened[1].labels == ("sad", "angry", "disgust", "fear", "happy", "neutral")
 
 
-def test_labels_that_no_clip_carries_name_those_that_are_there(
-    opened: tuple[Index, Index, Cache],
+def test_labels_without_clips_are_rejected_with_the_existing_ones(
+    opened: Opened,
 ) -> None:
     whole, _, cache = opened
-    words = (
-        r"no clip is of the classes joy, rage; the corpus has sad, angry.*dataset\.labels=\[sad,"
-    )
-    with pytest.raises(CorpusError, match=words):
+    message = r"to the classes joy, rage; the corpus has sad, angry.*dataset\.labels=\[sad,"
+    with pytest.raises(CorpusError, match=message):
         select_clips(replace(whole, labels=("joy", "rage")), cache)
 
 
@@ -217,8 +225,8 @@ def test_found_labels_come_in_their_usual_order_then_by_name() -> None:
     )  # fmt: skip
 
 
-def test_the_fingerprint_knows_clips_and_labels_not_the_place(
-    archive: Path, opened: tuple[Index, Index, Cache], tmp_path: Path
+def test_the_fingerprint_depends_on_clips_and_labels_not_on_the_root(
+    archive: Path, opened: Opened, tmp_path: Path
 ) -> None:
     shutil.copytree(archive, tmp_path / "moved")
     dataset = build_dataset("dataset=cs334", f"data_root={tmp_path}/moved")
@@ -244,7 +252,7 @@ def test_a_corpus_without_one_usable_clip_is_an_error(
         build_index(dataset, tmp_path / "index")
 
 
-def test_what_is_left_out_is_told_by_reason_with_the_files_where_they_are_few() -> None:
+def test_skipped_files_are_summarised_by_reason() -> None:
     skipped = pd.DataFrame(
         [("a", "is silent"), *((f"b{n}", "is song") for n in range(4))], columns=["path", "reason"]
     )
@@ -252,3 +260,24 @@ def test_what_is_left_out_is_told_by_reason_with_the_files_where_they_are_few() 
         "left out: 4 files, each is song, such as b0",
         "left out: a is silent",
     ]
+
+
+def test_missing_clips_are_generated_once_and_an_interrupted_run_leaves_no_root(
+    cs334: Dataset, archive: Path, tmp_path: Path
+) -> None:
+    calls: list[Path] = []
+
+    def generate(folder: Path) -> None:
+        calls.append(folder)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        shutil.copytree(archive / "Tess", folder / "Tess", dirs_exist_ok=True)
+
+    readers = {"tess": cs334.readers["tess"]}
+    dataset = replace(cs334, root=tmp_path / "clips", readers=readers, generate=generate)
+    with pytest.raises(KeyboardInterrupt):
+        build_index(dataset, tmp_path / "index")
+    assert not dataset.root.exists()
+    for _ in range(2):
+        assert len(build_index(dataset, tmp_path / "index").table) == CLIPS["tess"]
+    assert len(calls) == 2

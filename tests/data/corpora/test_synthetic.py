@@ -1,4 +1,4 @@
-"""The synthetic corpus: the same bytes from the same seed, and voices that differ."""
+"""Synthetic corpus: equal bytes from equal seeds, and different voices."""
 
 import itertools
 from pathlib import Path
@@ -12,16 +12,15 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from emotion.data.corpora import synthetic
 from emotion.data.corpora.synthetic import synthesise_clip, synthesise_corpus
-from emotion.data.labels import DEFAULT, KNOWN
+from emotion.data.labels import DEFAULT_LABELS, KNOWN_LABELS
 from emotion.errors import ConfigError
 
 SAMPLE_RATE = 16000
 
 
 def measure_f0_hz(wave: np.ndarray) -> float:
-    """Return the median pitch of a clip: the highest peak of each frame's autocorrelation."""
+    """Return the median pitch of a clip from the autocorrelation of its frames."""
     frames = np.lib.stride_tricks.sliding_window_view(wave, 800)[::400] * np.hanning(800)
     correlation = np.fft.irfft(np.abs(np.fft.rfft(frames, 2048)) ** 2)
     shortest, longest = SAMPLE_RATE // 500, SAMPLE_RATE // 70
@@ -40,17 +39,17 @@ def mean_spectrum_db(wave: np.ndarray) -> np.ndarray:
 
 
 def energy_features(wave: np.ndarray) -> np.ndarray:
-    """Return what a level meter shows of a clip: statistics, slope and outline of its RMS."""
+    """Return level features of a clip: statistics, slope and contour of its RMS."""
     rms = np.sqrt((wave[: len(wave) // 320 * 320].reshape(-1, 320) ** 2).mean(axis=1)) + 1e-5
     level_db = 20 * np.log10(rms)
     time = np.linspace(0, 1, len(rms))
-    outline = np.interp(np.linspace(0, 1, 10), time, level_db - level_db.mean())
+    contour = np.interp(np.linspace(0, 1, 10), time, level_db - level_db.mean())
     steps_db = np.abs(np.diff(level_db))
     return np.array(
         [
             *(rms.mean(), rms.max(), rms.std(), rms.std() / rms.mean()),
             *(level_db.mean(), level_db.max(), level_db.std(), np.polyfit(time, level_db, 1)[0]),
-            *(*np.quantile(level_db, (0.05, 0.25, 0.5, 0.75, 0.95)), steps_db.mean(), *outline),
+            *(*np.quantile(level_db, (0.05, 0.25, 0.5, 0.75, 0.95)), steps_db.mean(), *contour),
         ]
     )
 
@@ -67,10 +66,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return read_bytes(folder)
 
 
-def test_name_holds_speaker_sex_sentence_and_emotion(small: dict[str, bytes]) -> None:
+def test_the_name_contains_speaker_sex_sentence_and_emotion(small: dict[str, bytes]) -> None:
     voices, sentences = ("S01_f", "S02_m", "S03_f"), ("01", "02")
     assert set(small) == {
-        "_".join(parts) + ".wav" for parts in itertools.product(voices, sentences, DEFAULT)
+        "_".join(parts) + ".wav" for parts in itertools.product(voices, sentences, DEFAULT_LABELS)
     }
 
 
@@ -90,7 +89,7 @@ def test_smaller_corpus_is_a_part_of_a_larger_one(small: dict[str, bytes], tmp_p
     assert part.items() <= small.items()
 
 
-def test_file_holds_what_synthesise_clip_returns(tmp_path: Path) -> None:
+def test_a_file_has_the_samples_of_synthesise_clip(tmp_path: Path) -> None:
     synthesise_corpus(tmp_path / "one", speakers=1, sentences=1, emotions=["happy"], jobs=1)
     wave, sample_rate = soundfile.read(tmp_path / "one" / "S01_f_01_happy.wav", dtype="float32")
     assert sample_rate == SAMPLE_RATE
@@ -98,21 +97,13 @@ def test_file_holds_what_synthesise_clip_returns(tmp_path: Path) -> None:
     np.testing.assert_allclose(wave, synthesise_clip("happy"), atol=2**-15)
 
 
-def test_existing_folder_is_left_as_it_is(tmp_path: Path) -> None:
+def test_clips_of_an_interrupted_run_are_written_again(
+    small: dict[str, bytes], tmp_path: Path
+) -> None:
+    cut = tmp_path / "S01_f_01_happy.wav"
+    cut.write_bytes(small[cut.name][:100])
     synthesise_corpus(tmp_path, speakers=1, sentences=1, jobs=1)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(emotion: str, **settings: int) -> np.ndarray:
-        if settings["sentence"] == 2:
-            raise KeyboardInterrupt
-        return synthesise_clip(emotion, **settings)
-
-    monkeypatch.setattr(synthetic, "synthesise_clip", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        synthesise_corpus(tmp_path / "clips", speakers=1, sentences=2, jobs=1)
-    assert list(tmp_path.iterdir()) == []
+    assert cut.read_bytes() == small[cut.name]
 
 
 def test_unknown_emotion_is_named_before_anything_is_written(tmp_path: Path) -> None:
@@ -121,7 +112,7 @@ def test_unknown_emotion_is_named_before_anything_is_written(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("emotion", KNOWN)
+@pytest.mark.parametrize("emotion", KNOWN_LABELS)
 def test_clip_is_speech_between_silences(emotion: str) -> None:
     for speaker in (1, 2):
         wave = synthesise_clip(emotion, speaker=speaker, sentence=3)
@@ -145,17 +136,17 @@ def mean_f0_hz(emotion: str, speaker: int) -> float:
 
 
 @pytest.mark.parametrize("speaker", range(1, 7))
-def test_angry_is_higher_than_sad_in_every_speaker(speaker: int) -> None:
+def test_angry_is_higher_than_sad_for_every_speaker(speaker: int) -> None:
     assert mean_f0_hz("angry", speaker) > 1.1 * mean_f0_hz("sad", speaker)
 
 
-def test_women_speak_higher_than_men_and_no_two_alike() -> None:
+def test_women_have_higher_voices_than_men_and_all_voices_differ() -> None:
     f0_hz = [mean_f0_hz("neutral", speaker) for speaker in range(1, 7)]
     assert min(f0_hz[::2]) > 1.2 * max(f0_hz[1::2])
     assert len(set(np.round(f0_hz))) == len(f0_hz)
 
 
-def test_speaker_is_heard_in_the_spectrum_of_other_sentences() -> None:
+def test_the_spectrum_identifies_the_speaker_of_other_sentences() -> None:
     spectra = np.array(
         [
             [
@@ -165,15 +156,15 @@ def test_speaker_is_heard_in_the_spectrum_of_other_sentences() -> None:
             for speaker in range(1, 7)
         ]
     )  # (6, 12, 40)
-    spectra -= spectra.mean(axis=0)  # what is said
-    known, heard = spectra[:, :8].mean(axis=1), spectra[:, 8:]
-    distance = np.linalg.norm(heard[:, :, None] - known, axis=-1)  # (6, 4, 6)
+    spectra -= spectra.mean(axis=0)  # without the sentence
+    known, unknown = spectra[:, :8].mean(axis=1), spectra[:, 8:]
+    distance = np.linalg.norm(unknown[:, :, None] - known, axis=-1)  # (6, 4, 6)
     right = distance.argmin(axis=-1) == np.arange(6)[:, None]
     assert right.mean() > 0.4  # chance: 1 in 6
 
 
 @pytest.mark.slow
-def test_whole_corpus_gives_nothing_away_by_its_energy(tmp_path: Path) -> None:
+def test_level_features_do_not_identify_the_emotion(tmp_path: Path) -> None:
     synthesise_corpus(tmp_path / "clips", jobs=2)
     paths = sorted((tmp_path / "clips").iterdir())
     assert len(paths) == 12 * 6 * 20

@@ -1,4 +1,4 @@
-"""Archives: every clip in its place, and nothing anywhere else."""
+"""Extraction of archives: every clip at its destination, and nothing outside it."""
 
 import stat
 import struct
@@ -18,7 +18,7 @@ def write_zip(path: Path, members: dict[str, bytes], *, mode: int = 0) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             info = zipfile.ZipInfo("placeholder")
-            info.filename = name  # as it is: the constructor would mend it
+            info.filename = name  # unchanged: the constructor would normalise it
             info.external_attr = mode << 16
             archive.writestr(info, content, compress_type=zipfile.ZIP_DEFLATED)
     return path
@@ -30,14 +30,14 @@ def unpacked(archive: Path, folder: Path, *, max_bytes: int = 1_000_000) -> list
     return sorted(path.relative_to(inside).as_posix() for path in inside.rglob("*.*"))
 
 
-def test_clips_go_to_their_place_and_others_stay_behind(tmp_path: Path) -> None:
+def test_clips_are_written_to_their_destination_and_other_files_are_ignored(tmp_path: Path) -> None:
     members = {"deep/down/a.wav": CLIP, "b.WAV": CLIP, "README": b"hello", "b/": b""}
     archive = write_zip(tmp_path / "x.zip", members)
     assert unpacked(archive, tmp_path) == ["Mine/a.wav", "Mine/b.WAV"]
     assert (tmp_path / "in/Mine/a.wav").read_bytes() == CLIP
 
 
-def test_a_folder_is_taken_like_an_archive(tmp_path: Path) -> None:
+def test_a_folder_is_read_like_an_archive(tmp_path: Path) -> None:
     (tmp_path / "got/deep").mkdir(parents=True)
     (tmp_path / "got/deep/a.wav").write_bytes(CLIP)
     (tmp_path / "got/link.wav").symlink_to("/etc/hostname")
@@ -45,38 +45,38 @@ def test_a_folder_is_taken_like_an_archive(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "mode", "said"),
+    ("name", "mode", "message"),
     [
-        ("../a.wav", 0, "climbs out"),
-        ("deep/../../a.wav", 0, "climbs out"),
-        ("..\\a.wav", 0, "climbs out"),
+        ("../a.wav", 0, "leads out"),
+        ("deep/../../a.wav", 0, "leads out"),
+        ("..\\a.wav", 0, "leads out"),
         ("/tmp/a.wav", 0, "absolute"),
         ("C:\\a.wav", 0, "absolute"),
         ("\\\\host\\a.wav", 0, "absolute"),
         ("a.wav", stat.S_IFLNK | 0o777, "is a link"),
-        ("a.wav", stat.S_IFIFO | 0o644, "no plain file"),
-        ("../README", 0, "climbs out"),
+        ("a.wav", stat.S_IFIFO | 0o644, "not a regular file"),
+        ("../README", 0, "leads out"),
     ],
 )
-def test_a_member_that_would_escape_refuses_the_whole_archive(
-    name: str, mode: int, said: str, tmp_path: Path
+def test_an_archive_with_an_unsafe_member_is_rejected(
+    name: str, mode: int, message: str, tmp_path: Path
 ) -> None:
     archive = write_zip(tmp_path / "x.zip", {name: b"/etc/passwd"}, mode=mode)
     with zipfile.ZipFile(archive, "a") as opened:
         opened.writestr("good.wav", CLIP)
-    with pytest.raises(CorpusError, match=said):
+    with pytest.raises(CorpusError, match=message):
         unpacked(archive, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["x.zip"]
 
 
-def test_a_place_that_would_escape_is_refused_too(tmp_path: Path) -> None:
+def test_an_unsafe_destination_is_rejected(tmp_path: Path) -> None:
     archive = write_zip(tmp_path / "x.zip", {"a.wav": CLIP})
-    with pytest.raises(CorpusError, match="climbs out"):
+    with pytest.raises(CorpusError, match="leads out"):
         unpack(archive, tmp_path / "in", places={r"(.*)": r"../\1"}, max_bytes=10_000)
     assert not (tmp_path / "in").exists()
 
 
-def test_a_bomb_is_refused_before_a_byte_is_written(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_rejected_before_anything_is_written(tmp_path: Path) -> None:
     archive = write_zip(tmp_path / "x.zip", {f"a{n}.wav": bytes(1_000_000) for n in range(5)})
     assert archive.stat().st_size < 10_000
     with pytest.raises(CorpusError, match="5,000,000 bytes"):
@@ -84,7 +84,7 @@ def test_a_bomb_is_refused_before_a_byte_is_written(tmp_path: Path) -> None:
     assert not (tmp_path / "in").exists()
 
 
-def test_a_member_that_says_less_than_it_has_is_damage(tmp_path: Path) -> None:
+def test_a_member_with_a_wrong_size_is_damaged(tmp_path: Path) -> None:
     archive = write_zip(tmp_path / "x.zip", {"a.wav": bytes(5_000_000)})
     content = bytearray(archive.read_bytes())
     entry = content.index(b"PK\1\2")
@@ -110,11 +110,11 @@ def test_a_damaged_archive_is_named(damage: str, tmp_path: Path) -> None:
         archive.unlink()
     if damage != "none":
         archive.write_bytes(bytes(content))
-    with pytest.raises(CorpusError, match=r"damaged one|there is no archive"):
+    with pytest.raises(CorpusError, match=r"is damaged|does not exist"):
         unpacked(archive, tmp_path)
 
 
-def test_a_second_copy_counts_once_and_a_rival_is_refused(tmp_path: Path) -> None:
+def test_equal_copies_are_merged_and_different_ones_are_rejected(tmp_path: Path) -> None:
     same = write_zip(tmp_path / "x.zip", {"a.wav": CLIP, "copy/a.wav": CLIP})
     assert unpacked(same, tmp_path) == ["Mine/a.wav"]
     other = write_zip(tmp_path / "y.zip", {"a.wav": CLIP, "copy/a.wav": CLIP[::-1]})
@@ -122,7 +122,7 @@ def test_a_second_copy_counts_once_and_a_rival_is_refused(tmp_path: Path) -> Non
         unpacked(other, tmp_path)
 
 
-def test_another_archive_is_no_corpus(tmp_path: Path) -> None:
+def test_an_archive_without_clips_is_rejected(tmp_path: Path) -> None:
     archive = write_zip(tmp_path / "x.zip", {"README": b"hello"})
     with pytest.raises(CorpusError, match="no clip of this corpus"):
         unpacked(archive, tmp_path)

@@ -1,7 +1,8 @@
-from collections.abc import Mapping
+"""Split protocols: by speaker, fold, text, corpus, publication and file."""
+
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import product
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,208 +10,56 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion.config.composition import composed
-from emotion.data.splits.base import SUBSETS, Split, SplitProtocol
+from emotion.data.speakers import speaker_ids
+from emotion.data.splits.base import SUBSETS
 from emotion.data.splits.protocols import (
-    AllSplit,
     CorpusSplit,
+    FileSplit,
     KFold,
     LeaveOneCorpusOut,
     LeaveOneSpeakerOut,
     PublishedSplit,
-    RandomSplit,
     SpeakerSplit,
     TextSplit,
 )
-from emotion.errors import ConfigError, SplitError
-
-EMOTIONS = ("sad", "angry", "disgust", "fear", "happy", "neutral")
-COLUMNS = ["path", "corpus", "speaker", "sex", "emotion", "text"]
-SPEAKER_DISJOINT: list[SplitProtocol] = [
-    SpeakerSplit(),
-    AllSplit(val_fraction=0.9),
-    AllSplit(),
-    KFold(folds=2, fold=1),
-    KFold(folds=5, fold=3),
-    LeaveOneSpeakerOut(),
-    LeaveOneCorpusOut(),
-    CorpusSplit(train=["c0"], test=["c1"]),
-]
-
-
-def table_of(speakers: Mapping[str, list[str]], *, texts: int = 3) -> pd.DataFrame:
-    """Return a table in which every speaker says every text in every emotion."""
-    rows = [
-        (f"{corpus}/{who}_{text}_{emotion}", corpus, who, "fm"[place % 2], emotion, f"t{text}")
-        for corpus, names in speakers.items()
-        for place, who in enumerate(names)
-        for text, emotion in product(range(texts), EMOTIONS)
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-@st.composite
-def tables(draw: st.DrawFn, least: int = 1) -> pd.DataFrame:
-    """Corpora of all sizes, whose speakers are called alike; at least `least` clips a speaker."""
-    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
-    rows = []
-    for corpus in range(draw(st.integers(1, 3))):
-        emotions, texts = draw(st.integers(1, 4)), draw(st.integers(1, 6))
-        for who in range(draw(st.integers(1, 8))):
-            sex = rng.choice(["f", "m", ""])
-            for _ in range(rng.integers(least, least + draw(st.integers(1, 6)))):
-                text = rng.choice(["", *(f"t{n}" for n in range(texts))])
-                emotion = EMOTIONS[rng.integers(emotions)]
-                path = f"c{corpus}/{len(rows):03}.wav"
-                rows.append((path, f"c{corpus}", f"s{who}", sex, emotion, text))
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def assign(protocol: SplitProtocol, table: pd.DataFrame) -> Split | None:
-    """Return the split, or None where the protocol says that it does not fit, and what does."""
-    try:
-        return protocol.assign(table)
-    except (SplitError, ConfigError) as err:
-        ways_out = ("what fits is split=", "which is not here", "split.fold=")
-        if not any(words in str(err) for words in ways_out):
-            raise
-        return None
-
-
-def speakers_in(table: pd.DataFrame, split: Split, *parts: str) -> set[str]:
-    return set((table["corpus"] + "/" + table["speaker"])[split.subset.isin(parts)])
-
-
-def names_in(table: pd.DataFrame, split: Split, part: str, corpus: str) -> set[str]:
-    return set(table["speaker"][(split.subset == part) & (table["corpus"] == corpus)])
-
-
-def said(table: pd.DataFrame) -> set[str]:
-    return set(table["text"].where(table["text"] != "", table["path"]))
-
-
-@pytest.mark.parametrize("protocol", SPEAKER_DISJOINT, ids=repr)
-@settings(max_examples=20)
-@given(table=tables(), seed=st.integers(0, 99))
-def test_speaker_never_crosses_subsets(
-    protocol: SplitProtocol, table: pd.DataFrame, seed: int
-) -> None:
-    split = assign(replace(protocol, seed=seed), table)
-    if split is None:
-        return
-    assert split.subset.index.equals(table.index)
-    assert set(split.subset) <= {*SUBSETS, ""}
-    assert not speakers_in(table, split, "test") & speakers_in(table, split, "train", "val")
-    assert (split.subset == "test").any() or any("untested" in note for note in split.notes)
-    assert (split.subset == "val").any()
-    for corpus, clips in table[split.subset.isin(["train", "val"])].groupby("corpus"):
-        check_validation(str(corpus), clips, split)
-
-
-def check_validation(corpus: str, clips: pd.DataFrame, split: Split) -> None:
-    """Validation has speakers of its own where four are left, else texts, and that is said."""
-    train, val = (clips[split.subset[clips.index] == part] for part in ("train", "val"))
-    assert len(train), "validation never takes all"
-    if clips["speaker"].nunique() >= 4:
-        assert len(val)
-        assert not set(train["speaker"]) & set(val["speaker"])
-    else:
-        assert any(f"{corpus}: fewer than 4 training" in note for note in split.notes)
-        if len(said(clips)) > 1:
-            assert len(val)
-            assert not said(train) & said(val)
-
-
-@pytest.mark.parametrize(
-    "protocol", [AllSplit(), SpeakerSplit(), RandomSplit(), TextSplit(folds=2)], ids=repr
+from emotion.data.splits.stratify import text_ids
+from emotion.errors import SplitError
+from tests.support.split_tables import (
+    SPEAKERS,
+    build_split,
+    names_in,
+    split_if_possible,
+    table_of,
+    tables,
 )
-def test_without_validation_all_but_the_test_train(protocol: SplitProtocol) -> None:
-    table = table_of({"a": list("vwxyz")})
-    before, split = (replace(protocol, val_fraction=v).assign(table) for v in (0.2, 0))
-    assert (before.subset == "val").any()
-    assert list(split.subset) == list(before.subset.replace("val", "train"))
 
-
-@settings(max_examples=8)
-@given(table=tables(), seed=st.integers(0, 99))
-def test_the_same_seed_gives_the_same_split(table: pd.DataFrame, seed: int) -> None:
-    for protocol in (*SPEAKER_DISJOINT, TextSplit(folds=2), RandomSplit()):
-        seeded = replace(protocol, seed=seed)
-        first, again = assign(seeded, table), assign(seeded, table.copy())
-        assert (first is None) == (again is None)
-        if first and again:
-            pd.testing.assert_series_equal(first.subset, again.subset)
+EMOBOX = [
+    ("01 11 20 21", "JE"),
+    ("04 10 12 14", "KL"),
+    ("08 09 19 23", "DC"),
+    ("03 05 07 24", "JK"),
+    ("02 15 16 18", ""),
+    ("06 13 17 22", ""),
+]
+EVAR_TEST = (
+    "1001 1004 1017 1019 1020 1025 1026 1029 1033 1035 1042 1044 1050 1053 1056 1058 1060 1069 1083"
+)
+EVAR_VAL = "1009 1011 1022 1034 1039 1047 1066 1070 1082"
+LINES = "train train train train train train val val val test test test"
+"""Subsets of the lines of a split file."""
 
 
 @settings(max_examples=15)
 @given(table=tables(), seed=st.integers(0, 99))
-def test_each_corpus_is_divided_as_if_it_were_alone(table: pd.DataFrame, seed: int) -> None:
-    together = assign(SpeakerSplit(seed=seed), table)
+def test_speaker_splits_each_corpus_independently_of_others(table: pd.DataFrame, seed: int) -> None:
+    together = split_if_possible(SpeakerSplit(seed=seed), table)
     for _, clips in table.groupby("corpus"):
-        alone = assign(SpeakerSplit(seed=seed), clips)
+        alone = split_if_possible(SpeakerSplit(seed=seed), clips)
         if together and alone:
             assert list(alone.subset) == list(together.subset[clips.index])
 
 
-def test_another_seed_gives_another_split() -> None:
-    table = table_of({"a": [f"{n:02}" for n in range(24)]})
-    for protocol in (SpeakerSplit(), KFold(), AllSplit(), RandomSplit()):
-        drawn = {tuple(replace(protocol, seed=seed).assign(table).subset) for seed in range(4)}
-        assert len(drawn) == 4
-
-
-@settings(max_examples=15)
-@given(table=tables(), folds=st.integers(2, 6), seed=st.integers(0, 99))
-def test_the_test_parts_of_all_folds_are_the_whole_corpus_once(
-    table: pd.DataFrame, folds: int, seed: int
-) -> None:
-    splits = [assign(KFold(fold=fold, folds=folds, seed=seed), table) for fold in range(folds)]
-    if any(split is None for split in splits):
-        return
-    tested = np.sum([split.subset == "test" for split in splits if split], axis=0)
-    assert (tested == 1).all()
-    assert all((split.subset == "test").any() for split in splits if split)
-    assert {split.folds for split in splits if split} == {folds}
-
-
-@settings(max_examples=10)
-@given(table=tables())
-def test_leave_one_out_tests_each_speaker_and_each_corpus_once(table: pd.DataFrame) -> None:
-    speakers = table["corpus"] + "/" + table["speaker"]
-    for protocol, groups in (
-        (LeaveOneSpeakerOut(), speakers),
-        (LeaveOneCorpusOut(), table["corpus"]),
-    ):
-        splits = [assign(replace(protocol, fold=n), table) for n in range(groups.nunique())]
-        tested = [set(groups[split.subset == "test"]) for split in splits if split]
-        assert all(len(one) == 1 for one in tested)
-        assert len(tested) == len(set().union(*tested))
-        assert {split.folds for split in splits if split} <= {groups.nunique()}
-
-
-@settings(max_examples=12)
-@given(table=tables(least=3))
-def test_what_an_error_says_fits_does_fit(table: pd.DataFrame) -> None:
-    with pytest.raises(SplitError) as caught:
-        PublishedSplit(test={"none": [["x"]]}).assign(table)
-    protocols: dict[str, SplitProtocol] = {
-        "random": RandomSplit(),
-        "all": AllSplit(),
-        "speaker": SpeakerSplit(),
-        "loso": LeaveOneSpeakerOut(),
-        "corpus": CorpusSplit(train=["c0"], test=["c1"]),
-        "leave_corpus_out": LeaveOneCorpusOut(),
-    }
-    fits = str(caught.value).partition("what fits is ")[2]
-    for words in fits.rstrip(".").split(", "):
-        name, _, folds = words.removeprefix("split=").partition(" split.folds=")
-        if name == "kfold":
-            protocols[name] = KFold(folds=int(folds))
-        if name != "file":
-            assert (protocols[name].assign(table).subset == "test").any() or name == "all"
-
-
-def test_speakers_are_drawn_evenly_by_sex_from_every_corpus() -> None:
+def test_speaker_tests_a_fraction_of_every_corpus_balanced_by_sex() -> None:
     table = table_of({"a": [f"{n:02}" for n in range(20)], "b": [f"{n:02}" for n in range(10)]})
     for seed in range(5):
         split = SpeakerSplit(seed=seed).assign(table)
@@ -230,46 +79,253 @@ def test_of_two_speakers_one_trains_and_validation_is_cut_by_text(test_fraction:
     assert split.notes == ("tess: fewer than 4 training speakers, validation is cut by text",)
 
 
-def test_random_is_the_reports_90_to_10_and_validation_is_of_the_90() -> None:
-    with composed("train", ["split=random"]) as config:
-        protocol = config.build("split")
+def test_random_tests_a_tenth_and_validates_on_a_tenth_of_the_rest() -> None:
+    protocol = build_split("split=random")
     assert protocol.allow_leak
     counts = protocol.assign(table_of({"a": ["x", "y"]}, texts=100)).subset.value_counts()
     assert counts.to_dict() == {"train": 972, "val": 108, "test": 120}
 
 
+@settings(max_examples=15)
+@given(table=tables(), folds=st.integers(2, 6), seed=st.integers(0, 99))
+def test_the_folds_test_every_clip_once(table: pd.DataFrame, folds: int, seed: int) -> None:
+    splits = [
+        split_if_possible(KFold(fold=fold, folds=folds, seed=seed), table) for fold in range(folds)
+    ]
+    if any(split is None for split in splits):
+        return
+    tested = np.sum([split.subset == "test" for split in splits if split], axis=0)
+    assert (tested == 1).all()
+    assert all((split.subset == "test").any() for split in splits if split)
+    assert {split.folds for split in splits if split} == {folds}
+
+
+@settings(max_examples=10)
+@given(table=tables())
+def test_leave_one_out_tests_each_speaker_and_each_corpus_once(table: pd.DataFrame) -> None:
+    for protocol, groups in (
+        (LeaveOneSpeakerOut(), speaker_ids(table)),
+        (LeaveOneCorpusOut(), table["corpus"]),
+    ):
+        splits = [
+            split_if_possible(replace(protocol, fold=n), table) for n in range(groups.nunique())
+        ]
+        tested = [set(groups[split.subset == "test"]) for split in splits if split]
+        assert all(len(one) == 1 for one in tested)
+        assert len(tested) == len(set().union(*tested))
+        assert {split.folds for split in splits if split} <= {groups.nunique()}
+
+
 @settings(max_examples=20)
 @given(table=tables(), seed=st.integers(0, 99))
 def test_a_text_never_crosses_into_test(table: pd.DataFrame, seed: int) -> None:
-    split = assign(TextSplit(folds=2, fold=seed % 2, seed=seed), table)
+    split = split_if_possible(TextSplit(folds=2, fold=seed % 2, seed=seed), table)
     if split is not None:
-        texts = table["corpus"] + "/" + table["text"].where(table["text"] != "", table["path"])
+        texts = text_ids(table)
         assert not set(texts[split.subset == "test"]) & set(texts[split.subset != "test"])
 
 
-def test_text_is_disjoint_in_validation_too_and_marked_as_leaking() -> None:
-    with composed("train", ["split=text"]) as config:
-        protocol = config.build("split")
+def test_texts_of_all_subsets_differ_and_the_split_allows_its_leak() -> None:
+    protocol = build_split("split=text")
     assert protocol.allow_leak
     table = table_of({"a": ["x", "y"]}, texts=20)
     subset = protocol.assign(table).subset
-    heard = [set(table["text"][subset == part]) for part in SUBSETS]
-    assert [len(texts) for texts in heard] == [13, 3, 4]
-    assert set.union(*heard) == set(table["text"])
+    texts = [set(table["text"][subset == name]) for name in SUBSETS]
+    assert [len(names) for names in texts] == [13, 3, 4]
+    assert set.union(*texts) == set(table["text"])
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"fold": 5}, r"split\.fold=5 is not 0…4"),
-        ({"fold": -1}, r"split\.fold=-1 must be a whole number from 0"),
-        ({"fold": "all"}, r"split\.fold=all must be"),
-        ({"folds": 1}, r"split\.folds=1 must be a whole number from 2"),
-        ({"folds": 2.5}, r"split\.folds=2\.5 must be"),
-        ({"val_fraction": 1}, r"split\.val_fraction=1 must be at least 0, under 1"),
-        ({"val_fraction": -0.1}, r"split\.val_fraction=-0\.1 must be at least 0"),
-    ],
-)
-def test_a_setting_that_cannot_be_is_named(change: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
-        KFold(**change).assign(table_of({"a": list("vwxyz")}))
+@pytest.fixture(scope="module")
+def emobox() -> PublishedSplit:
+    return build_split("split=emobox")  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="module")
+def evar() -> PublishedSplit:
+    return build_split("split=evar")  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("fold", range(6))
+def test_emobox_tests_on_exactly_the_published_actors(emobox: PublishedSplit, fold: int) -> None:
+    table = table_of({name: SPEAKERS[name] for name in ("ravdess", "savee")})
+    split = replace(emobox, fold=fold).assign(table)
+    actors, speaker = EMOBOX[fold]
+    assert names_in(table, split, "test", "ravdess") == set(actors.split())
+    assert names_in(table, split, "test", "savee") == set(speaker.split())
+    assert split.folds == 6
+    assert ("savee has only 4 folds and trains here" in split.notes) == (fold >= 4)
+
+
+def test_emobox_validates_on_other_speakers_of_its_own_corpora(emobox: PublishedSplit) -> None:
+    table = table_of(SPEAKERS | {"mine": ["01", "JE"]}, texts=2)
+    split = emobox.assign(table)
+    val, train = (names_in(table, split, part, "ravdess") for part in ("val", "train"))
+    assert (len(val), len(train)) == (3, 17)
+    assert not val & train
+    others = table["corpus"].isin(["crema_d", "mine", "tess"])
+    assert set(split.subset[others]) == {"train"}, "other corpora only train"
+    assert "test has no clip of crema_d, mine, tess" in split.notes
+
+
+def test_emobox_of_one_corpus_has_its_number_of_folds(emobox: PublishedSplit) -> None:
+    assert emobox.assign(table_of({"savee": SPEAKERS["savee"]})).folds == 4
+
+
+def test_a_fold_without_its_test_speakers_is_untested(emobox: PublishedSplit) -> None:
+    here = [actor for actor in SPEAKERS["ravdess"] if actor not in ("06", "13", "17", "22")]
+    split = replace(emobox, fold=5).assign(table_of({"ravdess": here}))
+    assert "test" not in set(split.subset)
+    assert split.notes[0] == "missing test speakers: ravdess 06, 13, 17, 22"
+    assert "untested: this dataset has no test clip of this protocol" in split.notes
+
+
+def test_evar_gives_63_9_and_19_actors(evar: PublishedSplit) -> None:
+    table = table_of({"crema_d": SPEAKERS["crema_d"]}, texts=12)
+    split = evar.assign(table)
+    train, val, test = (
+        names_in(table, split, part, "crema_d") for part in ("train", "val", "test")
+    )
+    assert test == set(EVAR_TEST.split())
+    assert val == set(EVAR_VAL.split())
+    assert (len(train), len(val), len(test)) == (63, 9, 19)
+    assert train | val | test == set(SPEAKERS["crema_d"])
+
+
+def test_evar_without_its_test_actors_is_untested_not_an_error(evar: PublishedSplit) -> None:
+    here = sorted(set(SPEAKERS["crema_d"]) - set(EVAR_TEST.split()))
+    table = table_of({"crema_d": here})
+    split = evar.assign(table)
+    assert names_in(table, split, "val", "crema_d") == set(EVAR_VAL.split())
+    assert "untested: this dataset has no test clip of this protocol" in split.notes
+
+
+def test_evar_on_merged_corpora_trains_on_the_others_with_a_note(evar: PublishedSplit) -> None:
+    table = table_of(SPEAKERS, texts=1)
+    split = evar.assign(table)
+    assert set(split.subset[table["corpus"] != "crema_d"]) == {"train"}
+    assert "val has no clip of ravdess, savee, tess" in split.notes
+
+
+def test_evar_without_training_actors_is_an_error(evar: PublishedSplit) -> None:
+    with pytest.raises(SplitError, match="no clip is left to train on"):
+        evar.assign(table_of({"crema_d": [*EVAR_TEST.split(), *EVAR_VAL.split()]}))
+
+
+def test_some_corpora_train_and_others_test() -> None:
+    table = table_of(SPEAKERS, texts=1)
+    split = CorpusSplit(train=["crema_d", "savee"], test=["tess"]).assign(table)
+    by_corpus = split.subset.groupby(table["corpus"]).agg(set).to_dict()
+    assert by_corpus == {
+        "crema_d": {"train", "val"},
+        "savee": {"train", "val"},
+        "tess": {"test"},
+        "ravdess": {""},
+    }
+
+
+def test_one_corpus_may_be_named_without_brackets() -> None:
+    table = table_of(SPEAKERS, texts=1)
+    split = build_split("split=corpus", "split.train=crema_d", "split.test=tess").assign(table)
+    assert set(table["corpus"][split.subset == "test"]) == {"tess"}
+
+
+def test_each_fold_leaves_out_one_corpus() -> None:
+    table = table_of(SPEAKERS, texts=1)
+    for fold, corpus in enumerate(sorted(SPEAKERS)):
+        split = LeaveOneCorpusOut(fold=fold).assign(table)
+        assert ((split.subset == "test") == (table["corpus"] == corpus)).all()
+        assert f"tests on {corpus}" in split.notes
+
+
+@pytest.fixture
+def clips() -> pd.DataFrame:
+    return table_of({"a": ["x", "y"]}, texts=1)
+
+
+WriteSplit = Callable[[pd.DataFrame], FileSplit]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> WriteSplit:
+    def write(lines: pd.DataFrame) -> FileSplit:
+        lines.to_csv(tmp_path / "split.csv", index=False)
+        return FileSplit(path=str(tmp_path / "split.csv"))
+
+    return write
+
+
+def lines_of(clips: pd.DataFrame, subsets: str) -> pd.DataFrame:
+    return pd.DataFrame({"path": clips["path"][::-1], "subset": subsets.split(), "mood": "x"})
+
+
+def test_the_order_of_a_split_file_does_not_matter(
+    clips: pd.DataFrame, written: WriteSplit
+) -> None:
+    split = written(lines_of(clips, LINES)).assign(clips)
+    assert list(split.subset) == LINES.split()[::-1]
+    assert split.notes == ()
+
+
+def test_paths_that_are_missing_or_unknown_are_named(
+    clips: pd.DataFrame, written: WriteSplit
+) -> None:
+    lines = lines_of(clips, LINES)
+    lines.iloc[0, 0] = "gone.wav"
+    split = written(lines).assign(clips)
+    last = clips["path"].iloc[-1]
+    assert split.subset.iloc[-1] == ""
+    assert split.notes[0].startswith("1 files in ")
+    assert split.notes[0].endswith("are not clips of this dataset, such as gone.wav")
+    assert split.notes[1].endswith(f"are left out, such as {last}")
+
+
+def test_an_empty_subset_leaves_a_clip_out_without_a_note(
+    clips: pd.DataFrame, written: WriteSplit
+) -> None:
+    lines = lines_of(clips, LINES)
+    lines.iloc[0, 1] = ""
+    lines.loc[99] = ["of_another_corpus.wav", "", ""]
+    split = written(lines).assign(clips)
+    assert split.subset.iloc[-1] == ""
+    assert split.notes == ()
+
+
+def test_a_split_file_without_a_test_part_is_untested(
+    clips: pd.DataFrame, written: WriteSplit
+) -> None:
+    split = written(lines_of(clips, LINES.replace("test", "val"))).assign(clips)
+    assert split.notes == ("untested: the split file has no test clip",)
+
+
+def test_a_split_file_needs_no_validation_clips_with_val_fraction_0(
+    clips: pd.DataFrame, written: WriteSplit
+) -> None:
+    protocol = replace(written(lines_of(clips, LINES.replace("val", "test"))), val_fraction=0)
+    assert set(protocol.assign(clips).subset) == {"train", "test"}
+
+
+def test_a_contradictory_or_foreign_split_file_is_rejected(
+    clips: pd.DataFrame, written: WriteSplit, tmp_path: Path
+) -> None:
+    good = lines_of(clips, LINES)
+    twice = pd.concat([good, good[:1].assign(subset="test")])
+    elsewhere = good.assign(path="data/" + good["path"])
+    for lines, words in (
+        (
+            lines_of(clips, LINES.replace("val", "dev")),
+            "the subset 'dev' for .*; a subset is train, val, test",
+        ),
+        (twice, f"has two subsets for {good['path'].iloc[0]}"),
+        (
+            elsewhere,
+            f"subset train. Its paths are like data/.*those of the dataset like {clips['path'][0]}",
+        ),
+        (lines_of(clips, LINES.replace("val", "test")), "subset val. Write val beside some"),
+        (good.drop(columns="subset"), "needs the columns path and subset"),
+    ):
+        with pytest.raises(SplitError, match=words):
+            written(lines).assign(clips)
+    (tmp_path / "split.csv").write_text("")
+    for path, words in (("split.csv", "is not a CSV table"), ("no.csv", "does not exist")):
+        with pytest.raises(SplitError, match=words):
+            FileSplit(path=str(tmp_path / path)).assign(clips)

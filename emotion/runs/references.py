@@ -1,0 +1,59 @@
+"""References to a run: the files that cite it, such as the table of a sweep.
+
+A reference is recorded in the run, just before the file that cites it is written. It counts while
+that file exists.
+"""
+
+import contextlib
+import errno
+import json
+import os
+from pathlib import Path
+
+REFERENCES = "references.jsonl"
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder has the files that every run starts with."""
+    return all((folder / name).is_file() for name in ("config.yaml", "split.csv"))
+
+
+def add_reference(path: Path, *, by: Path) -> None:
+    """Record that a file cites a run, once.
+
+    Args:
+        path: the folder of the run, or a path in it. Paths outside of runs are ignored, and so are
+            runs without write permission, which prune cannot delete.
+        by: the file that cites the run.
+    """
+    path = path.expanduser().resolve()
+    run = next((folder for folder in (path, *path.parents) if is_run(folder)), None)
+    if run is None:
+        return
+    # Relative: the reference stays valid if the output root is moved.
+    reference = os.path.relpath(by.expanduser().resolve(), run)
+    if reference in _read(run):
+        return
+    try:
+        with (run / REFERENCES).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"by": reference}) + "\n")  # one append: safe beside others
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as err:
+        if err.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+
+
+def references(run: Path) -> list[Path]:
+    """Return the existing files that cite a run, in the order of their references."""
+    paths = (Path(os.path.normpath(run.resolve() / name)) for name in _read(run))
+    return [path for path in paths if path.exists()]
+
+
+def _read(run: Path) -> list[str]:
+    path = run / REFERENCES
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        with contextlib.suppress(ValueError):  # a line that a crash cut off
+            found.append(str(json.loads(line)["by"]))
+    return found

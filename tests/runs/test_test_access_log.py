@@ -1,0 +1,22 @@
+"""Every run that uses a test subset is counted once."""
+
+from pathlib import Path
+
+from emotion.runs import test_access_log as log
+
+
+def test_each_user_of_a_test_subset_is_counted_once(tmp_path: Path) -> None:
+    first, second = log.fingerprint_clips(["a", "b"]), log.fingerprint_clips(["b", "c"])
+    assert first == log.fingerprint_clips(["b", "a"])
+    for by in ("run1", "run2", "run1"):
+        log.record_test_access(tmp_path, first, by=by)
+    assert log.test_accesses(tmp_path, first) == {"run1", "run2"}
+    assert log.test_accesses(tmp_path, second) == frozenset()
+
+
+def test_unfinished_line_is_ignored(tmp_path: Path) -> None:
+    fingerprint = log.fingerprint_clips(["a"])
+    log.record_test_access(tmp_path, fingerprint, by="run1")
+    with (tmp_path / log.NAME).open("a", encoding="utf-8") as file:
+        file.write('{"test": "')
+    assert log.test_accesses(tmp_path, fingerprint) == {"run1"}
