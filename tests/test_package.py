@@ -99,7 +99,24 @@ def test_a_signal_stops_a_training_that_can_be_resumed(
     assert "resumed at epoch 1" in Path("run/train.log").read_text()
 
 
-def test_a_wrong_setting_is_an_error_of_this_package() -> None:
-    with pytest.raises(ConfigError, match=r"trainer\.keep=first is not valid"):
-        emotion.train("trainer.keep=first", *TINY)
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("trainer.keep=first", "trainer.keep=first is not valid"),
+        ("trainer.max_epoch=3", "no setting 'trainer.max_epoch'.*trainer.max_epochs"),
+        ("model=nothing", "model=nothing does not exist"),
+        ("seed=one", "seed: Value 'one'"),
+        ("cnn", "takes settings as name=value, not 'cnn'"),
+        ("-m", "'-m' cannot be read as a setting"),
+    ],
+)
+def test_a_wrong_setting_is_an_error_of_this_package(word: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        emotion.train(word, *TINY)
+    assert not list(Path().glob("outputs/train/*/config.yaml"))
+
+
+def test_a_training_that_cannot_start_leaves_no_folder() -> None:
+    with pytest.raises(ConfigError, match="fewer than two classes"):
+        emotion.train("dataset.labels=[sad]", *TINY)
     assert not list(Path().glob("outputs/train/*"))

@@ -4,11 +4,15 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra.errors import HydraException
+
 from emotion.cli.commands import OK
-from emotion.cli.hydra_job import output_folder, task_overrides
-from emotion.cli.overrides import to_hydra
+from emotion.cli.error_messages import explain_error
+from emotion.cli.hydra_job import output_folder, remove_initial_folder, task_overrides
+from emotion.cli.overrides import UsageError, to_hydra
 from emotion.config.composition import Composition, compose
 from emotion.config.schema import TrainSettings
+from emotion.errors import ConfigError
 from emotion.runs.lock import locked_run
 from emotion.runs.run import Run, find_run
 from emotion.training.init_from import apply_init_from
@@ -55,14 +59,25 @@ def train_from_python(overrides: Sequence[str]) -> Run:
     """Train a run with the words of a command line, without Hydra's job; return it.
 
     Raises:
+        EmotionError: settings, clips or a split that cannot be used.
         KeyboardInterrupt: SIGINT; the run is saved and can be resumed.
         SystemExit: SIGTERM, likewise.
     """
-    words = to_hydra("train", overrides)
-    composition = compose("train", words)
+    try:
+        words = to_hydra("train", overrides)
+        composition = compose("train", words)
+    except UsageError as err:
+        raise ConfigError(str(err)) from err
+    except HydraException as err:
+        raise ConfigError(explain_error(err, "train")) from err
+    folder = Path(composition.run_folder)
     try:
         with signals_as_exceptions():
-            return train_composition(composition, Path(composition.run_folder), words)
+            return train_composition(composition, folder, words)
+    except Exception:
+        if folder != Path():  # the current folder: resume= names no run
+            remove_initial_folder(folder)
+        raise
     except StopSignal as stopped:
         if stopped.signum == signal.SIGINT:
             raise KeyboardInterrupt from stopped

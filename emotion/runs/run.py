@@ -131,7 +131,7 @@ def find_run(name: str | None, output_root: Path) -> Run:
     """Return the run of a folder, or the newest run for `latest`.
 
     Raises:
-        RunError: there is no such run, or the folder is not a run folder.
+        RunError: the run does not exist, or the folder is not a run folder.
     """
     if not name:
         raise RunError("run= is not set. Give a run folder, or run=latest.")

@@ -38,7 +38,7 @@ def apply_init_from(
         words: the overrides of the command line that made it.
 
     Raises:
-        RunError: there is no such run.
+        RunError: the run does not exist.
         ConfigError: a setting that the model of the other run does not have.
     """
     settings = composition.settings

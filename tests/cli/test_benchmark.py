@@ -1,6 +1,7 @@
-"""The command `benchmark`: figures that belong together, for runs and for untrained models."""
+"""The command `benchmark`: measurements of runs and of untrained models."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,8 @@ QUICK = TimingSettings(batch_sizes=[1, 2], repeats=5, seconds=0.01, accelerator=
 
 @pytest.fixture(scope="module")
 def cnn(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkTarget:
-    config = compose("benchmark", ["models=[cnn]", "threads=[null]"])
-    preset = config
-    (target,) = untrained_models(preset, tmp_path_factory.mktemp("untrained"))
+    settings = compose("benchmark", ["models=[cnn]", "threads=[null]"]).settings
+    (target,) = untrained_models(settings, tmp_path_factory.mktemp("untrained"))
     return target
 
 
@@ -33,36 +33,34 @@ def test_untrained_model_is_measured_as_a_run_is(cnn: BenchmarkTarget) -> None:
 
 
 def test_untrained_model_takes_the_composed_preprocessing(tmp_path: Path) -> None:
-    config = compose("benchmark", ["models=[cnn]", "preprocessing=speech_16k", "threads=[1]"])
-    preset = config
-    (target,) = untrained_models(preset, tmp_path)
+    words = ["models=[cnn]", "preprocessing=speech_16k", "threads=[1]"]
+    (target,) = untrained_models(compose("benchmark", words).settings, tmp_path)
     assert load_run_target(target.folder, "cpu").sample_rate == 16_000
 
 
 def test_runs_are_given_one_or_many(cnn: BenchmarkTarget) -> None:
-    config = compose("benchmark", [])
-    assert given_runs(config) == []
-    one = given_runs(config.replaced({"run": str(cnn.folder)}))
-    two = given_runs(config.replaced({"run": [str(cnn.folder)] * 2}))
+    settings = compose("benchmark", []).settings
+    assert given_runs(settings) == []
+    one = given_runs(replace(settings, run=str(cnn.folder)))
+    two = given_runs(replace(settings, run=[str(cnn.folder)] * 2))
     with pytest.raises(RunError, match="no run folder /nowhere"):
-        given_runs(config.replaced({"run": "/nowhere"}))
-    assert [target.folder for target in one] == [cnn.folder] * 2  # one thread a core, and one
+        given_runs(replace(settings, run="/nowhere"))
+    assert [target.folder for target in one] == [cnn.folder] * 2  # threads=[null, 1]
     assert len(two) == 4
 
 
 @pytest.mark.parametrize("plan", ["repeats=0", "threads=[]", "threads=[0]"])
 def test_empty_plan_is_refused(plan: str, tmp_path: Path) -> None:
-    config = compose("benchmark", [plan])
+    settings = compose("benchmark", [plan]).settings
     with pytest.raises(ConfigError, match=plan.partition("=")[0]):
-        benchmark(config, tmp_path)
+        benchmark(settings, tmp_path)
 
 
 @pytest.mark.slow
 def test_table_is_written_and_printed(tmp_path: Path, cnn: BenchmarkTarget) -> None:
     (cnn.folder / "split.csv").touch()  # as in every trained run
     words = [f"run={cnn.folder}", "repeats=3", "seconds=0.01", "batch_sizes=[2]", "accelerator=cpu"]
-    config = compose("benchmark", words)
-    text = benchmark(config, tmp_path)
+    text = benchmark(compose("benchmark", words).settings, tmp_path)
     table = read_table(
         tmp_path / "benchmark.csv", {"cold_start_s": "float64", "peak_mb": "float64"}
     )

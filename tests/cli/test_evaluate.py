@@ -42,15 +42,15 @@ def test_two_runs_are_compared(
 ) -> None:
     assert run(["evaluate", f"run=[{runs[0].folder},{runs[1].folder}]", f"output_root={root}"]) == 0
     assert "sign flip over 4 speakers" in capfd.readouterr().out
-    said = json.loads((runs[0].folder / "evaluate/against_shorter/comparison.json").read_text())
-    assert said["n"] == runs[0].metrics["test"]["n"]
-    comparison = runs[0].folder.resolve() / "evaluate/against_shorter/comparison.json"
-    assert references(runs[1].folder) == [comparison]
+    file = runs[0].folder.resolve() / "evaluate/against_shorter/comparison.json"
+    comparison = json.loads(file.read_text())
+    assert comparison["n"] == runs[0].metrics["test"]["n"]
+    assert references(runs[1].folder) == [file]
     mine, theirs = (each.metrics["test"]["uar"] for each in runs)
-    assert said["difference"] == pytest.approx(mine - theirs)
+    assert comparison["difference"] == pytest.approx(mine - theirs)
 
 
-def test_scikit_learn_goes_through_the_referee(
+def test_predictions_of_scikit_learn_are_scored(
     runs: list[Run], root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     split = runs[0].split

@@ -1,4 +1,4 @@
-"""The command `inspect`: the shape that arrives, and a picture of it."""
+"""The command `inspect`: shape of the input, and a plot of it."""
 
 from pathlib import Path
 
@@ -16,8 +16,7 @@ from tests.support.archive import voice
 
 def inspect(archive: Path, folder: Path, *overrides: str) -> str:
     given = ["dataset=cs334", f"data_root={archive}", f"cache_dir={folder}/cache", *overrides]
-    config = compose("inspect", given)
-    return inspect_model(config, folder)
+    return inspect_model(compose("inspect", given).settings, folder)
 
 
 @pytest.mark.parametrize(
@@ -30,9 +29,9 @@ def inspect(archive: Path, folder: Path, *overrides: str) -> str:
         ("inception_v3", (3, 299, 299)),
     ],
 )
-def test_shape_is_the_one_that_arrives(model: str, shape: tuple[int, ...]) -> None:
-    config = compose("train", [f"model={model}"])
-    built = build_model(config.settings.model, config.settings.labels).eval()
+def test_the_shape_is_that_of_the_network_input(model: str, shape: tuple[int, ...]) -> None:
+    settings = compose("train", [f"model={model}"]).settings
+    built = build_model(settings.model, settings.labels).eval()
     image = torch.zeros(1, 1, *shape[1:])
     with torch.no_grad():
         assert built.network_input(image).shape[1:] == shape
@@ -41,7 +40,7 @@ def test_shape_is_the_one_that_arrives(model: str, shape: tuple[int, ...]) -> No
 def test_shape_resolution_and_size_are_printed(archive: Path, tmp_path: Path) -> None:
     text = inspect(archive, tmp_path)
     for words in (
-        "reaches the model as (1, 128, 128)",
+        "each clip has the input shape (1, 128, 128)",
         "63,916 samples at 24,414 Hz, 2,618 ms",
         "hop: 503 samples, 20.60 ms per frame",
         "parameters: 25,",
@@ -50,12 +49,12 @@ def test_shape_resolution_and_size_are_printed(archive: Path, tmp_path: Path) ->
     assert (tmp_path / "inspect.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_clips_of_their_own_length_are_said_to_be_fitted(archive: Path, tmp_path: Path) -> None:
+def test_clips_of_any_length_are_reported_as_cut_or_padded(archive: Path, tmp_path: Path) -> None:
     text = inspect(archive, tmp_path, "preprocessing=speech_16k", "clips=2")
-    assert "each its own length; cut, or padded with silence, to 2,618 ms" in text
+    assert "each with its own length; cut, or padded with silence, to 2,618 ms" in text
 
 
-def test_model_without_augmentation_is_drawn_too(archive: Path, tmp_path: Path) -> None:
+def test_a_model_without_augmentation_is_plotted_too(archive: Path, tmp_path: Path) -> None:
     assert "inspect.png" in inspect(archive, tmp_path, "model.augment=null", "clips=1")
 
 
@@ -64,24 +63,24 @@ def test_no_clips_is_an_error(archive: Path, tmp_path: Path) -> None:
         inspect(archive, tmp_path, "clips=0")
 
 
-def test_augmentation_is_drawn_anew_each_time_and_never_in_the_plain_view() -> None:
-    config = compose("train", [])
-    model = build_model(config.settings.model, config.settings.labels)
+def test_augmentation_differs_each_time_and_is_absent_in_the_plain_images() -> None:
+    settings = compose("train", []).settings
+    model = build_model(settings.model, settings.labels)
     wave = voice(2.618, 24_414)
-    views = network_inputs(model, [wave, wave], names=["a", "b"])
-    first, second = views.augmented
-    torch.testing.assert_close(views.plain[0], views.plain[1])
+    images = network_inputs(model, [wave, wave], names=["a", "b"])
+    first, second = images.augmented
+    torch.testing.assert_close(images.plain[0], images.plain[1])
     assert not torch.equal(first, second)
-    assert not torch.equal(first, views.plain)
+    assert not torch.equal(first, images.plain)
     with torch.no_grad():
         length = torch.full((2,), len(wave))
         image, _ = model.eval().image(torch.from_numpy(np.stack([wave] * 2)), length)
-        torch.testing.assert_close(views.plain, image)
+        torch.testing.assert_close(images.plain, image)
 
 
 def test_wave_and_spectrogram_end_at_the_same_second() -> None:
-    config = compose("train", ["model=crnn", "preprocessing=speech_16k"])
-    model = build_model(config.settings.model, config.settings.labels)
+    settings = compose("train", ["model=crnn", "preprocessing=speech_16k"]).settings
+    model = build_model(settings.model, settings.labels)
     wave = voice(2.0, 16_000)
     _, image_s = spans(network_inputs(model, [wave], names=["a"]), model.features)
     assert image_s == pytest.approx(2.0, abs=0.05)

@@ -33,11 +33,13 @@ def test_only_the_named_groups_are_listed() -> None:
     assert list_choices(["model"]) == list_choices(["models"])
 
 
-def test_choices_come_with_what_their_file_says_first() -> None:
-    assert choices_of("model")["cnn"] == "The report's four-block convolutional network."
+def test_choices_have_the_first_comment_of_their_file() -> None:
+    assert (
+        choices_of("model")["cnn"] == "The course project's convolutional network with four blocks."
+    )
 
 
-def test_package_line_is_no_comment_and_comments_below_keys_do_not_count(tmp_path: Path) -> None:
+def test_the_package_line_and_comments_below_keys_are_ignored(tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"
     file.write_text("# @package _global_\n#\n# What it is.\na: 1\n")
     assert first_comment(file) == "What it is."
@@ -45,7 +47,7 @@ def test_package_line_is_no_comment_and_comments_below_keys_do_not_count(tmp_pat
     assert first_comment(file) == ""
 
 
-def test_unknown_word_is_answered_with_near_ones() -> None:
+def test_an_unknown_word_has_near_names() -> None:
     with pytest.raises(ConfigError, match="Did you mean models"):
         list_choices(["modles"])
     with pytest.raises(ConfigError, match="Choose from: datasets, models"):

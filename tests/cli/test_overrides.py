@@ -46,14 +46,14 @@ WORDS = st.one_of(
 @example(["model=null"])
 @example(["seed=\x1b[31m"])
 def test_any_words_compose_or_are_refused_in_one_line(words: list[str]) -> None:
-    printed, told = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(told):
+    printed, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
         code = run(["train", "--cfg", "job", *words])
     if code == 0:
         assert "trainer" in printed.getvalue()
         return
     assert code in (1, 2)
-    lines = [line for line in told.getvalue().split("\n") if line]
+    lines = [line for line in errors.getvalue().split("\n") if line]
     assert len(lines) == 1, lines
     assert lines[0].startswith("error: ")
     assert lines[0].isprintable()

@@ -1,4 +1,4 @@
-"""A search draws or asks for settings, hears no test clip, and leaves an experiment."""
+"""Hyperparameter search: proposed settings, no test clips, the found experiment."""
 
 import json
 import signal
@@ -9,9 +9,15 @@ import pytest
 from omegaconf import OmegaConf
 
 from emotion.cli.main import run
-from emotion.config.composition import compose
+from emotion.config.composition import compose, value_at
 from emotion.errors import ConfigError
-from emotion.experiments.search import NumberRange, Choice, OptunaProposer, RandomProposer, read_space
+from emotion.experiments.search import (
+    Choice,
+    NumberRange,
+    OptunaProposer,
+    RandomProposer,
+    read_space,
+)
 from emotion.runs.references import references
 from emotion.runs.run import Run
 from emotion.utils.tables import read_table
@@ -31,60 +37,58 @@ TINY = [
 ]
 
 
-def test_draws_stay_inside_and_depend_on_seed_and_trial_alone() -> None:
-    draws = RandomProposer(SPACE, seed=1)
-    told = [draws.propose(trial) for trial in range(50)]
-    assert all(1e-4 <= each["rate"] <= 1e-1 for each in told)
-    assert 10 < sum(each["rate"] < 3e-3 for each in told) < 40, "even over the logarithm"
-    assert {type(each["hidden"]) for each in told} == {int}
-    assert {str(each["width"]) for each in told} == {"[8, 16]", "[16, 32]"}
-    assert len({each["rate"] for each in told}) == 50
-    assert RandomProposer(SPACE, seed=1).propose(7) == told[7]
-    assert RandomProposer(SPACE, seed=2).propose(7) != told[7]
+def test_draws_are_in_range_and_depend_on_seed_and_trial_only() -> None:
+    proposer = RandomProposer(SPACE, seed=1)
+    proposed = [proposer.propose(trial) for trial in range(50)]
+    assert all(1e-4 <= each["rate"] <= 1e-1 for each in proposed)
+    assert 10 < sum(each["rate"] < 3e-3 for each in proposed) < 40, "even over the logarithm"
+    assert {type(each["hidden"]) for each in proposed} == {int}
+    assert {str(each["width"]) for each in proposed} == {"[8, 16]", "[16, 32]"}
+    assert len({each["rate"] for each in proposed}) == 50
+    assert RandomProposer(SPACE, seed=1).propose(7) == proposed[7]
+    assert RandomProposer(SPACE, seed=2).propose(7) != proposed[7]
 
 
-def test_optuna_finds_what_draws_do_not(tmp_path: Path) -> None:
+def test_optuna_finds_better_settings_than_random_draws(tmp_path: Path) -> None:
     def score(values: dict[str, Any]) -> float:
         return float(-abs(values["hidden"] - 20) - 10 * (values["width"] != [16, 32]))
 
     scores = []
     for trial in range(25):
-        asked = OptunaProposer(
-            SPACE, 0, tmp_path / "study.journal"
-        )  # each job opens the study anew
-        values = asked.propose(trial)
-        assert asked.propose(trial) == values, "a job that is begun again trains the same"
+        # Each job opens the study anew.
+        proposer = OptunaProposer(SPACE, 0, tmp_path / "study.journal")
+        values = proposer.propose(trial)
+        assert proposer.propose(trial) == values, "a job that is begun again trains the same"
         scores.append(score(values))
-        asked.add_score(trial, scores[-1])
-        asked.add_score(trial, -1e9)  # of a finished trial nothing is changed
+        proposer.add_score(trial, scores[-1])
+        proposer.add_score(trial, -1e9)  # of a finished trial nothing is changed
     drawn = [score(RandomProposer(SPACE, 0).propose(trial)) for trial in range(25)]
     assert sum(scores[10:]) > sum(drawn[10:]) + 50
 
 
 @pytest.mark.parametrize(
-    ("space", "said"),
+    ("space", "message"),
     [
         ("{trainer.optimizer.lrr: {low: 1, high: 2}}", "Did you mean trainer.optimizer.lr"),
-        ("{trainer.mixup: {low: 2, high: 1}}", "low must be under high"),
+        ("{trainer.mixup: {low: 2, high: 1}}", "low must be below high"),
         ("{trainer.mixup: {low: 0, high: 1, log: true}}", "above 0 where log is true"),
         ("{trainer.mixup: {low: 0}}", "a list of values"),
         ("{trainer.mixup: []}", "a list of values"),
         ("{}", "search.space is empty"),
     ],
 )
-def test_a_space_that_cannot_be_searched_is_refused(space: str, said: str) -> None:
-    config = compose("train", [])
-    with pytest.raises(ConfigError, match=said):
-        read_space(config.replaced({"search.space": OmegaConf.create(space)}))
+def test_a_space_that_cannot_be_searched_is_refused(space: str, message: str) -> None:
+    composition = compose("train", [])
+    with pytest.raises(ConfigError, match=message):
+        read_space(composition.replaced({"search.space": OmegaConf.create(space)}))
 
 
 @pytest.mark.parametrize(("model", "space"), [("cnn", "cnn"), ("crnn", "crnn"), ("reslstm", "any")])
 def test_every_space_fits_its_model(model: str, space: str) -> None:
-    config = compose("train", ["sweep=random", f"model={model}", f"space={space}"])
-    told = read_space(config)
-    values = RandomProposer(told, 0).propose(0)
-    changed = config.replaced(values)
-    assert {key: changed[key] for key in values} == values
+    composition = compose("train", ["sweep=random", f"model={model}", f"space={space}"])
+    values = RandomProposer(read_space(composition), 0).propose(0)
+    settings = composition.replaced(values).settings
+    assert {key: value_at(settings, key) for key in values} == values
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +100,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "it"
 
 
-def test_a_search_hears_no_test_clip(searched: Path) -> None:
+def test_a_search_uses_no_test_clips(searched: Path) -> None:
     assert not (searched.parent / "ledger.jsonl").exists()
     for number in (0, 1):
         trial = Run(searched / str(number))
@@ -115,12 +119,12 @@ def test_the_best_trial_becomes_an_experiment(searched: Path) -> None:
     scores = [Run(searched / name).metrics["val"]["uar"] for name in "01"]
     best = Run(searched / str(scores.index(max(scores)))).settings
     words = ["experiment=best_found", f"hydra.searchpath=[file://{searched}]"]
-    config = compose("train", words)
-    for key in best.settings.search.space:
-        assert config[key] == best[key], key
-    assert config.settings.recipe.max_epochs == 1
-    assert config.settings.test is True
-    assert config.settings.split["_target_"].endswith("SpeakerSplit")
+    settings = compose("train", words).settings
+    for key in best.search.space:
+        assert value_at(settings, key) == value_at(best, key), key
+    assert settings.recipe.max_epochs == 1
+    assert settings.test is True
+    assert settings.split["_target_"].endswith("SpeakerSplit")
 
 
 def test_a_search_table_has_the_settings_and_the_score(searched: Path) -> None:

@@ -1,4 +1,4 @@
-"""A study that is killed half-way ends in the table of one that was not."""
+"""A killed study ends with the table of a study without a stop."""
 
 import os
 import signal
@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from emotion.runs.run import Run
 from emotion.utils.tables import read_table
 
 SMALL = "mobilenet_v3 model.pretrained=false model.features.n_mels=32 model.features.frames=32"
@@ -26,9 +27,11 @@ def study(root: Path, *more: str) -> subprocess.Popen[str]:
 
 
 def cells(root: Path) -> dict[str, int]:
-    """Return when each finished cell wrote its report."""
-    done = (root / "studies" / "grid" / "cells").glob("*/report.html")
-    return {path.parent.name: path.stat().st_mtime_ns for path in done}
+    """Return the time of the last file of each finished cell."""
+    written = (root / "studies" / "grid" / "cells").glob("*/metrics.json")
+    return {
+        path.parent.name: path.stat().st_mtime_ns for path in written if Run(path.parent).finished
+    }
 
 
 def table(root: Path) -> pd.DataFrame:
@@ -44,7 +47,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_table_has_a_row_a_variant_with_interval_and_paired_test(whole: Path) -> None:
+def test_the_table_has_a_row_per_model_with_interval_and_paired_test(whole: Path) -> None:
     found = table(whole)
     ensembles = [f"{row}, 2 seeds together" for row in ("cnn", SMALL)]
     assert list(found["row"]) == ["cnn", ensembles[0], SMALL, ensembles[1]]
@@ -58,7 +61,7 @@ def test_table_has_a_row_a_variant_with_interval_and_paired_test(whole: Path) ->
     assert (whole / "studies" / "grid" / "report.html").exists()
 
 
-def test_killed_study_goes_on_and_ends_in_the_same_table(whole: Path, tmp_path: Path) -> None:
+def test_a_killed_study_ends_with_the_same_table(whole: Path, tmp_path: Path) -> None:
     process = study(tmp_path)
     deadline = time.monotonic() + 300
     while len(cells(tmp_path)) < 3:

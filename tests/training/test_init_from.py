@@ -218,8 +218,8 @@ def test_single_settings_of_the_model_change_those_of_the_source(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("model=cnn",), "Leave out model=… and preprocessing=…"),
-        (("preprocessing=cs334",), "Leave out model=… and preprocessing=…"),
+        (("model=cnn",), "Remove model=… and preprocessing=…"),
+        (("preprocessing=cs334",), "Remove model=… and preprocessing=…"),
         (("+model.colour=0.5",), "has no setting 'model.colour'"),
         (("trainer.frozen=head",), "trainer.frozen=head is not valid: choose norms, body or null"),
         (("trainer.keep=best",), "Set trainer.keep=last"),
@@ -278,7 +278,7 @@ def test_a_run_starts_with_a_lower_loss_from_the_weights_of_another(
 @pytest.mark.slow
 def test_five_clips_per_class_of_an_unusual_voice_raise_its_score(tmp_path: Path) -> None:
     outputs = [f"output_root={tmp_path}", "logger=csv"]
-    own = ["dataset.generate.speakers=8", "trainer.max_epochs=12"]
+    own = ["dataset.generate.speakers=8", "dataset.generate.sentences=20", "trainer.max_epochs=12"]
     assert run(["train", *outputs, *own, f"hydra.run.dir={tmp_path}/source"]) == 0
     source = Run(tmp_path / "source")
     test = source.split[source.split["subset"] == "test"]
