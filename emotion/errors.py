@@ -49,5 +49,7 @@ def suggest(word: str, choices: Iterable[object]) -> str:
     names = [str(choice) for choice in choices]
     close = difflib.get_close_matches(word, names, n=3)
     if close:
-        return f" Did you mean {' or '.join(close)}?"
+        ratios = [difflib.SequenceMatcher(None, name, word).ratio() for name in close]
+        near = [name for name, ratio in zip(close, ratios, strict=True) if ratio > ratios[0] - 0.1]
+        return f" Did you mean {' or '.join(near)}?"
     return f" Choose from: {', '.join(names)}." if names else ""

@@ -26,8 +26,8 @@ from emotion.utils.signals import StopSignal, signals_as_exceptions
 def run(composition: Composition[TrainSettings]) -> int:
     """Train one run, or resume it; return the exit code."""
     trained = train_composition(composition, output_folder(), task_overrides())
-    if is_rank_zero():
-        print(summarise_run(trained))
+    if is_rank_zero() and (summary := summarise_run(trained)):
+        print(summary)
     return OK
 
 

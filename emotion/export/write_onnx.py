@@ -13,6 +13,9 @@ from emotion.features.egemaps import Egemaps
 from emotion.models.base import EmotionClassifier
 from emotion.utils.loggers import errors_only
 
+OPSET = 20
+"""ONNX operator set; onnxruntime 1.20, the oldest allowed one, supports it."""
+
 MAX_FOLDED_VALUES = 1024
 """Largest constant that is computed here; larger ones are computed when the file is opened."""
 
@@ -58,6 +61,7 @@ def write_onnx(model: EmotionClassifier, path: Path) -> None:
                 input_names=list(INPUTS),
                 output_names=list(OUTPUTS),
                 dynamic_shapes=({0: clips, 1: torch.export.Dim("samples")}, {0: clips}),
+                opset_version=OPSET,
                 dynamo=True,
                 optimize=False,
                 verbose=False,

@@ -16,7 +16,7 @@ def summarise_run(run: Run) -> str:
         interval = (
             f"95 % interval over {speakers} speakers {low:.1%} to {high:.1%}"
             if low is not None
-            else f"no interval: {speakers} speakers are too few"
+            else f"no interval: too few speakers, {speakers}"
         )
         lines.append(f"{name} UAR {metrics['uar']:.1%} ({interval}; {metrics['n']:,} clips)")
     if run.metrics and TEST not in run.metrics:

@@ -32,7 +32,7 @@ def scores(low: float | None, high: float | None) -> dict[str, Any]:
 def test_scores_have_an_interval_or_the_reason_for_none() -> None:
     assert summary({"test": scores(0.6, 0.8), "val": scores(None, None)}).splitlines() == [
         "test UAR 71.2% (95 % interval over 8 speakers 60.0% to 80.0%; 1,234 clips)",
-        "validation UAR 71.2% (no interval: 4 speakers are too few; 1,234 clips)",
+        "validation UAR 71.2% (no interval: too few speakers, 4; 1,234 clips)",
         "report: run/report.html",
     ]
 
