@@ -74,7 +74,7 @@ def evaluate_run(run: Run, settings: EvaluateSettings) -> str:
         protocol = FileSplit(path=str(run.folder / "split.csv"), val_fraction=0)
         data = build_datamodule(own, protocol=protocol)
         data.setup()
-        audit = Audit(tuple(run.metrics.get("audit", {}).get("leaks", ())))
+        audit = Audit(tuple(run.metrics["audit"]["leaks"]))
         name = OWN
     accesses = _record_test_access(
         data.table, Path(settings.output_root), by=str(run.folder.resolve())

@@ -152,7 +152,7 @@ def _row_metrics(
         "val_uar": float(np.mean(validated)) if validated else None,
         "leaks": any(run.leaks for run in done),
         "test_accesses": max(len(run.test_accesses) for run in done),
-        "parameters": done[0].environment.get("parameters"),
+        "parameters": done[0].environment["parameters"],
         "seconds": sum(sum(run.timing.get(part, 0.0) for part in ("fit", "test")) for run in done),
     }
 

@@ -88,7 +88,7 @@ def describe_model(run: Run, model: TorchModel) -> dict[str, Any]:
             "clips": len(trained),
             "speakers": len(trained[["corpus", "speaker"]].drop_duplicates()),
         },
-        "licences": run.environment.get("licences", {}),
+        "licences": run.environment["licences"],
         "profile": None if profile is None else profile.as_dict(),
     }
 

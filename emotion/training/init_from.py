@@ -84,7 +84,7 @@ def _with_nodes_of(
                 f"the model of {source.folder} has no setting {key!r}.{suggest(key, known)}"
             )
         taken = taken.replaced({key: override.value()})
-    choices = source.environment.get("choices", {})
+    choices = source.environment["choices"]
     own = {name: choice for name, choice in choices.items() if name in GROUPS}
     return replace(taken, choices={**composition.choices, **own})
 

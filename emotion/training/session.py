@@ -130,7 +130,7 @@ def write_run_files(session: Session, choices: Mapping[str, str]) -> None:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     licences = dict(data.dataset.licences)
     if session.initial:  # the licences of the initial weights hold for this run too
-        licences = session.initial.environment.get("licences", {}) | licences
+        licences = session.initial.environment["licences"] | licences
     described = environment.describe_environment() | {
         "seed": settings.seed,
         "choices": dict(choices),

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 def threads_as_started(run: Run) -> Iterator[None]:
     """Use the number of threads that a run started with: another changes the last bits of sums."""
     before = torch.get_num_threads()
-    threads = run.environment.get("threads", before)
+    threads = run.environment["threads"]
     if threads != before:
         log.info("%d threads, as at the start of the run, instead of %d", threads, before)
         torch.set_num_threads(threads)

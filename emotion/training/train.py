@@ -140,7 +140,7 @@ def _saved_split(run: Run, data: EmotionDataModule) -> Split:
     Raises:
         RunError: the clips have changed since.
     """
-    if run.environment.get("fingerprints", {}).get("index") != data.index.fingerprint:
+    if run.environment["fingerprints"]["index"] != data.index.fingerprint:
         raise RunError(
             f"the clips under {data.index.root} have changed since {run.folder} started. "
             "Restore them, or start a new run."
