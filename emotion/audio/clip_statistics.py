@@ -8,11 +8,8 @@ import numpy as np
 from emotion.audio.decode import Wave
 from emotion.audio.standardise import frame_levels_db, nonsilent_interval
 
-SILENT_DB = -80.0
-"""A clip whose loudest 20 ms are below this has no speech (the quietest corpus clip: -44 dB)."""
-
-CLIPPING_LEVEL = 0.999
-"""Samples from this fraction of full scale on count as clipped."""
+SILENT_DB = -80.0  # no speech if the loudest 20 ms are below it (quietest corpus clip: -44 dB)
+CLIPPING_LEVEL = 0.999  # samples from this fraction of full scale on count as clipped
 
 
 @dataclass(frozen=True)
@@ -41,10 +38,9 @@ def measure_clip(wave: Wave, sample_rate: int) -> ClipStatistics:
     mean = float(wave.mean())
     active = wave[start:stop] - np.float32(mean)
     power = float(np.dot(active, active)) / len(active)
-    peak = max(float(wave.max()), -float(wave.min()))
     return ClipStatistics(
         audio_hash=hashlib.sha256(wave.data).hexdigest()[:32],
-        peak=peak,
+        peak=max(float(wave.max()), -float(wave.min())),
         level_db=round(10 * float(np.log10(max(power, 1e-12))), 3),
         loudest_db=round(float(levels.max()), 3),
         dc=round(mean, 6),

@@ -14,8 +14,7 @@ import soundfile as sf
 from emotion.audio.unreadable import decode_error, file_error
 from emotion.errors import AudioError
 
-Wave = npt.NDArray[np.float32]
-"""Mono samples, shape (T,), full scale at 1."""
+Wave = npt.NDArray[np.float32]  # mono samples, (T,), full scale at 1
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64"})
 """Suffixes that are searched for in folders; a file given by name may have any suffix."""
@@ -23,11 +22,8 @@ SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif",
 MIN_RATE, MAX_RATE = 1_000, 768_000
 MAX_CHANNELS = 64
 MAX_SECONDS = 4 * 3600
-MAX_PEAK = 2.0**31
-"""Float samples up to this may come from 32-bit integers; squares of greater ones overflow."""
-
-BLOCK_SAMPLES = 1 << 22
-"""Samples, over all channels, that are read at a time: a header alone allocates no memory."""
+MAX_PEAK = 2.0**31  # of samples, which may be 32-bit integers; squares of greater ones overflow
+BLOCK_SAMPLES = 1 << 22  # of all channels, read at a time: a header alone allocates no memory
 
 READ_ERRORS = (sf.LibsndfileError, OSError, ValueError, TypeError)
 """Errors of soundfile for a bad file; TypeError where the suffix means raw samples (.raw)."""
@@ -70,10 +66,7 @@ def header_rows(paths: Sequence[Path]) -> list[dict[str, object]]:
 def decode(path: Path, *, start_s: float = 0.0, stop_s: float = math.inf) -> tuple[Wave, int]:
     """Return a file's samples, averaged to mono, (T,) float32, and their rate in Hz.
 
-    Args:
-        path: of the file.
-        start_s: first second to read.
-        stop_s: second at which to stop; infinite for the end of the file.
+    Only the samples between the seconds `start_s` and `stop_s` are returned.
 
     Raises:
         AudioError: with the reason, phrased to follow the file's name.

@@ -5,8 +5,7 @@ import numpy.typing as npt
 
 Samples = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
-MIN_PEAK = 1e-30
-"""Below this peak all samples are stored as 0: float32 could not hold their scale."""
+MIN_PEAK = 1e-30  # below it all samples are stored as 0: float32 could not hold their scale
 
 
 def quantise(wave: npt.NDArray[np.float32], dtype: str) -> tuple[Samples, float]:

@@ -15,17 +15,12 @@ SAMPLE_RATE = 16_000
 FRAME_SAMPLES, CONTEXT_SAMPLES = 512, 64
 """Samples of a frame, which gets one probability, and of context before it, input too."""
 
-FRAMES_PER_CALL = 512
-"""Limit of frames in one call of the network, which bounds the memory."""
-
+FRAMES_PER_CALL = 512  # limit of frames in one call of the network, which bounds the memory
 STATE_SHAPE = (1, 1, 128)
 NETWORK_FILE = "silero_vad_16k_sequence.onnx"
 
-SPEECH_PROBABILITY = 0.5
-"""Probability from which a frame counts as speech."""
-
-MIN_SPEECH_FRACTION = 0.16
-"""Fraction of speech frames from which a clip is speech; chosen by benchmarks/speech_gate.py."""
+SPEECH_PROBABILITY = 0.5  # from which a frame counts as speech
+MIN_SPEECH_FRACTION = 0.16  # from which a clip is speech; chosen by benchmarks/speech_gate.py
 
 
 class SpeechDetector:
@@ -75,10 +70,8 @@ class SpeechDetector:
 def find_silero_network() -> Path:
     """Return the path of Silero's file: beside this module in an export folder, or in its package.
 
-    The package is not imported, since it imports torch.
-
-    Raises:
-        DependencyError: the package silero-vad is missing or too old.
+    The package is not imported, since it imports torch. If it is missing or too old,
+    DependencyError is raised.
     """
     copy = Path(__file__).with_name(NETWORK_FILE)
     if copy.is_file():

@@ -13,11 +13,8 @@ from emotion.audio.decode import Wave
 from emotion.audio.quantise import dequantise, quantise
 from emotion.errors import ConfigError
 
-RESAMPLING_MARGIN_MS = 50.0
-"""Signal that is resampled beyond the kept end, so that no filter artefact remains at the cut."""
-
-FRAME_MS, KEPT_SILENCE_MS = 20.0, 60.0
-"""Frames of level measurements, and silence that trimming leaves at either end."""
+RESAMPLING_MARGIN_MS = 50.0  # resampled beyond the kept end: no filter artefact remains there
+FRAME_MS, KEPT_SILENCE_MS = 20.0, 60.0  # of level measurements; left at either end by trimming
 
 
 @dataclass(frozen=True)

@@ -106,8 +106,7 @@ def untrained_models(settings: BenchmarkSettings, scratch: Path) -> list[Benchma
         model = build_model(own.model, own.labels)
         run = Run(scratch / name)
         write_text(run.folder / "config.yaml", to_yaml(own))
-        checkpoint = {"state_dict": model.state_dict(), "labels": list(model.labels)}
-        write_checkpoint(run.best, checkpoint)
+        write_checkpoint(run.best, {"state_dict": model.state_dict(), "labels": list(model.labels)})
         targets += run_targets(name, run.folder, settings.threads)
     return targets
 
@@ -130,6 +129,7 @@ def run_in_process(function: Callable[..., T], *arguments: object) -> T:
 
 def format_table(table: pd.DataFrame) -> str:
     """Return the table as text for the terminal."""
+    throughputs = [name for name in map(str, table) if name.startswith("clips_per_s_")]
     formats = {
         "parameters": ("parameters", "{:,}"),
         "file_mb": ("file MB", "{:.1f}"),
@@ -137,11 +137,7 @@ def format_table(table: pd.DataFrame) -> str:
         "p50_ms": ("p50 ms", "{:.1f}"),
         "p95_ms": ("p95 ms", "{:.1f}"),
         "real_time_factor": ("real time ×", "{:.4f}"),
-        **{
-            name: (f"clips/s by {name.rpartition('_')[2]}", "{:.1f}")
-            for name in map(str, table.columns)
-            if name.startswith("clips_per_s_")
-        },
+        **{name: (f"clips/s by {name.rpartition('_')[2]}", "{:.1f}") for name in throughputs},
         "peak_mb": ("peak MB", "{:,.0f}"),
     }
     shown = table[["name", "runtime"]].rename(columns={"name": "model"})

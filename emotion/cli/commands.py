@@ -11,17 +11,11 @@ OK, FAILED, USAGE, SOME_UNREADABLE = 0, 1, 2, 3
 
 @dataclass(frozen=True)
 class Command:
-    """A command of the program.
+    """A command of the program."""
 
-    Args:
-        summary: its line in `emotion --help`.
-        hydra: whether it is composed from `conf/<name>.yaml`; else it takes plain words.
-        makes_folder: whether Hydra makes an output folder for it.
-    """
-
-    summary: str
-    hydra: bool = True
-    makes_folder: bool = False
+    summary: str  # its line in `emotion --help`
+    hydra: bool = True  # whether it is composed from `conf/<name>.yaml`; else it takes plain words
+    makes_folder: bool = False  # whether Hydra makes an output folder for it
 
 
 COMMANDS = {
@@ -31,8 +25,7 @@ COMMANDS = {
     "prepare": Command("index the clips of a dataset and cache their waveforms"),
     "stats": Command("sample rates, lengths, labels and speakers of a dataset", makes_folder=True),
     "inspect": Command(
-        "shape and plots of the model's input, with and without augmentation",
-        makes_folder=True,
+        "shape and plots of the model's input, with and without augmentation", makes_folder=True
     ),
     "evaluate": Command("score a run on its test clips, another dataset or perturbed audio"),
     "predict": Command("emotion and probabilities of files, folders or the microphone"),
@@ -42,10 +35,7 @@ COMMANDS = {
     "benchmark": Command("prediction time, throughput and memory of models", makes_folder=True),
     "study": Command("models × folds × seeds as one table with intervals and paired tests"),
     "download": Command("fetch a corpus: ravdess, crema_d, savee, tess, or cs334, all four"),
-    "list": Command(
-        "list the choices of a config group: datasets, models, splits, …",
-        hydra=False,
-    ),
+    "list": Command("list the choices of a config group: datasets, models, splits, …", hydra=False),
     "doctor": Command("check packages, devices and corpora of this machine", hydra=False),
     "prune": Command("delete caches and runs that are not cited, by age or size"),
 }

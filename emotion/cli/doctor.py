@@ -5,7 +5,7 @@ import platform
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
@@ -64,33 +64,20 @@ def check_machine() -> tuple[str, bool]:
     """Return all checks as text, and whether training and prediction are possible."""
     checks: list[Check] = []
     for part in (python, packages, extras, device, machine, audio, corpora):
-        checks += _run_checks(part)
+        try:
+            checks.extend(part())
+        except Exception as err:  # a broken installation raises many kinds
+            checks.append(Check("BAD", part.__name__, f"{type(err).__name__}: {err}"))
     bad = sum(check.state == "BAD" for check in checks)
     width = max(len(check.name) for check in checks)
+    wrapper = textwrap.TextWrapper(WIDTH, break_long_words=False, break_on_hyphens=False)
     shown = []
     for check in checks:
         head = f"{check.state:<4}  {check.name:<{width}}  "
-        shown.append(
-            textwrap.fill(
-                head + check.result,
-                WIDTH,
-                subsequent_indent=" " * len(head),
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-        )
+        wrapper.subsequent_indent = " " * len(head)
+        shown.append(wrapper.fill(head + check.result))
     end = f"{bad} problems: see BAD above." if bad else "Everything needed is installed."
     return "\n".join([*shown, "", end]), not bad
-
-
-def _run_checks(part: Callable[[], Iterator[Check]]) -> list[Check]:
-    """Return the checks of one part; an exception of a broken package becomes a check."""
-    checks: list[Check] = []
-    try:
-        checks.extend(part())
-    except Exception as err:  # a broken installation raises many kinds
-        checks.append(Check("BAD", part.__name__, f"{type(err).__name__}: {err}"))
-    return checks
 
 
 def python() -> Iterator[Check]:
@@ -190,12 +177,10 @@ def machine() -> Iterator[Check]:
     import psutil
 
     memory = psutil.virtual_memory()
-    yield Check(
-        "ok", "memory", f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GB free"
-    )
-    folder = Path("outputs").resolve()
-    while not folder.is_dir():
-        folder = folder.parent
+    available, total = memory.available / 2**30, memory.total / 2**30
+    yield Check("ok", "memory", f"{available:.1f} of {total:.1f} GB free")
+    outputs = Path("outputs").resolve()
+    folder = next(path for path in (outputs, *outputs.parents) if path.is_dir())
     free = shutil.disk_usage(folder).free / 2**30
     if not os.access(folder, os.W_OK):
         yield Check("BAD", "disk", f"{folder} is read-only: set output_root=FOLDER")
@@ -212,9 +197,8 @@ def audio() -> Iterator[Check]:
 
     known = soundfile.available_formats()
     read = [usual for name, usual in FORMATS.items() if name in known]
-    yield Check(
-        "ok", "audio", f"libsndfile {soundfile.__libsndfile_version__} reads {', '.join(read)}"
-    )
+    library = f"libsndfile {soundfile.__libsndfile_version__}"
+    yield Check("ok", "audio", f"{library} reads {', '.join(read)}")
     lacking = [usual for name, usual in FORMATS.items() if name not in known]
     if lacking:
         hint = "pip install --upgrade soundfile installs a newer libsndfile"

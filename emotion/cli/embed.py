@@ -31,11 +31,9 @@ def run(composition: "Composition[EmbedSettings]") -> int:
         raise ConfigError("output= is not set. Give the table's name: output=FILE.csv or .jsonl.")
     with open_inputs(settings.inputs) as sources:
         model = open_models(settings)
+        parts = [AudioPart(source) for source in sources]
         batches = FileBatches(
-            [AudioPart(source) for source in sources],
-            model.standardise,
-            batch_size=settings.batch_size,
-            window_s=model.window_s,
+            parts, model.standardise, batch_size=settings.batch_size, window_s=model.window_s
         )
         rows: list[Row] = []
         for batch in batches.batches():

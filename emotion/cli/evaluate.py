@@ -57,11 +57,8 @@ def evaluate_run(run: Run, settings: EvaluateSettings) -> str:
     Raises:
         RunError: a run without test clips.
     """
-    own = replace(
-        run.settings,
-        cache_dir=settings.cache_dir,
-        trainer=replace(run.settings.trainer, accelerator=settings.accelerator),
-    )
+    trainer = replace(run.settings.trainer, accelerator=settings.accelerator)
+    own = replace(run.settings, cache_dir=settings.cache_dir, trainer=trainer)
     if settings.dataset is not None:
         own = replace(own, dataset={**settings.dataset, "labels": list(run.labels)})
         data = build_datamodule(own)
@@ -76,9 +73,7 @@ def evaluate_run(run: Run, settings: EvaluateSettings) -> str:
         data.setup()
         audit = Audit(tuple(run.metrics["audit"]["leaks"]))
         name = OWN
-    accesses = _record_test_access(
-        data.table, Path(settings.output_root), by=str(run.folder.resolve())
-    )
+    accesses = _record_test_access(data.table, settings, by=run.folder)
     scored = predict_test_clips(run, own, data)
     temperature = _temperature(run)
     folder = run.folder / "evaluate" / name
@@ -96,9 +91,8 @@ def predict_test_clips(
 ) -> ScoredPredictions:
     """Return the predictions of a run's best model for the test clips of a datamodule."""
     model = open_model(run)
-    trainer = build_predicting_trainer(
-        accelerator=settings.trainer.accelerator, precision=settings.trainer.precision
-    )
+    own = settings.trainer
+    trainer = build_predicting_trainer(accelerator=own.accelerator, precision=own.precision)
     data.place_on(trainer.strategy.root_device)
     with quiet_lightning():
         return predict_subsets(trainer, model, data)[TEST]
@@ -144,27 +138,22 @@ def evaluate_predictions(settings: EvaluateSettings) -> str:
     if lacking:
         raise ConfigError(f"{path} lacks {', '.join(lacking)}: intervals are over speakers.")
     audit = audit_split(split.assign(text=""), allow_leak=True)
-    output_root = Path(settings.output_root)
+    audited = {"leaks": bool(audit.leaks), "audit": audit.as_dict(), "split_path": str(path)}
     given = settings.predictions
     files = [Path(name).expanduser() for name in (given if isinstance(given, list) else [given])]
     lines, tables = [], []
     for file in files:
         scored = read_predictions(file, split)
-        accesses = _record_test_access(split, output_root, by=str(file.resolve()))
+        accesses = _record_test_access(split, settings, by=file)
         metrics = scored.metrics(1.0)
-        folder = output_root / "evaluate" / file.stem
+        folder = Path(settings.output_root) / "evaluate" / file.stem
         data = ReportData(
             name=file.name,
             model=file.stem,
             dataset=", ".join(sorted(set(split["corpus"]))),
             split_name=path.name,
             labels=scored.labels,
-            metrics={
-                TEST: metrics,
-                "leaks": bool(audit.leaks),
-                "audit": audit.as_dict(),
-                "split_path": str(path),
-            },
+            metrics={TEST: metrics, **audited},
             split=split,
             predictions=scored.predictions(1.0),
             audio_root=Path(settings.data_root),
@@ -177,10 +166,7 @@ def evaluate_predictions(settings: EvaluateSettings) -> str:
         write_json(folder / "metrics.json", data.metrics)
         write_report(data, folder)
         tables.append(data.predictions)
-        lines += [
-            _headline(file.stem, metrics, accesses, leaks=bool(audit.leaks)),
-            f"in {folder}",
-        ]
+        lines += [_headline(file.stem, metrics, accesses, leaks=bool(audit.leaks)), f"in {folder}"]
     if len(files) == 2:
         names = (files[0].stem, files[1].stem)
         lines.append(compare_predictions(tables[0], tables[1], names=names).sentence())
@@ -192,7 +178,7 @@ def evaluate_perturbed(run: Run, settings: EvaluateSettings) -> str:
     from emotion.experiments.robustness import evaluate_conditions
 
     _check_tested(run)
-    _record_test_access(run.split, Path(settings.output_root), by=str(run.folder.resolve()))
+    _record_test_access(run.split, settings, by=run.folder)
     curves = evaluate_conditions(run, names=settings.perturb, seed=settings.seed)
     folder = run.folder / "evaluate" / "perturbed"
     clean = float(run.metrics[TEST]["uar"])
@@ -207,11 +193,7 @@ def evaluate_perturbed(run: Run, settings: EvaluateSettings) -> str:
 
 
 def _tested_folder(name: str, output_root: Path) -> Path:
-    """Return the folder of a run, or of evaluated predictions, that has predictions.csv.
-
-    Raises:
-        RunError: there is no such folder, or the run has no predictions.csv.
-    """
+    """Return the folder of a run, or of evaluated predictions, that has predictions.csv."""
     folder = Path(name).expanduser()
     if not (folder / "predictions.csv").is_file():
         folder = find_run(name, output_root).folder
@@ -236,10 +218,11 @@ def _temperature(run: Run) -> float:
     return float(calibrated["calibration"]["temperature"])
 
 
-def _record_test_access(table: pd.DataFrame, output_root: Path, *, by: str) -> int:
+def _record_test_access(table: pd.DataFrame, settings: EvaluateSettings, *, by: Path) -> int:
     """Record an access to test clips; return the number of runs that have used them."""
+    output_root = Path(settings.output_root)
     fingerprint = fingerprint_clips(table["path"][table["subset"] == TEST])
-    record_test_access(output_root, fingerprint, by=by)
+    record_test_access(output_root, fingerprint, by=str(by.resolve()))
     return len(test_accesses(output_root, fingerprint))
 
 

@@ -12,12 +12,6 @@ from emotion.runs.run import find_run
 def run(composition: Composition[ExportSettings]) -> int:
     """Write a run as an ONNX folder; return the exit code."""
     settings = composition.settings
-    print(
-        export_run(
-            find_run(settings.run, Path(settings.output_root)),
-            cache_dir=Path(settings.cache_dir),
-            clips=settings.clips,
-            quantize=settings.quantize,
-        )
-    )
+    source, cache_dir = find_run(settings.run, Path(settings.output_root)), Path(settings.cache_dir)
+    print(export_run(source, cache_dir=cache_dir, clips=settings.clips, quantize=settings.quantize))
     return OK

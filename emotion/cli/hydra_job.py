@@ -21,23 +21,16 @@ from emotion.utils.distributed import is_rank_zero
 
 log = logging.getLogger(__name__)
 
-INITIAL_FILES = frozenset(("train.log", ".lock"))
-"""Files of a run folder before it is a run."""
+INITIAL_FILES = frozenset(("train.log", ".lock"))  # files of a run folder before it is a run
 
 
 class HydraJob:
-    """One command line under Hydra: a single job, or the jobs of a sweep.
-
-    Args:
-        command: of `COMMANDS`.
-        words: the rest of the command line.
-        debug: whether errors keep their traceback; the setting `debug` switches it on too.
-    """
+    """One command line under Hydra: a single job, or the jobs of a sweep."""
 
     def __init__(self, command: str, words: Sequence[str], *, debug: bool = False) -> None:
         self.command = command
         self.words = list(words)
-        self.debug = debug
+        self.debug = debug  # errors keep their traceback; the setting `debug` switches it on too
         self.program = sys.argv[0]
         self.codes: list[int] = []
         self.error: Exception | None = None
@@ -50,14 +43,14 @@ class HydraJob:
         set_up_logging()
         threading.excepthook = self._log_thread_error
         sys.argv = [f"emotion {self.command}", *to_hydra(self.command, self.words)]
-        start = hydra.main(
-            version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name=self.command
-        )
+        start = hydra.main(f"pkg://{CONFIGS}", self.command, version_base="1.3")
         try:
             start(self.task)()
         except Exception:
             if self.sweep_folder is not None:  # a sweep that ends prints its table itself
-                print_sweep(self.sweep_folder)
+                from emotion.experiments.sweep_table import describe_sweep
+
+                print(describe_sweep(self.sweep_folder))
             raise
         if self.error is not None:
             raise self.error
@@ -119,13 +112,6 @@ def validation_score(folder: Path) -> float | None:
 
     score: float | None = Run(folder).metrics.get("val", {}).get("uar")
     return score
-
-
-def print_sweep(folder: Path) -> None:
-    """Print the table of a sweep that did not end."""
-    from emotion.experiments.sweep_table import describe_sweep
-
-    print(describe_sweep(folder))
 
 
 def task_overrides() -> list[str]:

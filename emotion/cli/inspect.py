@@ -34,8 +34,6 @@ NORMALISATION = {
     "none": "normalised by the network itself",
 }
 """Description of each value of model.normalise."""
-AUGMENTED_COPIES = 2
-"""Augmented images per clip."""
 
 
 def run(composition: Composition[InspectSettings]) -> int:
@@ -46,19 +44,12 @@ def run(composition: Composition[InspectSettings]) -> int:
 
 @dataclass(frozen=True)
 class InputImages:
-    """The network inputs of a few clips.
-
-    Attributes:
-        names: of the clips.
-        waves: standardised, (T,) float32 each.
-        plain: without augmentation, (B, channels, M, F).
-        augmented: the same with augmentation, each drawn anew.
-    """
+    """The network inputs of a few clips."""
 
     names: Sequence[str]
-    waves: Sequence[Wave]
-    plain: Tensor
-    augmented: Sequence[Tensor]
+    waves: Sequence[Wave]  # standardised, (T,) float32 each
+    plain: Tensor  # without augmentation, (B, channels, M, F)
+    augmented: Sequence[Tensor]  # the same with augmentation, each drawn anew
 
 
 def inspect_model(settings: InspectSettings, folder: Path) -> str:
@@ -118,7 +109,7 @@ def network_inputs(
     model.set_normalisation(float(image.mean()), float(image.std()))
     plain = model.network_input(model.eval().image(batch, length)[0])
     augmented = []
-    for _ in range(AUGMENTED_COPIES if model.augment is not None else 0):
+    for _ in range(2 if model.augment is not None else 0):
         image, _ = model.train().image(batch, length)
         augmented.append(model.eval().network_input(image))
     return InputImages(names, waves, plain, augmented)

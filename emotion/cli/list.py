@@ -22,9 +22,6 @@ GROUPS = {
 }
 """Words of the command line, and the config group of each."""
 
-BASE = "base"
-"""A file with the common settings of a group; not a choice."""
-
 
 def run(words: Sequence[str]) -> int:
     """Print the choices; return the exit code."""
@@ -61,12 +58,10 @@ def choices_of(group: str) -> dict[str, str]:
     folder = files(CONFIGS) / group
     if not folder.is_dir():
         return {}
-    found = {
-        file.name.removesuffix(".yaml"): first_comment(file)
-        for file in folder.iterdir()
-        if file.name.endswith(".yaml")
-    }
-    return {name: found[name] for name in sorted(found) if name != BASE}
+    files_below = [file.name for file in folder.iterdir()]
+    names = {name.removesuffix(".yaml") for name in files_below if name.endswith(".yaml")}
+    shared = {"base"}  # the common settings of a group: not a choice
+    return {name: first_comment(folder / f"{name}.yaml") for name in sorted(names - shared)}
 
 
 def first_comment(file: Traversable) -> str:

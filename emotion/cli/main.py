@@ -13,6 +13,13 @@ from emotion.errors import EmotionError, suggest
 from emotion.utils.printable import printable
 from emotion.utils.signals import StopSignal, signals_as_exceptions
 
+EXAMPLES = """\
+emotion train                        a first run, on synthetic voices
+emotion train dataset=cs334 model=mobilenet_v3 split=kfold split.fold=2
+emotion train -m loader.batch_size=32,64   one run for each value
+emotion train --cfg job              print all settings and stop
+emotion train --debug …              print errors with their traceback"""
+
 
 def main() -> None:
     """Run the command of the command line, and exit with its code."""
@@ -82,19 +89,7 @@ def fail(message: str, code: int) -> int:
 def usage() -> str:
     """Return the text of `emotion --help`."""
     lines = [f"  {name:<10} {command.summary}" for name, command in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: emotion COMMAND [setting=value ...]",
-            "",
-            *lines,
-            "",
-            "emotion train                        a first run, on synthetic voices",
-            "emotion train dataset=cs334 model=mobilenet_v3 split=kfold split.fold=2",
-            "emotion train -m loader.batch_size=32,64   one run for each value",
-            "emotion train --cfg job              print all settings and stop",
-            "emotion train --debug …              print errors with their traceback",
-        ]
-    )
+    return "\n".join(["usage: emotion COMMAND [setting=value ...]", "", *lines, "", EXAMPLES])
 
 
 def complete(words: list[str]) -> int:

@@ -14,22 +14,8 @@ TAKES_INPUTS = frozenset(["predict", "embed"])
 SETTING = re.compile(r"(\+{0,2}[A-Za-z_][\w./@:-]*=|~[A-Za-z_])")
 """Start of a word that is a setting, by Hydra's grammar."""
 
-FLAGS_WITH_VALUE = frozenset(
-    [
-        "--config-dir",
-        "-cd",
-        "--config-path",
-        "-cp",
-        "--config-name",
-        "-cn",
-        "--package",
-        "-p",
-        "--cfg",
-        "-c",
-        "--info",
-        "-i",
-    ]
-)
+LONG_FLAGS = ("--config-dir", "--config-path", "--config-name", "--package", "--cfg", "--info")
+FLAGS_WITH_VALUE = frozenset((*LONG_FLAGS, "-cd", "-cp", "-cn", "-p", "-c", "-i"))
 
 
 class UsageError(Exception):
@@ -77,9 +63,8 @@ def quote_paths(value: str) -> str:
     if value in ("", "null") or value[0] in "'\"":
         return value
     if value.startswith("[") and value.endswith("]") and not Path(value).exists():
-        return (
-            f"[{','.join(quote(part.strip()) for part in value[1:-1].split(',') if part.strip())}]"
-        )
+        parts = [quote(part.strip()) for part in value[1:-1].split(",") if part.strip()]
+        return f"[{','.join(parts)}]"
     return quote(value)
 
 

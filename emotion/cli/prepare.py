@@ -54,9 +54,8 @@ def prepare(settings: PrepareSettings) -> str:
 def _by_corpus(table: pd.DataFrame) -> list[str]:
     lines = []
     for corpus, clips in table.groupby("corpus"):
-        emotions = ", ".join(
-            f"{name} {count:,}" for name, count in clips["emotion"].value_counts().items()
-        )
+        counts = clips["emotion"].value_counts()
+        emotions = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         lines.append(
             f"{corpus}: {len(clips):,} clips, {_hours(clips):.2f} h, "
             f"{clips['speaker'].nunique()} speakers; {emotions}"

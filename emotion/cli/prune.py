@@ -26,8 +26,7 @@ from emotion.utils.locks import try_exclusive_lock
 KINDS = ("caches", "runs")
 SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-DELETED = ".being-deleted"
-"""Suffix of a folder that is being deleted."""
+DELETED = ".being-deleted"  # suffix of a folder that is being deleted
 
 
 def run(composition: Composition[PruneSettings]) -> int:
@@ -47,9 +46,8 @@ def prune(settings: PruneSettings) -> str:
         check_choice("kind", kind, KINDS)
     max_age = parse_amount("older_than", settings.older_than, SECONDS, example="30d")
     max_bytes = parse_amount("keep_under", settings.keep_under, BYTES, example="20GB")
-    output_root, cache_dir = (
-        Path(folder).expanduser().resolve() for folder in (settings.output_root, settings.cache_dir)
-    )
+    output_root = Path(settings.output_root).expanduser().resolve()
+    cache_dir = Path(settings.cache_dir).expanduser().resolve()
     items = [item for item in find_items(output_root, cache_dir) if item.kind in kinds]
     now = time.time()
     selected = select_items(items, max_age=max_age, max_bytes=max_bytes, now=now)
@@ -93,11 +91,8 @@ def select_items(
 ) -> list[Item]:
     """Return the items that a limit applies to, the longest unused first.
 
-    Args:
-        items: all that count towards `max_bytes`, even if they must be kept.
-        max_age: seconds without use after which an item is deleted.
-        max_bytes: size that the items that are kept may have in total.
-        now: seconds since the epoch.
+    `max_age` is in seconds without use; `max_bytes` limits the total size of what is kept, items
+    with a reason to be kept included; `now` is in seconds since the epoch.
     """
     total = sum(item.bytes for item in items)
     selected = []

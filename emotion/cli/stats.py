@@ -23,11 +23,9 @@ def describe_dataset(settings: StatsSettings, folder: Path) -> str:
     Raises:
         CorpusError: a corpus is missing, or no clip carries one of the labels.
     """
-    found = compute_statistics(
-        build(settings.dataset, "dataset"),
-        build(settings.preprocessing, "preprocessing"),
-        Path(settings.cache_dir),
-    )
+    dataset = build(settings.dataset, "dataset")
+    preprocessing = build(settings.preprocessing, "preprocessing")
+    found = compute_statistics(dataset, preprocessing, Path(settings.cache_dir))
     write_table(folder / "stats.csv", found.table)
     plot_dataset(found.clips, found.emotions, folder, duration_ms=found.standard.duration_ms)
     written = {"Written": f"stats.csv, lengths.png, labels.png, levels.png in {folder}"}

@@ -34,13 +34,7 @@ def run(composition: Composition[TrainSettings]) -> int:
 def train_composition(
     composition: Composition[TrainSettings], folder: Path, words: Sequence[str]
 ) -> Run:
-    """Train a new run in a folder, resume the run that `resume` names, or train a search's trial.
-
-    Args:
-        composition: of `emotion train`.
-        folder: of a new run.
-        words: the overrides that made the composition.
-    """
+    """Train a new run in `folder`, resume the run `settings.resume`, or train a search's trial."""
     settings = composition.settings
     if settings.resume:
         saved = find_run(settings.resume, Path(settings.output_root))

@@ -25,9 +25,7 @@ from emotion.utils.distributed import is_rank_zero
 CONFIGS = "emotion.conf"
 
 GROUPS = frozenset(("dataset", "preprocessing", "split", "model", "trainer", "logger"))
-FIXED = frozenset(
-    ("dataset", "preprocessing", "split", "model", "seed", "recipe", "data_root", "init_from")
-)
+FIXED = (GROUPS - {"trainer", "logger"}) | {"seed", "recipe", "data_root", "init_from"}
 """Keys that a resumed run cannot change."""
 
 S = TypeVar("S", bound=CommonSettings)
@@ -35,35 +33,20 @@ S = TypeVar("S", bound=CommonSettings)
 
 @dataclass(frozen=True)
 class Composition(Generic[S]):
-    """A composition of a command, read-only; interpolations between its settings are kept.
+    """A composition of a command, read-only; interpolations between its settings are kept."""
 
-    Args:
-        node: Hydra's tree.
-        schema: the class of its settings.
-        choices: the choice of each config group.
-        run_folder: Hydra's output folder; empty inside a job, whose folder Hydra made.
-    """
-
-    node: DictConfig
+    node: DictConfig  # Hydra's tree
     schema: type[S]
-    choices: Mapping[str, str] = field(default_factory=dict, compare=False)
-    run_folder: str = ""
+    choices: Mapping[str, str] = field(default_factory=dict, compare=False)  # by config group
+    run_folder: str = ""  # Hydra's output folder; empty inside a job, whose folder Hydra made
 
     @property
     def settings(self) -> S:
-        """The typed settings, resolved.
-
-        Raises:
-            ConfigError: a value of the wrong type, or outside the allowed range.
-        """
+        """The typed settings, resolved; ConfigError for a wrong type or a value out of range."""
         return to_settings(self.node, self.schema)
 
     def replaced(self, changes: Mapping[str, object]) -> "Composition[S]":
-        """Return the composition with some values changed; keys are dotted.
-
-        Raises:
-            ConfigError: a value of the wrong type.
-        """
+        """Return the composition with changes by dotted key; ConfigError for a wrong type."""
         node = self.node.copy()
         OmegaConf.set_readonly(node, False)
         with _errors_named():
@@ -117,15 +100,8 @@ def chosen_groups(choices: Mapping[Any, Any]) -> dict[str, str]:
     }
 
 
-# --- settings ------------------------------------------------------------------------------------
-
-
 def to_settings(node: DictConfig, schema: type[S]) -> S:
-    """Return a tree as typed settings, resolved.
-
-    Raises:
-        ConfigError: a value of the wrong type, a missing one, or an unknown key.
-    """
+    """Return a tree as typed settings, resolved; ConfigError if it does not fit the schema."""
     with _errors_named():
         settings = OmegaConf.to_object(OmegaConf.merge(_schema_node(schema), node))
     assert isinstance(settings, schema)
@@ -208,16 +184,8 @@ def _schema_node(schema: type[Any]) -> DictConfig:
     return node
 
 
-# --- objects -------------------------------------------------------------------------------------
-
-
 def build(node: Node, key: str, **more: Any) -> Any:
-    """Return the object that a node describes.
-
-    Args:
-        node: its `_target_` names a class or function.
-        key: the key of the node, for messages.
-        more: further arguments.
+    """Return what the class or function `_target_` of a node makes; messages name its `key`.
 
     Raises:
         ConfigError: the class does not exist, or does not take these arguments.

@@ -24,11 +24,7 @@ def paths_below(*keys: str) -> dict[str, tuple[str, ...]]:
 
 
 def check_choice(key: str, value: object, choices: tuple[object, ...]) -> None:
-    """Check that a value is one of the allowed ones.
-
-    Raises:
-        ConfigError: with the key, the value and all choices.
-    """
+    """Raise ConfigError with the key, the value and all choices, unless the value is allowed."""
     if not any(value is choice or (value == choice and value is not True) for choice in choices):
         names = ["null" if each is None else str(each).lower() for each in choices]
         shown = "null" if value is None else str(value)
@@ -117,9 +113,8 @@ class TrainerSettings:
     def __post_init__(self) -> None:
         check_choice("trainer.keep", self.keep, ("best", "last"))
         check_choice("trainer.frozen", self.frozen, ("norms", "body", None))
-        check_choice(
-            "trainer.channels_last", self.channels_last, (True, False, "cpu", "cuda", "mps")
-        )
+        layouts = (True, False, "cpu", "cuda", "mps")
+        check_choice("trainer.channels_last", self.channels_last, layouts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -364,11 +359,7 @@ SETTINGS: Mapping[str, type[CommonSettings]] = {
 
 
 def check_at_least(key: str, value: float, least: float) -> None:
-    """Check that a number is not under a limit.
-
-    Raises:
-        ConfigError: with the key, the value and the limit.
-    """
+    """Raise ConfigError with the key, the value and the limit if a number is under the limit."""
     if value < least:
         raise ConfigError(f"{key}={value} must be at least {least}.")
 

@@ -14,8 +14,7 @@ from emotion.errors import ConfigError
 from emotion.utils.locks import SharedLock
 
 Place = Literal["auto", "device", "memory", "disk"]
-MAX_FREE_FRACTION = 0.5
-"""Fraction of the free memory that tensors may take with place="auto"."""
+MAX_FREE_FRACTION = 0.5  # of the free memory, for tensors with place="auto"
 
 
 class Stored(NamedTuple):
@@ -32,39 +31,24 @@ class Stored(NamedTuple):
     def values(self) -> Tensor:
         """Return the values, (B, …) float32."""
         shape = (-1, *(1,) * (self.samples.ndim - 1))
-        values = self.samples.to(torch.float32)
-        if values is self.samples:  # the stored samples must not change
-            values = values.clone()
+        values = self.samples.to(torch.float32, copy=True)  # the stored samples must not change
         return values.mul_(self.scale.view(shape)).add_(self.shift.view(shape))
 
 
 @dataclass
 class ClipStore:
-    """Clips of equal or different lengths in one flat file.
+    """Clips of equal or different lengths in one flat file."""
 
-    Args:
-        file: the samples of all clips in order, then zeros for one clip of the greatest length.
-        dtype: type of the samples.
-        offset: index of the first sample of each clip, (N,) int64.
-        length: samples of each clip, (N,) int64.
-        scale: see `Stored`, (N,) float32.
-        shift: see `Stored`, (N,) float32.
-        shape: shape of every clip; None for clips of different lengths, (T,) each.
-        place: location of the samples.
-        device: device of the batches.
-        lock: keeps the file from `emotion prune`.
-    """
-
-    file: Path
-    dtype: torch.dtype
-    offset: Tensor
-    length: Tensor
-    scale: Tensor
-    shift: Tensor
-    shape: tuple[int, ...] | None = None
-    place: Place = "disk"
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    lock: SharedLock | None = None
+    file: Path  # samples of all clips in order, then zeros for one clip of the greatest length
+    dtype: torch.dtype  # of the samples
+    offset: Tensor  # index of the first sample of each clip, (N,) int64
+    length: Tensor  # samples of each clip, (N,) int64
+    scale: Tensor  # see `Stored`, (N,) float32
+    shift: Tensor  # see `Stored`, (N,) float32
+    shape: tuple[int, ...] | None = None  # of every clip; None: different lengths, (T,) each
+    place: Place = "disk"  # of the samples
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))  # of the batches
+    lock: SharedLock | None = None  # keeps the file from `emotion prune`
     _flat: Tensor | None = None
 
     def __len__(self) -> int:

@@ -7,8 +7,7 @@ from joblib import parallel_config
 
 from emotion.errors import ConfigError, DependencyError
 
-TIMEOUT_SECONDS = 10
-"""Time limit for the connection to the scheduler."""
+TIMEOUT_SECONDS = 10  # for the connection to the scheduler
 
 
 @contextmanager
@@ -16,14 +15,8 @@ def on_cluster(scheduler: str | None) -> Iterator[None]:
     """Run joblib calls inside the block on a Dask cluster; None: on the cores of this machine.
 
     The workers need this program and the same file system. Tasks of a worker that dies are repeated
-    by other workers.
-
-    Args:
-        scheduler: address of the cluster, such as tcp://10.0.0.5:8786.
-
-    Raises:
-        DependencyError: Dask is not installed.
-        ConfigError: no scheduler is reachable at the address.
+    by other workers. `scheduler` is an address such as tcp://10.0.0.5:8786; if none is reachable
+    there, ConfigError is raised, and DependencyError without Dask.
     """
     if scheduler is None:
         yield

@@ -18,34 +18,27 @@ from emotion.config.schema import TrainSettings
 from emotion.data.batch import Batch, RawBatch
 from emotion.data.clip_store import ClipStore, Place, Stored
 from emotion.data.corpora import dataset as datasets
-from emotion.data.corpora.index import Index, open_clips
+from emotion.data.corpora.index import open_clips
 from emotion.data.feature_cache import open_feature_cache
 from emotion.data.labels import encode_labels
 from emotion.data.samplers import DistributedBatchSampler, EpochSampler, ResumableLoader
 from emotion.data.splits.base import SUBSETS, TEST, TRAIN, VAL, Split, SplitProtocol
-from emotion.data.waveform_cache import Progress, WaveformCache
+from emotion.data.waveform_cache import Progress
 from emotion.errors import ConfigError
 from emotion.features.base import Features
 from emotion.features.padding import mask_padding
 from emotion.utils.progress import progress_bar
 
-STATISTICS_CLIPS = 2048
-"""Number of evenly spaced training clips that give mean and deviation of the features."""
+STATISTICS_CLIPS = 2048  # evenly spaced training clips that give mean and deviation of features
 
 
 class EmotionDataModule(L.LightningDataModule):
     """Batches of training, validation and test clips.
 
-    Args:
-        dataset: readers and labels of the clips.
-        standardiser: preprocessing of every clip.
-        protocol: assigns each clip to a subset.
-        cache_dir: folder of headers, waveforms and features.
-        batch_size: clips per batch over all processes of a run.
-        num_workers: loader processes; 0 is fastest, since batches are gathered, not read.
-        place: location of the cached tensors: auto, device, memory or disk.
-        seed: seed of the order of the training clips.
-        progress: makes a progress callback for a task with the given name.
+    `cache_dir` is the folder of headers, waveforms and features; `batch_size` counts the clips of
+    all processes of a run; `num_workers` is best 0, since batches are gathered, not read; `place`
+    is the location of the cached tensors; `seed` is that of the order of the training clips;
+    `progress` makes a progress callback for a task with the given name.
     """
 
     def __init__(
@@ -83,8 +76,24 @@ class EmotionDataModule(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Build index and cache where they are missing; called once per machine."""
-        if not hasattr(self, "cache"):
-            self._open()
+        if hasattr(self, "cache"):
+            return
+        progress = self.progress("decoding") if self.progress else None
+        self.index, self.cache = open_clips(
+            self.dataset, self.standardiser, cache_dir=self.cache_dir, progress=progress
+        )
+        clips = self.cache.index
+        self.waves = ClipStore(
+            file=self.cache.samples_file,
+            dtype=torch.int16 if self.cache.dtype == "int16" else torch.float32,
+            offset=torch.tensor(clips["offset"].to_numpy()),
+            length=torch.tensor(clips["length"].to_numpy()),
+            scale=torch.tensor(clips["scale"].to_numpy("float32")),
+            shift=torch.zeros(len(clips)),
+        )
+        self.store = self.waves
+        emotions = self.index.table["emotion"]
+        self.targets = torch.from_numpy(encode_labels(emotions, self.index.labels))
 
     def setup(self, stage: str | None = None) -> None:
         """Open index and cache, and assign the clips to subsets."""
@@ -92,38 +101,11 @@ class EmotionDataModule(L.LightningDataModule):
         if not hasattr(self, "split"):
             self.use_split(self.protocol.assign(self.index.table))
 
-    def _open(self) -> None:
-        self.index: Index
-        self.cache: WaveformCache
-        self.index, self.cache = open_clips(
-            self.dataset,
-            self.standardiser,
-            cache_dir=self.cache_dir,
-            progress=self.progress("decoding") if self.progress else None,
-        )
-        columns = {
-            name: self.cache.index[name].to_numpy() for name in ("offset", "length", "scale")
-        }
-        self.waves = ClipStore(
-            file=self.cache.samples_file,
-            dtype=torch.int16 if self.cache.dtype == "int16" else torch.float32,
-            offset=torch.from_numpy(columns["offset"].copy()),
-            length=torch.from_numpy(columns["length"].copy()),
-            scale=torch.from_numpy(columns["scale"].astype("float32")),
-            shift=torch.zeros(len(self.cache.index)),
-        )
-        self.store = self.waves
-        self.targets = torch.from_numpy(
-            encode_labels(self.index.table["emotion"], self.index.labels)
-        )
-
     def use_split(self, split: Split) -> None:
         """Use a split of the table of the index."""
         self.split = split
-        self.rows = {
-            part: torch.from_numpy(np.flatnonzero((split.subset == part).to_numpy()))
-            for part in SUBSETS
-        }
+        subset = split.subset.to_numpy()
+        self.rows = {part: torch.from_numpy(np.flatnonzero(subset == part)) for part in SUBSETS}
 
     # --- properties of the training clips --------------------------------------------------------
 
@@ -175,32 +157,26 @@ class EmotionDataModule(L.LightningDataModule):
         """Move the cached tensors; with `features`, batches hold features in place of waves."""
         self.device = device
         if features is not None:
+            folder = self.cache_dir / "features"
+            progress = self.progress("spectrograms") if self.progress else None
             self.store = open_feature_cache(
-                self.waves,
-                features,
-                key=self.cache.key,
-                folder=self.cache_dir / "features",
-                progress=self.progress("spectrograms") if self.progress else None,
+                self.waves, features, key=self.cache.key, folder=folder, progress=progress
             )
         self.store = self.store.put(self.place if self.num_workers == 0 else "disk", device)
 
     def loader(
         self, rows: Tensor, *, shuffle: bool = False, waves: bool = False
-    ) -> "ResumableLoader":
+    ) -> ResumableLoader:
         """Return a loader of the clips at the given rows of the table.
 
-        Args:
-            rows: rows of the table.
-            shuffle: use a new order in every epoch.
-            waves: load waves even where features are cached.
+        `shuffle` uses a new order in every epoch; `waves` loads waves where features are cached.
         """
         store = self.waves if waves else self.store
         clips = _Clips(store, self._store_rows(rows), self.targets[rows], rows)
         order = EpochSampler(len(clips), self.seed) if shuffle else SequentialSampler(clips)
         if self.processes > 1:
-            sampler = DistributedBatchSampler(
-                order, self.batch_size, False, rank=self.rank, processes=self.processes
-            )
+            ranks = {"rank": self.rank, "processes": self.processes}
+            sampler = DistributedBatchSampler(order, self.batch_size, False, **ranks)
             batches: dict[str, Any] = {"batch_sampler": sampler}
         else:
             batches = {"batch_size": self.batch_size, "sampler": order}
@@ -254,13 +230,7 @@ def build_datamodule(
     protocol: SplitProtocol | None = None,
     standardiser: Standardiser | None = None,
 ) -> EmotionDataModule:
-    """Return the datamodule of a run.
-
-    Args:
-        settings: of the run.
-        protocol: in place of the one of the settings.
-        standardiser: likewise.
-    """
+    """Return the datamodule of a run; `protocol` and `standardiser` replace those of `settings`."""
     return EmotionDataModule(
         dataset=build(settings.dataset, "dataset"),
         standardiser=standardiser or build(settings.preprocessing, "preprocessing"),

@@ -36,21 +36,13 @@ def open_feature_cache(
 ) -> ClipStore:
     """Return the store of all clips' features, (1, M, F) each, computed where they are missing.
 
-    Args:
-        waves: the clips.
-        features: computed on the CPU.
-        key: key of the waveform cache.
-        folder: folder of all feature caches.
-        progress: called with the number of finished clips and the total number.
-
-    Raises:
-        CacheError: the cache is damaged.
+    `key` is that of the waveform cache; `folder` holds all feature caches; `progress` is called
+    with the number of finished clips and the total number. A damaged cache raises CacheError.
     """
     settings = {"format": FORMAT_VERSION, "waves": key, **features.settings}
     name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:20]
     final = folder / name
     lock = build_folder(final, partial(_compute, waves, features, settings, progress=progress))
-    shape = (1, features.rows, features.columns)
     size = features.rows * features.columns
     for file_name, clip_bytes in (("samples.bin", _itemsize(features) * size), ("scales.bin", 8)):
         file = final / file_name
@@ -68,7 +60,7 @@ def open_feature_cache(
         length=waves.length.cpu(),
         scale=scales[:, 0].contiguous(),
         shift=scales[:, 1].contiguous(),
-        shape=shape,
+        shape=(1, features.rows, features.columns),
         lock=lock,
     )
 

@@ -10,16 +10,11 @@ from emotion.errors import ConfigError
 DEFAULT_LABELS = ("sad", "angry", "disgust", "fear", "happy", "neutral")
 """The six classes that all four corpora share; the id of a label is its index."""
 
-KNOWN_LABELS = (*DEFAULT_LABELS, "calm", "surprise")
-"""Every class that a built-in reader can produce."""
+KNOWN_LABELS = (*DEFAULT_LABELS, "calm", "surprise")  # all classes of the built-in readers
 
 
 def check_labels(labels: Sequence[object]) -> tuple[str, ...]:
-    """Return the labels as a tuple of at least two distinct strings.
-
-    Raises:
-        ConfigError: fewer than two labels, or a repeated label.
-    """
+    """Return the labels as a tuple of at least two distinct strings, or raise ConfigError."""
     names = tuple(str(label) for label in labels)
     if len(names) < 2:
         raise ConfigError(
@@ -33,10 +28,6 @@ def check_labels(labels: Sequence[object]) -> tuple[str, ...]:
 
 
 def encode_labels(names: Iterable[str], labels: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return the id of each name, its index in `labels`: (N,).
-
-    Raises:
-        KeyError: a name is not one of the labels.
-    """
+    """Return the id of each name, its index in `labels`: (N,); KeyError for any other name."""
     ids = {label: index for index, label in enumerate(labels)}
     return np.array([ids[name] for name in names], dtype=np.int64)

@@ -60,17 +60,9 @@ class DistributedBatchSampler(BatchSampler):
 
     All ranks get the same number of batches, since they wait for each other at every batch, and no
     clip is repeated to fill a batch. If the last batch has fewer clips than there are ranks, its
-    clips are added to the batch before.
-
-    Args:
-        sampler: order of all clips, the same on every rank.
-        batch_size: clips per batch over all ranks.
-        drop_last: must be False.
-        rank: rank of this process.
-        processes: number of processes.
-
-    Raises:
-        ConfigError: more processes than clips, or than clips per batch.
+    clips are added to the batch before. `sampler` is the order of all clips, the same on every
+    rank; `batch_size` is that of all ranks together; `drop_last` must be False. ConfigError is
+    raised for more processes than clips, or than clips per batch.
     """
 
     def __init__(

@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-UNKNOWN = "unknown"
-"""Speaker of clips without a speaker name."""
+UNKNOWN = "unknown"  # speaker of clips without a speaker name
 
 
 def speaker_ids(table: pd.DataFrame) -> "pd.Series[str]":

@@ -20,10 +20,9 @@ import numpy.typing as npt
 import pandas as pd
 from joblib import Parallel, delayed
 
-from emotion.audio.clip_statistics import ClipStatistics
 from emotion.audio.quantise import Samples, dequantise
 from emotion.audio.standardise import Standardiser
-from emotion.data.waveform_cache_worker import COLUMNS, CachePart, build_part
+from emotion.data.waveform_cache_worker import COLUMNS, STATISTICS, CachePart, build_part
 from emotion.errors import CacheError
 from emotion.utils.files import build_folder, write_json, written_whole
 from emotion.utils.locks import SharedLock
@@ -34,21 +33,14 @@ ABOUT = "about.json"
 SAMPLES = "samples.bin"
 SKIPPED_COLUMNS = ["path", "reason"]
 PART_CLIPS = 128
-SINGLE_PROCESS_CLIPS = 64
-"""Up to this many clips are decoded in this process: starting others would take longer."""
+SINGLE_PROCESS_CLIPS = 64  # up to this many are decoded here: starting processes takes longer
 
 NUMERIC_COLUMNS = {
-    **{
-        field.name: "float64" for field in dataclasses.fields(ClipStatistics) if field.type is float
-    },
-    "clipped": "int64",
-    "offset": "int64",
-    "length": "int64",
-    "scale": "float64",
+    **dict.fromkeys(("clipped", "offset", "length"), "int64"),
+    **{name: "float64" for name in ("scale", *STATISTICS) if name not in ("audio_hash", "clipped")},
 }
 
-Progress = Callable[[int, int], None]
-"""Called with the number of finished clips and the total number of clips."""
+Progress = Callable[[int, int], None]  # called with the numbers of finished and of all clips
 
 
 @dataclass(frozen=True)
@@ -94,32 +86,23 @@ def open_waveform_cache(
 ) -> WaveformCache:
     """Return the cache of a table's clips, built first where it is missing.
 
-    Args:
-        table: one row per clip with path (relative to `root`), size and mtime_ns.
-        standardiser: preprocessing of every clip.
-        root: folder that the paths are relative to.
-        folder: folder of all waveform caches.
-        jobs: processes that decode; -1 for one per core.
-        progress: called after every part.
+    `table` has one row per clip with path (relative to `root`), size and mtime_ns; `folder` is
+    that of all waveform caches; `jobs` processes decode, -1 for one per core.
 
     Raises:
         CacheError: no clip can be used, or a file changed while it was read.
     """
     final = folder / cache_key(table, standardiser)
     build = partial(_build, table, standardiser, root=root, jobs=jobs, progress=progress)
-    lock = build_folder(final, build)
-    return _open(final, lock)
+    return _open(final, build_folder(final, build))
 
 
 def cache_key(table: pd.DataFrame, standardiser: Standardiser) -> str:
     """Return the hash that names a cache."""
-    digest = hashlib.sha256()
     settings = {"format": FORMAT_VERSION, **dataclasses.asdict(standardiser)}
-    digest.update(json.dumps(settings, sort_keys=True).encode())
-    digest.update(
-        table[["path", "size", "mtime_ns"]].to_csv(index=False).encode(errors="surrogateescape")
-    )
-    return digest.hexdigest()[:20]
+    files = table[["path", "size", "mtime_ns"]].to_csv(index=False)
+    text = json.dumps(settings, sort_keys=True) + files
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:20]
 
 
 def _open(folder: Path, lock: SharedLock) -> WaveformCache:
@@ -141,9 +124,8 @@ def _open(folder: Path, lock: SharedLock) -> WaveformCache:
         if size != about["bytes"]:
             raise ValueError(f"samples.bin has {size} bytes, not {about['bytes']}")
     except (OSError, ValueError, KeyError) as err:
-        raise CacheError(
-            f"cache {folder} is damaged ({err}). Delete that folder, run again."
-        ) from err
+        advice = "Delete that folder, run again."
+        raise CacheError(f"cache {folder} is damaged ({err}). {advice}") from err
     return cache
 
 

@@ -20,25 +20,17 @@ from emotion.utils.files import path_in_errors
 STATISTICS = [field.name for field in dataclasses.fields(ClipStatistics)]
 COLUMNS = ["path", "error", "offset", "length", "scale", *STATISTICS]
 
-Clip = tuple[str, int, int]
-"""Path of a file relative to the root, its size in bytes and its modification time in ns."""
+Clip = tuple[str, int, int]  # path relative to the root, size in bytes, modification time in ns
 
 
 @dataclass(frozen=True)
 class CachePart:
-    """Clips that one worker call decodes.
+    """Clips that one worker call decodes."""
 
-    Args:
-        clips: in the order of the table.
-        index: CSV file of the part's rows, written once the samples are on disk.
-        samples: existing file, to which other parts may write at the same time.
-        offset: where this part begins in `samples`, in samples.
-    """
-
-    clips: Sequence[Clip]
-    index: Path
-    samples: Path
-    offset: int
+    clips: Sequence[Clip]  # in the order of the table
+    index: Path  # CSV file of the part's rows, written once the samples are on disk
+    samples: Path  # existing file, to which other parts may write at the same time
+    offset: int  # beginning of this part in `samples`, in samples
 
 
 def build_part(part: CachePart, standardiser: Standardiser, root: Path) -> list[dict[str, object]]:
@@ -53,9 +45,9 @@ def build_part(part: CachePart, standardiser: Standardiser, root: Path) -> list[
         file.seek(offset * np.dtype(standardiser.storage).itemsize)
         for name, size, mtime_ns in part.clips:
             path = root / name
+            error = ""
             try:
                 wave, rate = decode(path)
-                error = ""
             except AudioError as err:
                 error = str(err)
             if _size_and_time(path) != (size, mtime_ns):

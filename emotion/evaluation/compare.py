@@ -50,17 +50,14 @@ class Comparison:
 
     def sentence(self) -> str:
         """Return the comparison as a sentence for the console."""
-        interval = (
-            f"95 % interval {self.low:+.1%} to {self.high:+.1%}"
-            if self.low is not None
-            else "no interval: too few speakers"
-        )
+        interval = "no interval: too few speakers"
+        if self.low is not None:
+            interval = f"95 % interval {self.low:+.1%} to {self.high:+.1%}"
         smallest = f"; {self.smallest:.1%} is detectable with 80 % power" if self.smallest else ""
         return (
             f"{self.a} - {self.b}: UAR {self.difference:+.1%} ({interval}; sign flip over "
             f"{self.speakers} speakers p = {self.p:.3f}; {self.n:,} clips{smallest}): "
-            f"{self.verdict}. "
-            f"McNemar, which ignores speakers: p = {self.mcnemar_p:.3f}"
+            f"{self.verdict}. McNemar, which ignores speakers: p = {self.mcnemar_p:.3f}"
         )
 
 
@@ -77,8 +74,7 @@ def compare_predictions(
         raise RunError(
             f"{names[0]} and {names[1]} share no test clip. Choose runs with the same test clips."
         )
-    differ = both[both["target_a"] != both["target_b"]]
-    if len(differ):
+    if len(differ := both[both["target_a"] != both["target_b"]]):
         clip = differ.iloc[0]
         raise RunError(
             f"{clip.path} has the target {clip.target_a} in {names[0]} and {clip.target_b} in "
@@ -88,20 +84,15 @@ def compare_predictions(
     target, a, b = (
         encode_labels(both[name], classes) for name in ("target_a", "predicted_a", "predicted_b")
     )
-    speaker = speaker_ids(both).to_numpy()
-    n_classes = len(classes)
+    speaker, n_classes = speaker_ids(both).to_numpy(), len(classes)
     interval = paired_difference(target, a, predicted_b=b, speaker=speaker, n_classes=n_classes)
-    flip = sign_flip_test(
-        speaker_confusions(target, a, speaker, n_classes=n_classes),
-        speaker_confusions(target, b, speaker, n_classes=n_classes),
-    )
+    counts = [speaker_confusions(target, x, speaker, n_classes=n_classes) for x in (a, b)]
     return Comparison(
-        a=names[0],
-        b=names[1],
+        *names,
         difference=interval.estimate,
         low=interval.low,
         high=interval.high,
-        p=flip,
+        p=sign_flip_test(*counts),
         smallest=smallest_detectable_difference(interval),
         mcnemar_p=mcnemar(target == a, target == b),
         n=len(both),

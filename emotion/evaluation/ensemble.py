@@ -11,8 +11,7 @@ from emotion.errors import RunError
 def mean_predictions(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return the predictions of an ensemble: mean probabilities, and the most probable class.
 
-    Args:
-        tables: predictions tables of the same clips and classes, in any order.
+    The tables have the same clips and classes, in any order.
 
     Raises:
         RunError: the clips or the classes differ.
@@ -27,8 +26,8 @@ def mean_predictions(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
                 "the members of an ensemble must have the same clips and classes. "
                 "Choose runs with the same split and the same dataset.labels."
             )
-    order = first["path"]
-    mean = np.mean([table.loc[order, probabilities].to_numpy() for table in indexed], axis=0)
+    aligned = [table.loc[first["path"], probabilities].to_numpy() for table in indexed]
+    mean = np.mean(aligned, axis=0)
     names = np.array([name.removeprefix("p_") for name in probabilities], dtype=object)
     ensemble = first.assign(predicted=names[mean.argmax(axis=1)])
     ensemble[probabilities] = mean

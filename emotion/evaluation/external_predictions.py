@@ -11,9 +11,6 @@ from emotion.errors import RunError, SplitError
 from emotion.evaluation.scored_predictions import ScoredPredictions
 from emotion.utils.tables import read_table
 
-MIN_PROBABILITY = 1e-12
-"""Replaces lower probabilities, since 0 has no logarithm."""
-
 
 def read_predictions(path: Path, split: pd.DataFrame) -> ScoredPredictions:
     """Return the predictions of a tool for the test clips of a split.
@@ -37,33 +34,27 @@ def read_predictions(path: Path, split: pd.DataFrame) -> ScoredPredictions:
             f"{path} needs a column path, and either predicted or p_<label> for every label; "
             f"it has {', '.join(columns)}."
         )
-    test = split[split["subset"] == TEST]
-    if not len(test):
+    if not len(test := split[split["subset"] == TEST]):
         raise SplitError("the split file has no test clip. Write test into its column subset.")
     both = test.merge(table, on="path", how="left", suffixes=("", "_theirs"), indicator=True)
-    missing = both["path"][both["_merge"] == "left_only"]
-    if len(missing):
+    if len(missing := both["path"][both["_merge"] == "left_only"]):
         raise RunError(
             f"{path} has no prediction, or several, for {len(missing)} of {len(test)} test clips, "
             f"such as {missing.iloc[0]}. Every test clip needs one row."
         )
-    if "target" in table:
-        wrong = both[both["target"] != both["emotion"]]
-        if len(wrong):
-            clip = wrong.iloc[0]
-            raise RunError(
-                f"{clip.path} has the target {clip.target} in {path} and {clip.emotion} in the "
-                "split. Correct one of them."
-            )
+    if "target" in table and len(wrong := both[both["target"] != both["emotion"]]):
+        clip = wrong.iloc[0]
+        raise RunError(
+            f"{clip.path} has the target {clip.target} in {path} and {clip.emotion} in the split. "
+            "Correct one of them."
+        )
     if probabilities:
         labels = tuple(name.removeprefix("p_") for name in probabilities)
-        logits = np.log(np.maximum(both[probabilities].to_numpy(dtype=np.float64), MIN_PROBABILITY))
+        p = both[probabilities].to_numpy(dtype=np.float64)
     else:
         labels = tuple(sorted(set(both["emotion"]) | set(both["predicted"])))
-        one_hot = np.eye(len(labels))[encode_labels(both["predicted"], labels)]
-        logits = np.log(np.maximum(one_hot, MIN_PROBABILITY))
-    unknown = sorted(set(both["emotion"]) - set(labels))
-    if unknown:
+        p = np.eye(len(labels))[encode_labels(both["predicted"], labels)]
+    if unknown := sorted(set(both["emotion"]) - set(labels)):
         raise RunError(f"{path} has no column p_<label> for the targets {', '.join(unknown)}.")
     clips = both[["path", "corpus", "speaker", "emotion"]].assign(sex="")
-    return ScoredPredictions(clips, logits, labels)
+    return ScoredPredictions(clips, np.log(np.maximum(p, 1e-12)), labels)  # 0 has no logarithm

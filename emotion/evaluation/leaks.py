@@ -16,12 +16,7 @@ MAX_NAMED = 3
 
 @dataclass(frozen=True)
 class Audit:
-    """Result of the leakage check of a split.
-
-    Attributes:
-        leaks: a sentence for each kind of leak.
-        remarks: findings that are not leaks, such as shared sentences.
-    """
+    """A sentence for each leak of a split, and remarks that are none, such as shared sentences."""
 
     leaks: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -48,8 +43,7 @@ def audit_split(
     Raises:
         LeakError: there is a leak and `allow_leak` is not set.
     """
-    found = list(_leaks(table))
-    remedy = "Correct the split"
+    found, remedy = list(_leaks(table)), "Correct the split"
     if trained_on is not None and (earlier := list(_leaks_of_weights(table, trained_on))):
         found += earlier
         remedy += " or start from other weights"
@@ -62,26 +56,23 @@ def audit_split(
 
 
 def _leaks(table: pd.DataFrame) -> Iterator[str]:
-    speakers = table["corpus"] + " " + table["speaker"]
-    kinds = [("speaker", speakers), ("file", table["path"])]
+    kinds = {"speaker": table["corpus"] + " " + table["speaker"], "file": table["path"]}
     if "audio_hash" in table:
-        kinds.append(("recording", table["audio_hash"]))
+        kinds["recording"] = table["audio_hash"]
     test = table["subset"] == TEST
-    for kind, names in kinds:
+    for kind, names in kinds.items():
         for part in (TRAIN, VAL):
             shared = sorted(set(names[test]) & set(names[table["subset"] == part]))
-            if not shared:
-                continue
             if kind == "recording":
                 shared = [_both_paths(table, digest, part) for digest in shared]
-            yield f"{_listed(kind, shared)} in test and in {part}"
+            if shared:
+                yield f"{_listed(kind, shared)} in test and in {part}"
 
 
 def _leaks_of_weights(table: pd.DataFrame, trained_on: pd.DataFrame) -> Iterator[str]:
-    test = table[table["subset"] == TEST]
     tested, known = (
         set((clips["corpus"] + " " + clips["speaker"])[clips["speaker"] != UNKNOWN])
-        for clips in (test, trained_on)
+        for clips in (table[table["subset"] == TEST], trained_on)
     )
     if shared := sorted(tested & known):
         named = _listed("speaker", shared)
@@ -102,11 +93,9 @@ def _both_paths(table: pd.DataFrame, digest: str, part: str) -> str:
 
 
 def _remarks(table: pd.DataFrame) -> Iterator[str]:
-    texts = table["corpus"] + "/" + table["text"]
-    known = table["text"] != ""
-    test = set(texts[known & (table["subset"] == TEST)])
-    shared = test & set(texts[known & (table["subset"] == TRAIN)])
-    if shared:
+    texts, known = table["corpus"] + "/" + table["text"], table["text"] != ""
+    test, train = (set(texts[known & (table["subset"] == part)]) for part in (TEST, TRAIN))
+    if shared := test & train:
         yield (
             f"{len(shared)} of the {len(test)} sentences or words of the test clips are also in "
             "train: the words are not new to the model, the speakers are"

@@ -45,8 +45,7 @@ def mix_at_snr(wave: Wave, noise: Wave, *, sample_rate: int, snr_db: float) -> W
     noise that of all of it. A silent clip stays silent; silent noise changes nothing.
     """
     start, stop = nonsilent_interval(wave, sample_rate)
-    noise_power = _power(noise)
-    if noise_power == 0:
+    if not (noise_power := _power(noise)):
         return wave.copy()
     gain = np.sqrt(_power(wave[start:stop]) / noise_power * 10 ** (-snr_db / 10))
     return wave + noise * np.float32(gain)
@@ -65,10 +64,7 @@ def add_babble(
 
     Each is one of the clips in `babble`, without the silence at its ends, started at a random
     sample and repeated to the length of the clip. Pass training clips, since a test clip could be
-    mixed with itself.
-
-    Raises:
-        ConfigError: `babble` is empty.
+    mixed with itself. An empty `babble` raises a ConfigError.
     """
     if not len(babble):
         raise ConfigError("perturb=babble needs other clips to mix in. Pass training clips.")
@@ -76,8 +72,7 @@ def add_babble(
     for number in rng.choice(len(babble), size=min(BABBLE_VOICES, len(babble)), replace=False):
         start, stop = nonsilent_interval(babble[number], sample_rate)
         voice = np.roll(babble[number][start:stop], rng.integers(stop - start))
-        power = _power(voice)
-        if power > 0:
+        if (power := _power(voice)) > 0:
             noise += np.resize(voice, len(wave)) / np.float32(np.sqrt(power))
     return mix_at_snr(wave, noise, sample_rate=sample_rate, snr_db=snr_db)
 
@@ -92,8 +87,8 @@ def band_limit(wave: Wave, sample_rate: int, *, high_hz: float = 3400.0) -> Wave
 
 def code_mu_law(wave: Wave, sample_rate: int) -> Wave:
     """Return the clip after 8-bit µ-law (ITU-T G.711) at its own rate: quantisation only."""
-    bounded = np.clip(wave, -1, 1)  # libsndfile reads beyond its table for higher levels
     file = BytesIO()
+    bounded = np.clip(wave, -1, 1)  # libsndfile reads beyond its table for higher levels
     sf.write(file, bounded, sample_rate, format="WAV", subtype="ULAW")
     return _decode(file.getvalue())
 
@@ -115,8 +110,7 @@ def code_mp3(wave: Wave, sample_rate: int, *, kbps: float) -> Wave:
 
 def reverberate(wave: Wave, sample_rate: int, *, rt60_s: float, rng: Generator) -> Wave:
     """Return the clip with the reverberation of a room: aligned with the original, as long."""
-    response = room_response(rt60_s, sample_rate, rng=rng)
-    out: Wave = fftconvolve(wave, response)[: len(wave)]
+    out: Wave = fftconvolve(wave, room_response(rt60_s, sample_rate, rng=rng))[: len(wave)]
     return out
 
 
@@ -189,58 +183,42 @@ class Perturbation:
         return f"{self.name.replace('_', ' ')} {strength:g} {self.unit}"
 
 
-_TABLE = (
-    Perturbation(
+_TABLE: tuple[tuple[str, str, tuple[float, ...], Apply], ...] = (
+    (
         "white_noise",
         "dB SNR",
         (20, 10, 5, 0),
-        lambda w, sr, x, rng, _: add_white_noise(w, sr, snr_db=x, rng=rng),
+        lambda w, r, x, rng, _: add_white_noise(w, r, snr_db=x, rng=rng),
     ),
-    Perturbation(
+    (
         "babble",
         "dB SNR",
         (20, 10, 5, 0),
-        lambda w, sr, x, rng, babble: add_babble(w, sr, snr_db=x, rng=rng, babble=babble),
+        lambda w, r, x, rng, babble: add_babble(w, r, snr_db=x, rng=rng, babble=babble),
     ),
-    Perturbation(
+    (
         "reverberation",
         "s RT60",
         (0.3, 0.6, 1.0),
-        lambda w, sr, x, rng, _: reverberate(w, sr, rt60_s=x, rng=rng),
+        lambda w, r, x, rng, _: reverberate(w, r, rt60_s=x, rng=rng),
     ),
-    Perturbation("telephone", "Hz", (3400,), lambda w, sr, x, *_: band_limit(w, sr, high_hz=x)),
-    Perturbation("mu_law", "bit", (8,), lambda w, sr, *_: code_mu_law(w, sr)),
-    Perturbation("mp3", "kbit/s", (64, 32, 24, 16), lambda w, sr, x, *_: code_mp3(w, sr, kbps=x)),
-    Perturbation("gain", "dB", (-20, -10, 10), lambda w, _sr, x, *_: amplify(w, x)),
-    Perturbation("clipping", "%", (1, 5, 20), lambda w, sr, x, *_: clip_peaks(w, sr, percent=x)),
-    Perturbation(
-        "leading_silence",
-        "ms",
-        (250, 500, 1000),
-        lambda w, sr, x, *_: pad_silence(w, sr, lead_ms=x),
-    ),
-    Perturbation(
-        "trailing_silence",
-        "ms",
-        (250, 500, 1000),
-        lambda w, sr, x, *_: pad_silence(w, sr, tail_ms=x),
-    ),
-    Perturbation(
-        "time_shift", "ms", (-300, -100, 100, 300), lambda w, sr, x, *_: shift(w, sr, by_ms=x)
-    ),
+    ("telephone", "Hz", (3400,), lambda w, r, x, *_: band_limit(w, r, high_hz=x)),
+    ("mu_law", "bit", (8,), lambda w, r, *_: code_mu_law(w, r)),
+    ("mp3", "kbit/s", (64, 32, 24, 16), lambda w, r, x, *_: code_mp3(w, r, kbps=x)),
+    ("gain", "dB", (-20, -10, 10), lambda w, _r, x, *_: amplify(w, x)),
+    ("clipping", "%", (1, 5, 20), lambda w, r, x, *_: clip_peaks(w, r, percent=x)),
+    ("leading_silence", "ms", (250, 500, 1000), lambda w, r, x, *_: pad_silence(w, r, lead_ms=x)),
+    ("trailing_silence", "ms", (250, 500, 1000), lambda w, r, x, *_: pad_silence(w, r, tail_ms=x)),
+    ("time_shift", "ms", (-300, -100, 100, 300), lambda w, r, x, *_: shift(w, r, by_ms=x)),
 )
-PERTURBATIONS: Mapping[str, Perturbation] = MappingProxyType({p.name: p for p in _TABLE})
+PERTURBATIONS: Mapping[str, Perturbation] = MappingProxyType(
+    {r[0]: Perturbation(*r) for r in _TABLE}
+)
 """Choices of `perturb=`, in the order of a report."""
 
 
 def apply_perturbation(
-    wave: Wave,
-    *,
-    name: str,
-    strength: float,
-    sample_rate: int,
-    rng: Generator,
-    babble: Babble = (),
+    wave: Wave, *, name: str, strength: float, sample_rate: int, rng: Generator, babble: Babble = ()
 ) -> Wave:
     """Return the clip, (T,) float32, with one perturbation of `PERTURBATIONS`.
 
@@ -251,15 +229,10 @@ def apply_perturbation(
 
 
 def list_conditions(names: str | Iterable[str]) -> list[tuple[str, float]]:
-    """Return the (name, strength) pairs of one name, of several, or of `all`.
-
-    Raises:
-        ConfigError: a name is unknown.
-    """
-    chosen = [names] if isinstance(names, str) else list(names)
-    if "all" in chosen:
-        chosen = list(PERTURBATIONS)
-    return [(name, x) for name in dict.fromkeys(chosen) for x in _find(name).strengths]
+    """Return the (name, strength) pairs of names or of `all`; raise ConfigError for others."""
+    chosen = dict.fromkeys([names] if isinstance(names, str) else names)
+    found = PERTURBATIONS if "all" in chosen else chosen
+    return [(name, x) for name in found for x in _find(name).strengths]
 
 
 def _find(name: str) -> Perturbation:

@@ -33,8 +33,7 @@ class ScoredPredictions:
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
         """Ids of the most probable classes, (N,)."""
-        ids: npt.NDArray[np.int64] = self.logits.argmax(axis=1).astype(np.int64)
-        return ids
+        return np.asarray(self.logits.argmax(axis=1), np.int64)
 
     def probabilities(self, temperature: float) -> Array:
         """Return calibrated probabilities, (N, C)."""
@@ -42,15 +41,12 @@ class ScoredPredictions:
 
     def predictions(self, temperature: float) -> pd.DataFrame:
         """Return predictions.csv: path, corpus, speaker, target, predicted, p_<label>…"""
-        clips = {
-            "path": self.table["path"].to_numpy(),
-            "corpus": self.table["corpus"].to_numpy(),
-            "speaker": self.table["speaker"].to_numpy(),
-            "target": self.table["emotion"].to_numpy(),
-            "predicted": np.array(self.labels, dtype=object)[self.predicted],
-        }
+        clips = self.table[["path", "corpus", "speaker", "emotion"]].reset_index(drop=True)
+        predicted = np.array(self.labels, dtype=object)[self.predicted]
         by_label = zip(self.labels, self.probabilities(temperature).T, strict=True)
-        return pd.DataFrame(clips | {f"p_{label}": column for label, column in by_label})
+        return clips.rename(columns={"emotion": "target"}).assign(
+            predicted=predicted, **{f"p_{label}": column for label, column in by_label}
+        )
 
     def metrics(self, temperature: float) -> dict[str, Any]:
         """Return the metrics of these clips, overall and by group, as plain values."""
@@ -60,22 +56,18 @@ class ScoredPredictions:
         metrics = score(target, predicted, self.labels).as_dict()
         metrics["loss"] = self.loss(1.0)
         metrics["confusion"] = confusion_matrix(target, predicted, n_classes=n_classes).tolist()
-        metrics["interval"] = {
-            "uar_low": interval.low,
-            "uar_high": interval.high,
-            "speakers": interval.n_clusters,
-        }
+        low, high, n_speakers = interval.low, interval.high, interval.n_clusters
+        metrics["interval"] = {"uar_low": low, "uar_high": high, "speakers": n_speakers}
+        calibrated = self.probabilities(temperature)
         metrics["calibration"] = {
             "temperature": temperature,
             "loss": self.loss(temperature),
-            "ece": expected_calibration_error(self.probabilities(temperature), target),
+            "ece": expected_calibration_error(calibrated, target),
             "ece_uncalibrated": expected_calibration_error(self.probabilities(1.0), target),
-            "brier": brier_score(self.probabilities(temperature), target),
+            "brier": brier_score(calibrated, target),
         }
-        for group in ("corpus", "sex"):
-            metrics[f"by_{group}"] = self._group_metrics(self.table[group])
-        metrics["by_speaker"] = self._group_metrics(speakers)
-        return metrics
+        groups = {"corpus": self.table["corpus"], "sex": self.table["sex"], "speaker": speakers}
+        return metrics | {f"by_{name}": self._group_metrics(each) for name, each in groups.items()}
 
     def loss(self, temperature: float) -> float:
         """Return the mean negative log-likelihood, in nats."""

@@ -20,11 +20,8 @@ CUES = ("level_db", "loudest_db", "lead_ms", "tail_ms", "dc", "clipped")
 class Shortcuts:
     """UAR of two probes on the test clips.
 
-    Attributes:
-        emotion: of predicting the emotion; near `chance` if level and silence do not depend on it.
-        chance: 1 / the number of classes.
-        corpus: of predicting the corpus; None for a single corpus.
-        corpus_chance: 1 / the number of corpora.
+    `emotion`, of predicting the emotion, is near `chance`, 1 / classes, if level and silence do not
+    depend on it. `corpus` and `corpus_chance`, 1 / corpora, are None for a single corpus.
     """
 
     emotion: float
@@ -57,18 +54,14 @@ def probe_shortcuts(table: pd.DataFrame) -> Shortcuts | None:
 
 
 def _probe(train: pd.DataFrame, test: pd.DataFrame, target: str) -> float:
-    model = make_pipeline(
-        StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
-    )
-    model.fit(_cues(train), train[target])
-    target_names, predicted = test[target], model.predict(_cues(test))
-    labels = sorted(set(target_names))
-    return float(
-        recall_score(target_names, predicted, labels=labels, average="macro", zero_division=0)
-    )
+    classifier = LogisticRegression(class_weight="balanced", max_iter=1000)
+    model = make_pipeline(StandardScaler(), classifier).fit(_cues(train), train[target])
+    true, labels = test[target], sorted(set(test[target]))
+    scoring: dict[str, Any] = {"labels": labels, "average": "macro", "zero_division": 0}
+    return float(recall_score(true, model.predict(_cues(test)), **scoring))
 
 
 def _cues(table: pd.DataFrame) -> Any:
-    cues = table[list(CUES)].to_numpy(dtype=np.float64)
-    cues[:, CUES.index("clipped")] = np.log1p(cues[:, CUES.index("clipped")])
+    cues, clipped = table[list(CUES)].to_numpy(dtype=np.float64), CUES.index("clipped")
+    cues[:, clipped] = np.log1p(cues[:, clipped])
     return cues

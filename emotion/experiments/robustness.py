@@ -35,9 +35,8 @@ def evaluate_conditions(
     model = TorchModel(run)
     root = Path(run.settings.dataset["root"])
     split = run.split
-    talkers = split["path"][split["subset"] == TRAIN].sample(
-        BABBLE_CLIPS, random_state=seed, replace=True
-    )
+    training = split["path"][split["subset"] == TRAIN]
+    talkers = training.sample(BABBLE_CLIPS, random_state=seed, replace=True)
 
     @cache
     def babble(sample_rate: int) -> tuple[Wave, ...]:
@@ -53,13 +52,10 @@ def evaluate_conditions(
         for condition, (name, strength) in enumerate(conditions):
             waves = []
             for index, (wave, rate) in enumerate(clips):
+                rng = np.random.default_rng((seed, start + index))
+                voices = babble(rate) if name == "babble" else ()
                 changed = apply_perturbation(
-                    wave,
-                    name=name,
-                    strength=strength,
-                    sample_rate=rate,
-                    rng=np.random.default_rng((seed, start + index)),
-                    babble=babble(rate) if name == "babble" else (),
+                    wave, name=name, strength=strength, sample_rate=rate, rng=rng, babble=voices
                 )
                 waves.append(model.standardise(changed, rate))
             labels = model.infer(waves).probabilities.argmax(axis=1)
@@ -67,10 +63,7 @@ def evaluate_conditions(
         log.info("perturbed: %d of %d clips", min(start + BATCH_CLIPS, len(paths)), len(paths))
     curves: dict[str, list[dict[str, Any]]] = {}
     for (name, strength), labels in zip(conditions, predicted, strict=True):
-        point = {
-            "strength": strength,
-            "label": PERTURBATIONS[name].label(strength),
-            "uar": score(target, labels, run.labels).uar,
-        }
+        label, uar = PERTURBATIONS[name].label(strength), score(target, labels, run.labels).uar
+        point = {"strength": strength, "label": label, "uar": uar}
         curves.setdefault(name, []).append(point)
     return curves

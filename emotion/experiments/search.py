@@ -26,7 +26,6 @@ from emotion.training.train import resume, train
 from emotion.utils.files import write_text
 
 FOUND = "best_found"
-JOURNAL = "study.journal"
 KEPT = ("preprocessing", "model", "trainer", "recipe", "loader")
 """Config groups of a found experiment; it does not set dataset and split."""
 
@@ -108,21 +107,21 @@ class OptunaProposer:
         self.distributions = {key: _distribution(what) for key, what in space.items()}
         file.parent.mkdir(parents=True, exist_ok=True)
         self.lock = FileLock(file.with_name(f".{file.name}.lock"))
+        storage = JournalStorage(JournalFileBackend(str(file)))
         self.study = optuna.create_study(
-            study_name="search",
-            storage=JournalStorage(JournalFileBackend(str(file))),
-            direction="maximize",
-            load_if_exists=True,
+            study_name="search", storage=storage, direction="maximize", load_if_exists=True
         )
 
     def propose(self, trial: int) -> dict[str, Any]:
         with self.lock:
             known = self._known(trial)
             if known is None:
-                self.study.sampler = self._sampler(trial)
-                asked = self.study.ask(self.distributions)
-                asked.set_user_attr("job", trial)
-                known = asked
+                from optuna.samplers import TPESampler
+
+                seed = (self.seed * 1_000_003 + trial) % 2**32  # each trial has its own
+                self.study.sampler = TPESampler(seed=seed, constant_liar=True)
+                known = self.study.ask(self.distributions)
+                known.set_user_attr("job", trial)
         return {
             key: json.loads(value) if isinstance(value, str) else _short(value)
             for key, value in known.params.items()
@@ -134,12 +133,6 @@ class OptunaProposer:
             if known is not None and not known.state.is_finished():
                 self.study.tell(known.number, score)
 
-    def _sampler(self, trial: int) -> Any:
-        """Return the sampler of a trial, with a seed of its own."""
-        from optuna.samplers import TPESampler
-
-        return TPESampler(seed=(self.seed * 1_000_003 + trial) % 2**32, constant_liar=True)
-
     def _known(self, trial: int) -> Any:
         """Return Optuna's record of a trial that has been proposed before, or None."""
         records = self.study.get_trials(deepcopy=False)
@@ -149,10 +142,7 @@ class OptunaProposer:
 def run_trial(composition: Composition[TrainSettings], folder: Path, words: Sequence[str]) -> Run:
     """Train one trial of a search in its folder, or resume it; return its run.
 
-    Args:
-        composition: its settings `search` define the search.
-        folder: the job's, below the sweep's.
-        words: the overrides that the user gave.
+    The folder of the job is below that of the sweep; `words` are the overrides of the user.
 
     Raises:
         ConfigError: a search of a setting that does not exist, or without validation clips.
@@ -180,7 +170,7 @@ def make_proposer(composition: Composition[TrainSettings], folder: Path) -> Prop
     """Return the proposer of the settings of each trial."""
     space, search = read_space(composition), composition.settings.search
     if search.by == "optuna":
-        return OptunaProposer(space, search.seed, folder / JOURNAL)
+        return OptunaProposer(space, search.seed, folder / "study.journal")
     return RandomProposer(space, search.seed)
 
 
@@ -229,11 +219,9 @@ def _experiment(run: Run, trials: int, words: Sequence[str]) -> str:
     settings, choices = run.settings, run.environment["choices"]
     defaults: list[Any] = [choices["experiment"]] if "experiment" in choices else []
     defaults += [{f"override /{group}": choices[group]} for group in KEPT if group in choices]
-    keys = [
-        override.key_or_group
-        for override in OverridesParser.create().parse_overrides(list(words))
-        if "." in override.key_or_group and override.key_or_group.partition(".")[0] in KEPT
-    ]
+    parsed = OverridesParser.create().parse_overrides(list(words))
+    kept = tuple(f"{group}." for group in KEPT)
+    keys = [each.key_or_group for each in parsed if each.key_or_group.startswith(kept)]
     found = OmegaConf.create({"defaults": [*defaults, "_self_"]})
     for key in dict.fromkeys([*keys, *settings.search.space]):
         OmegaConf.update(found, key, value_at(settings, key))
@@ -262,11 +250,7 @@ def _short(value: float) -> float:
 
 def _distribution(what: NumberRange | Choice) -> Any:
     """Return a distribution of Optuna; lists and mappings are given as JSON."""
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(what, Choice):
         return CategoricalDistribution([json.dumps(option) for option in what.options])

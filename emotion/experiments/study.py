@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +94,9 @@ def run_study(settings: StudySettings, words: Sequence[str]) -> tuple[str, bool]
         left = [cell for cell in todo if not cell.done]
         _run_cells(left, jobs=settings.study.jobs, threads=settings.study.threads, wait=wait)
     failed = [cell for cell in cells if cell.failure]
-    table = write_tables(
-        folder,
-        [CellRun(cell.protocol, cell.row, cell.fold, cell.seed, cell.run) for cell in cells],
-        settings=" ".join(shared) or "no other settings",
-        recorded=recorded,
-    )
+    runs = [CellRun(cell.protocol, cell.row, cell.fold, cell.seed, cell.run) for cell in cells]
+    common = " ".join(shared) or "no other settings"
+    table = write_tables(folder, runs, settings=common, recorded=recorded)
     lines = [table, *left_out]
     lines += [f"failed: {cell.folder.name}: {cell.failure}" for cell in failed]
     if failed:
@@ -108,11 +106,7 @@ def run_study(settings: StudySettings, words: Sequence[str]) -> tuple[str, bool]
 
 
 def _folder(settings: StudySettings) -> Path:
-    """Return the folder of a study.
-
-    Raises:
-        ConfigError: a name that leads out of the folder of all studies.
-    """
+    """Return the folder of a study, below the folder of all studies."""
     studies, name = Path(settings.output_root) / "studies", settings.name
     folder = Path(os.path.normpath(studies / name))
     if Path(os.path.normpath(studies)) not in folder.parents:
@@ -134,9 +128,8 @@ def plan_study(
     left_out = []
     for protocol, overrides in protocols.items():
         try:
-            cells += plan_cells(
-                settings.study, folder, [*overrides.split(), *shared], protocol=protocol
-            )
+            words = [*overrides.split(), *shared]
+            cells += plan_cells(settings.study, folder, words, protocol=protocol)
         except EmotionError as err:
             reasons.append(err)
             left_out.append(f"left out: {protocol}: {first_line(err)}")
@@ -157,21 +150,17 @@ def plan_cells(
     """
     folds = _folds(grid, shared)
     cells = []
-    for entry in grid.models:
+    for entry, trainer, fold, seed in product(grid.models, grid.trainers, folds, grid.seeds):
         model, *own = entry.split()
-        for trainer in grid.trainers:
-            row = entry if len(grid.trainers) == 1 else f"{entry} {trainer}"
-            for fold in folds:
-                for seed in grid.seeds:
-                    name = re.sub(r"[^A-Za-z0-9_.=]+", "-", f"{protocol} {row}".strip())
-                    # All seeds share one split: they vary the training, not the test clips.
-                    given = any(word.startswith("trainer=") for word in own)
-                    words = [*shared, f"model={model}", *own]
-                    words += [] if given else [f"trainer={trainer}"]
-                    words += [f"seed={seed}", f"split.seed={grid.split_seed}"]
-                    words += [f"split.fold={fold}"] if len(folds) > 1 or fold else []
-                    path = folder / "cells" / f"{name}-fold{fold}-seed{seed}"
-                    cells.append(Cell(path, protocol, row, fold, seed, tuple(words)))
+        row = entry if len(grid.trainers) == 1 else f"{entry} {trainer}"
+        name = re.sub(r"[^A-Za-z0-9_.=]+", "-", f"{protocol} {row}".strip())
+        given = any(word.startswith("trainer=") for word in own)
+        words = [*shared, f"model={model}", *own, *([] if given else [f"trainer={trainer}"])]
+        # All seeds share one split: they vary the training, not the test clips.
+        words += [f"seed={seed}", f"split.seed={grid.split_seed}"]
+        words += [f"split.fold={fold}"] if len(folds) > 1 or fold else []
+        path = folder / "cells" / f"{name}-fold{fold}-seed{seed}"
+        cells.append(Cell(path, protocol, row, fold, seed, tuple(words)))
     return cells
 
 
@@ -181,18 +170,14 @@ def _folds(grid: GridSettings, shared: Sequence[str]) -> list[int]:
 
     composition = compose("train", [word for word in shared if not word.startswith("-")])
     cell = composition.settings
-    index, _ = open_clips(
-        build(cell.dataset, "dataset"),
-        build(cell.preprocessing, "preprocessing"),
-        cache_dir=Path(cell.cache_dir),
-    )
+    dataset, standard = build(cell.dataset, "dataset"), build(cell.preprocessing, "preprocessing")
+    index, _ = open_clips(dataset, standard, cache_dir=Path(cell.cache_dir))
     if cell.split.get("fold") is None:
         return [0]
 
     def split_of(fold: int) -> Split:
-        protocol: SplitProtocol = build(
-            {**cell.split, "seed": grid.split_seed, "fold": fold}, "split"
-        )
+        node = {**cell.split, "seed": grid.split_seed, "fold": fold}
+        protocol: SplitProtocol = build(node, "split")
         return protocol.assign(index.table)
 
     count = split_of(0).folds
@@ -209,11 +194,7 @@ def _folds(grid: GridSettings, shared: Sequence[str]) -> list[int]:
 
 
 def _check_same(folder: Path, grid: GridSettings, shared: Sequence[str]) -> None:
-    """Check that all cells of a study have the same settings.
-
-    Raises:
-        ConfigError: the study of this name has other settings.
-    """
+    """Check that all cells of a study have the same settings."""
     path = folder / "study.json"
     settings: dict[str, Any] = {
         "overrides": sorted(shared),
@@ -257,12 +238,9 @@ def _run_cells(cells: Sequence[Cell], *, jobs: int, threads: int | None, wait: b
 
 
 def run_cell(cell: Cell, threads: int | None, *, wait: bool) -> None:
-    """Run or resume a cell, unless another process runs it or has done so.
+    """Run or resume a cell, unless another process has done so, or runs it and `wait` is false.
 
-    Args:
-        cell: the cell.
-        threads: CPU threads; None keeps the number.
-        wait: whether to wait for another process that runs the cell; else it is left to it.
+    `threads` is the number of CPU threads; None keeps it.
     """
     import torch
 
@@ -294,22 +272,15 @@ def _run_locked(cell: Cell) -> None:
     except Exception as err:  # one failed cell must not stop the study; train.log has the error
         if full_disk(err):  # all cells would fail
             raise
+        is_foreign = not isinstance(err, EmotionError)
         with log_to_file(cell.folder):
-            log.error("cell %s failed: %s", cell.folder.name, err, exc_info=_is_foreign(err))
-        kind = f"{type(err).__name__}: " if _is_foreign(err) else ""
+            log.error("cell %s failed: %s", cell.folder.name, err, exc_info=is_foreign)
+        kind = f"{type(err).__name__}: " if is_foreign else ""
         write_json(cell.failure_file, {"error": kind + first_line(err)})
 
 
-def _is_foreign(err: Exception) -> bool:
-    return not isinstance(err, EmotionError)
-
-
 def _recorded_table(name: str | None) -> Path | None:
-    """Return the recorded table that a study is compared with; a plain name is a packaged one.
-
-    Raises:
-        ConfigError: there is no such table.
-    """
+    """Return the recorded table that a study is compared with; a plain name is a packaged one."""
     if not name:
         return None
     packaged = shipped_file(f"experiment/{name}.csv")

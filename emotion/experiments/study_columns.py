@@ -14,24 +14,18 @@ UAR_KEYS = ("uar", "uar_low", "uar_high")
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table for readers.
+    """A column of the table for readers; columns of one group stand together on the page."""
 
-    Args:
-        key: the column of table.csv that it shows.
-        heading: its heading.
-        group: columns of one group stand together on the page.
-        format: returns the text of a row, empty where the value is missing.
-    """
-
-    key: str
+    key: str  # the column of table.csv that it shows
     heading: str
     group: Group
-    format: Callable[[Row], str]
+    format: Callable[[Row], str]  # returns the text of a row, empty where the value is missing
 
 
 def study_columns(table: pd.DataFrame) -> list[Column]:
     """Return the columns of a study's table for readers, without empty ones."""
-    corpora = [str(name) for name in table if str(name).startswith("uar_") and name not in UAR_KEYS]
+    names = [str(name) for name in table if str(name).startswith("uar_") and name not in UAR_KEYS]
+    corpora = names if len(names) > 1 else []
     columns = [
         _text("protocol", "protocol", "name"),
         Column("row", "model", "name", _row_name),
@@ -41,10 +35,7 @@ def study_columns(table: pd.DataFrame) -> list[Column]:
         _percent("wa", "WA", "score"),
         _percent("macro_f1", "macro-F1", "score"),
         _percent("val_uar", "validation UAR", "score"),
-        *(
-            _percent(name, name.removeprefix("uar_"), "corpus")
-            for name in (corpora if len(corpora) > 1 else [])
-        ),
+        *(_percent(name, name.removeprefix("uar_"), "corpus") for name in corpora),
         Column("difference", "difference to first row", "comparison", _difference),
         Column("p_holm", "p (Holm)", "comparison", _p_value),
         _text("verdict", "verdict", "comparison"),

@@ -27,13 +27,8 @@ def write_study_report(
 ) -> None:
     """Write report.html of a study.
 
-    Args:
-        folder: of the study.
-        table: one row per model: row, uar, uar_low, uar_high, seeds, leaks.
-        columns: of the table for readers.
-        rows: its texts.
-        settings: overrides that all cells share, as text.
-        runs: names of the finished cells.
+    `table` has one row per model: row, uar, uar_low, uar_high, seeds, leaks; `columns` and `rows`
+    are the table for readers; `settings` are shared by all cells; `runs` are finished cells.
     """
     page = load_page("study.html").render(
         name=folder.name,
@@ -54,9 +49,7 @@ def _group_tables(
     """Return the headings and rows of a table for each group; its first column names the row."""
 
     def cells(values: Sequence[str], group: Group) -> list[str]:
-        return [
-            value for value, column in zip(values, columns, strict=True) if column.group == group
-        ]
+        return [text for text, column in zip(values, columns, strict=True) if column.group == group]
 
     headings = [column.heading for column in columns]
     tables = []
@@ -73,11 +66,9 @@ def _interval_chart(table: pd.DataFrame) -> Markup:
     rows = table.reindex(columns=list(dict.fromkeys([*table.columns, *UAR_KEYS])))
     known = rows[~rows["uar"].isna()]
     scores = [f"{row} {uar:.1%}" for row, uar in zip(known["row"], known["uar"], strict=True)]
+    names = table[[name for name in ("protocol", "row") if name in table]].astype(str)
     return interval_chart(
-        table[[name for name in ("protocol", "row") if name in table]]
-        .astype(str)
-        .to_numpy()
-        .tolist(),
+        names.to_numpy().tolist(),
         rows[list(UAR_KEYS)].to_numpy(float, na_value=np.nan).tolist(),
         title=f"UAR in percent: {'; '.join(scores)}",
     )

@@ -4,6 +4,7 @@ A row of several seeds is followed by a row of their ensemble.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,12 +17,7 @@ from emotion.data.splits.base import TEST, VAL
 from emotion.errors import EmotionError
 from emotion.evaluation.compare import Comparison, compare_predictions
 from emotion.evaluation.ensemble import mean_predictions
-from emotion.experiments.study_columns import (
-    UAR_KEYS,
-    format_rows,
-    markdown_table,
-    study_columns,
-)
+from emotion.experiments.study_columns import UAR_KEYS, format_rows, markdown_table, study_columns
 from emotion.experiments.study_report import write_study_report
 from emotion.metrics.classification import score
 from emotion.metrics.intervals import interval_over_speakers_and_seeds, seed_spread
@@ -46,11 +42,8 @@ def write_tables(
 ) -> str:
     """Write table.csv, table.md and report.html of the finished cells; return the table as text.
 
-    Args:
-        folder: of the study.
-        cells: all of its cells, finished or not.
-        settings: overrides that all cells share, as text.
-        recorded: an earlier table.csv; the new one states whether it agrees with it.
+    `cells` are all cells, finished or not; `settings` are the overrides that they share. With an
+    earlier table.csv as `recorded`, the new one states whether it agrees with it.
     """
     parts = []
     for protocol in dict.fromkeys(cell.protocol for cell in cells):
@@ -121,15 +114,10 @@ def _mark_chosen(table: pd.DataFrame) -> pd.DataFrame:
 
 def _pool_folds(cells: Sequence[CellRun]) -> dict[int, pd.DataFrame]:
     """Return the predictions of the folds that all seeds have finished, by seed."""
-    done = {
-        (cell.fold, cell.seed): cell.run
-        for cell in cells
-        if cell.run.finished and TEST in cell.run.metrics
-    }
+    tested = [cell for cell in cells if cell.run.finished and TEST in cell.run.metrics]
+    done = {(cell.fold, cell.seed): cell.run for cell in tested}
     seeds = sorted({seed for _, seed in done})
-    folds = [
-        fold for fold in sorted({fold for fold, _ in done}) if all((fold, s) in done for s in seeds)
-    ]
+    folds = sorted({fold for fold, _ in done if all((fold, seed) in done for seed in seeds)})
     if not folds:
         return {}
     return {
@@ -166,9 +154,7 @@ def _ensemble_metrics(row: str, single: dict[str, Any], ensemble: pd.DataFrame) 
 
 def _score_predictions(tables: Sequence[pd.DataFrame]) -> dict[str, Any]:
     """Return the metrics of predictions of the same clips, one table per seed."""
-    labels = sorted(
-        set(tables[0]["target"]) | {name for table in tables for name in table["predicted"]}
-    )
+    labels = sorted(set(tables[0]["target"]).union(*(table["predicted"] for table in tables)))
     target = encode_labels(tables[0]["target"], labels)
     predicted = [encode_labels(table["predicted"], labels) for table in tables]
     speaker = speaker_ids(tables[0]).to_numpy()
@@ -200,23 +186,11 @@ def _compare_with_first(
     found: list[Comparison | None] = [None]
     for row in rows[1:]:
         seeds = sorted(set(pooled[row]) & set(pooled[rows[0]]))
-        if not seeds:
-            found.append(None)
-            continue
-        # The clips of a speaker in all seeds are one cluster.
-        a, b = (
-            pd.concat(
-                [
-                    pooled[name][seed].assign(path=pooled[name][seed]["path"] + f"#{seed}")
-                    for seed in seeds
-                ]
-            )
-            for name in (row, rows[0])
-        )
-        try:
-            found.append(compare_predictions(a, b, names=(row, rows[0])))
-        except EmotionError:
-            found.append(None)
+        found.append(None)
+        if seeds:
+            a, b = (_concat_seeds(pooled[name], seeds) for name in (row, rows[0]))
+            with suppress(EmotionError):
+                found[-1] = compare_predictions(a, b, names=(row, rows[0]))
     adjusted = holm([each.p if each else np.nan for each in found])
     return pd.DataFrame(
         [
@@ -231,3 +205,8 @@ def _compare_with_first(
             for each, p in zip(found, adjusted, strict=True)
         ]
     )
+
+
+def _concat_seeds(tables: dict[int, pd.DataFrame], seeds: Sequence[int]) -> pd.DataFrame:
+    """Return the predictions of several seeds; a speaker's clips in all seeds are one cluster."""
+    return pd.concat([tables[s].assign(path=tables[s]["path"] + f"#{s}") for s in seeds])

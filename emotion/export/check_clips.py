@@ -44,10 +44,7 @@ class CheckClips:
 def select_check_clips(run: Run, *, cache_dir: Path, limit: int | None) -> CheckClips:
     """Return a run's test clips, else its validation clips, else synthetic ones.
 
-    Args:
-        run: trained.
-        cache_dir: folder of the caches.
-        limit: maximal number of clips, spread evenly over all; None for all.
+    They are at most `limit` clips, spread evenly over all; None for all.
     """
     settings = dataclasses.replace(run.settings, cache_dir=str(cache_dir))
     try:

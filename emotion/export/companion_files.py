@@ -21,22 +21,18 @@ REQUIREMENTS = ("numpy", "soundfile", "soxr", "onnxruntime")
 
 
 def write_companion_files(folder: Path, about: Mapping[str, Any]) -> None:
-    """Write all files of an export folder except the networks and model.json.
-
-    Args:
-        folder: to write into.
-        about: content of model.json.
-    """
+    """Write all files of an export folder except its networks and model.json, which is `about`."""
     package = Path(str(files("emotion")))
     code = folder / "emotion"
+    ignore = shutil.ignore_patterns("__pycache__", ".*")
     for name in PACKAGES:
-        shutil.copytree(
-            package / name, code / name, ignore=shutil.ignore_patterns("__pycache__", ".*")
-        )
+        shutil.copytree(package / name, code / name, ignore=ignore)
     shutil.copyfile(package / "errors.py", code / "errors.py")
     (code / "__init__.py").touch()
     shutil.copyfile(find_silero_network(), code / "audio" / NETWORK_FILE)
-    write_text(code / "audio" / "silero_vad_LICENSE", silero_licence())
+    paths = importlib.metadata.files("silero-vad") or []
+    licence = next(path for path in paths if path.name == "LICENSE").read_text()
+    write_text(code / "audio" / "silero_vad_LICENSE", licence)
     templates = package / "export" / "templates"
     shutil.copyfile(templates / "predict.py", folder / "predict.py")
     write_text(folder / "requirements.txt", "".join(f"{line}\n" for line in requirements()))
@@ -50,9 +46,3 @@ def requirements() -> list[str]:
     lines = [Requirement(line) for line in importlib.metadata.requires("emotion") or []]
     limits = {each.name: f"{each.name}{each.specifier}" for each in lines if each.marker is None}
     return [limits[name] for name in REQUIREMENTS]
-
-
-def silero_licence() -> str:
-    """Return the licence of Silero's network, which copies of it must include."""
-    paths = importlib.metadata.files("silero-vad") or []
-    return next(path for path in paths if path.name == "LICENSE").read_text()

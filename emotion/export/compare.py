@@ -1,7 +1,6 @@
 """Compare the networks of an export folder with PyTorch: outputs, size, speed and UAR."""
 
-import dataclasses
-import time
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from emotion.audio.decode import Wave
 from emotion.errors import ModelError
 from emotion.export.check_clips import CheckClips
+from emotion.export.onnx_graph import OUTPUTS
 from emotion.inference.torch_model import TorchModel
 from emotion.metrics.classification import score
 from emotion.runtime.base import ModelOutput
@@ -51,10 +51,8 @@ def compare_networks(model: TorchModel, folder: Path, clips: CheckClips) -> dict
                 f"the outputs of the exported network differ from PyTorch's by {difference:.2g}, "
                 f"on {len(clips.waves)} {clips.source}; {TOLERANCE:g} is allowed. Nothing is kept."
             )
-    return {
-        "networks": networks,
-        "compared_on": {"clips": len(clips.waves), "source": clips.source},
-    }
+    compared_on = {"clips": len(clips.waves), "source": clips.source}
+    return {"networks": networks, "compared_on": compared_on}
 
 
 def infer_all(infer: Callable[[list[Wave]], ModelOutput], waves: list[Wave]) -> ModelOutput:
@@ -64,22 +62,16 @@ def infer_all(infer: Callable[[list[Wave]], ModelOutput], waves: list[Wave]) -> 
         infer([waves[index] for index in order[start : start + BATCH_CLIPS]])
         for start in range(0, len(order), BATCH_CLIPS)
     ]
-    inverse = np.argsort(order)
-    return ModelOutput(
-        **{
-            field.name: np.concatenate([getattr(output, field.name) for output in outputs])[inverse]
-            for field in dataclasses.fields(ModelOutput)
-        }
-    )
+    joined = {
+        name: np.concatenate([getattr(output, name) for output in outputs])[np.argsort(order)]
+        for name in OUTPUTS
+    }
+    return ModelOutput(**joined)
 
 
 def clip_ms(network: OnnxModel, wave: Wave) -> float:
     """Return the median time for one clip, in milliseconds."""
-    seconds = []
-    for _ in range(TIMED_REPEATS):
-        start = time.perf_counter()
-        network.infer_waves([wave])
-        seconds.append(time.perf_counter() - start)
+    seconds = timeit.repeat(lambda: network.infer_waves([wave]), number=1, repeat=TIMED_REPEATS)
     return 1000 * float(np.median(seconds))
 
 

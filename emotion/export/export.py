@@ -33,11 +33,7 @@ FOLDER = "export"
 def export_run(run: Run, *, cache_dir: Path, clips: int | None, quantize: bool) -> str:
     """Write RUN/export/ and compare it with PyTorch; return the comparison as text.
 
-    Args:
-        run: trained.
-        cache_dir: folder of the caches.
-        clips: maximal number of clips of the comparison; None for all.
-        quantize: write model.int8.onnx too.
+    The comparison has at most `clips` clips, None for all; `quantize` adds model.int8.onnx.
 
     Raises:
         ModelError: the model cannot be exported, or its outputs differ once it is.

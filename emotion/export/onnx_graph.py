@@ -14,11 +14,7 @@ OUTPUTS = ("probabilities", "logits", "embedding")
 
 
 class Graph(nn.Module):
-    """From standardised waves to probabilities, logits and embedding.
-
-    Args:
-        model: copied, so that it stays unchanged.
-    """
+    """From standardised waves to probabilities, logits and embedding, with a copy of a model."""
 
     def __init__(self, model: EmotionClassifier) -> None:
         super().__init__()
@@ -31,9 +27,7 @@ class Graph(nn.Module):
     def forward(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return calibrated probabilities (B, C), logits (B, C) and embeddings (B, D).
 
-        Args:
-            waves: (B, T), zero beyond each clip's length.
-            lengths: samples of each clip, (B,) int64.
+        The waves, (B, T), are zero beyond the lengths of the clips, (B,) int64 samples.
         """
         embedding = self.model.embed_tta(*self.model.image(waves, lengths))
         logits = self.model.head(embedding)
@@ -42,15 +36,12 @@ class Graph(nn.Module):
 
 
 class ProductSpectrum(nn.Module):
-    """The same power spectra, with the Fourier transform as products of small matrices.
+    """Power spectra of a module, with the Fourier transform as products of small matrices.
 
     ONNX has no complex numbers, its STFT is several times slower in onnxruntime, and a single
     matrix would be larger than most models. So the transform of N = R · S samples has two steps
     (Cooley & Tukey 1965): S transforms of R samples, multiplied by twiddle factors, then R
     transforms of S samples.
-
-    Args:
-        spectrum: the module that it replaces.
     """
 
     row_transform: Tensor
@@ -70,12 +61,11 @@ class ProductSpectrum(nn.Module):
         twiddle_angle = -2 * torch.pi * row[:, None] * column / size  # (R, S)
         column_angle = -2 * torch.pi * column[:, None] * column[:kept] / self.columns  # (S, K)
         cos, sin = column_angle.cos(), column_angle.sin()
+        blocks = [torch.cat([cos, sin], dim=1), torch.cat([-sin, cos], dim=1)]  # (S, 2 · K) each
         buffers = {
             "row_transform": torch.cat([row_angle.cos(), row_angle.sin()]),  # (2 · R, R)
             "twiddle": torch.stack([twiddle_angle.cos(), twiddle_angle.sin()]),  # (2, R, S)
-            "column_transform": torch.cat(
-                [torch.cat([cos, sin], dim=1), torch.cat([-sin, cos], dim=1)]
-            ),  # (2 · S, 2 · K)
+            "column_transform": torch.cat(blocks),  # (2 · S, 2 · K)
         }
         for name, values in buffers.items():
             self.register_buffer(name, values.float(), persistent=False)

@@ -1,28 +1,27 @@
 """Write an exported network with most of its weights as 8-bit integers."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from emotion.audio.decode import Wave
 from emotion.audio.standardise import pad_waves
+from emotion.export.onnx_graph import INPUTS
 from emotion.utils.loggers import errors_only
 
 
 def write_int8(network: Path, target: Path, *, clips: Iterable[Wave], excluded: set[str]) -> None:
-    """Write a smaller network with nearly the same outputs.
+    """Write to `target` a smaller network with nearly the same outputs as `network`.
 
     Where convolutions have most of the weights, their weights and inputs become 8-bit integers,
     with ranges measured on `clips`; else only the weights of the matrix products do, and their
     inputs are scaled clip by clip. Recurrent layers stay unchanged.
 
     Args:
-        network: file to read.
-        target: file to write.
+        network: file that `write_onnx` wrote.
         clips: standardised waves, (T,) each, to measure ranges on; about a hundred are enough.
         excluded: names of tensors whose operations stay unchanged, those of the features.
     """
@@ -62,12 +61,8 @@ class _ClipReader:
     """Gives clips one by one, as onnxruntime's calibration requires."""
 
     def __init__(self, clips: Iterable[Wave]) -> None:
-        self.clips: Iterator[Wave] = iter(clips)
+        self.inputs = (dict(zip(INPUTS, pad_waves([wave]), strict=True)) for wave in clips)
 
-    def get_next(self) -> dict[str, npt.NDArray[Any]] | None:
+    def get_next(self) -> dict[str, Any] | None:
         """Return the inputs of the network for the next clip; None at the end."""
-        wave = next(self.clips, None)
-        if wave is None:
-            return None
-        waves, lengths = pad_waves([wave])
-        return {"waves": waves, "lengths": lengths}
+        return next(self.inputs, None)

@@ -1,8 +1,6 @@
 """Write a model as an ONNX file."""
 
-import contextlib
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -53,7 +51,8 @@ def write_onnx(model: EmotionClassifier, path: Path) -> None:
     features = model.features
     waves = torch.randn(2, features.samples or 2 * features.sample_rate) * 0.1
     clips = torch.export.Dim("clips")
-    with _quiet(), torch.no_grad():
+    quiet = errors_only("torch.onnx", "onnxscript", "onnx_ir")  # logs about their internals
+    with quiet, warnings.catch_warnings(action="ignore"), torch.no_grad():
         try:
             program = torch.onnx.export(
                 Graph(model),
@@ -78,11 +77,3 @@ def write_onnx(model: EmotionClassifier, path: Path) -> None:
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # source locations on this machine
     program.save(path, external_data=False)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence warnings and logs of the exporters about their internals."""
-    with errors_only("torch.onnx", "onnxscript", "onnx_ir"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -31,10 +31,7 @@ def shift_time(image: Tensor, steps: Tensor) -> Tensor:
 def draw_spans(
     batch: int, size: int, *, count: int, max_fraction: float, device: torch.device
 ) -> Tensor:
-    """Return a mask of `count` random spans of `size` elements: (B, size) bool.
-
-    The length of a span is drawn from 0…max_fraction · size.
-    """
+    """Return a mask of `count` random spans of 0…max_fraction · size elements: (B, size) bool."""
     max_width = int(max_fraction * size)
     width = (torch.rand(batch, count, 1, device=device) * (max_width + 1)).floor()
     start = (torch.rand(batch, count, 1, device=device) * (size - width + 1)).floor()
@@ -45,13 +42,8 @@ def draw_spans(
 def mix_pairs(image: Tensor, *, alpha: float) -> tuple[Tensor, Tensor, Tensor]:
     """Return images mixed with those of random partners (mixup, Zhang et al. 2018).
 
-    Args:
-        image: (B, C, M, F).
-        alpha: both parameters of the Beta distribution of the weight.
-
-    Returns:
-        Images (B, C, M, F), indices of the partners (B,), and the weight of a clip's own image,
-        one for all and at least a half, ().
+    With them, (B, C, M, F), the indices of the partners, (B,), and the weight of a clip's own
+    image, (), one for all and at least a half, drawn from a Beta distribution with twice `alpha`.
     """
     concentration = torch.full((), alpha, device=image.device)
     weight = torch.distributions.Beta(concentration, concentration).sample()
@@ -153,21 +145,16 @@ class Mask(nn.Module):
         super().__init__()
         if axis not in ("frequency", "time"):
             raise ConfigError(f"a mask's axis must be frequency or time, not {axis!r}.")
-        self.dim = -2 if axis == "frequency" else -1
         if fill not in ("mean", "zero"):
             raise ConfigError(f"a mask's fill must be mean or zero, not {fill!r}.")
-        self.fill = fill
-        self.count = count
+        self.dim = -2 if axis == "frequency" else -1
+        self.fill, self.count = fill, count
         self.max_fraction = _checked_fraction(f"{axis}_mask.max_fraction", max_fraction)
 
     def forward(self, image: Tensor, frames: Tensor) -> ImageBatch:
-        """(B, C, M, F), (B,) -> the same."""
+        batch, size = image.shape[0], image.shape[self.dim]
         spans = draw_spans(
-            image.shape[0],
-            image.shape[self.dim],
-            count=self.count,
-            max_fraction=self.max_fraction,
-            device=image.device,
+            batch, size, count=self.count, max_fraction=self.max_fraction, device=image.device
         )
         covered = spans[:, None, :, None] if self.dim == -2 else spans[:, None, None, :]
         if self.fill == "zero":
@@ -178,10 +165,9 @@ class Mask(nn.Module):
 
 
 class MixStyle(nn.Module):
-    """Moves mean and deviation of a clip's bands towards those of another clip.
+    """Moves mean and deviation of a clip's bands towards those of another clip (Zhou et al. 2021).
 
-    They carry most of the effect of a room and a microphone, so the network learns to rely on them
-    less (Zhou et al. 2021).
+    They carry most of the effect of a room and a microphone: the network relies on them less.
 
     Args:
         alpha: both parameters of the Beta distribution of the weight of a clip's own statistics.
@@ -197,8 +183,7 @@ class MixStyle(nn.Module):
 
     def forward(self, image: Tensor, frames: Tensor) -> ImageBatch:
         """(B, C, M, F), zero in the padding, and (B,) -> the same."""
-        clips = image.shape[0]
-        count = frames[:, None, None, None]
+        clips, count = image.shape[0], frames[:, None, None, None]
         mean = image.sum(dim=-1, keepdim=True) / count
         centred = mask_padding(image - mean, frames)
         deviation = (centred.square().sum(dim=-1, keepdim=True) / count + 1e-3).sqrt()
@@ -219,7 +204,6 @@ class Augment(nn.Module):
         self.steps = nn.ModuleDict({name: step for name, step in steps.items() if step is not None})
 
     def forward(self, image: Tensor, frames: Tensor) -> ImageBatch:
-        """(B, C, M, F), (B,) -> the same."""
         for step in self.steps.values():
             image, frames = step(image, frames)
         return image, frames

@@ -42,22 +42,17 @@ class Cepstra(Features):
     ) -> None:
         super().__init__()
         self.mel = LogMel(sample_rate, duration_ms, n_mels=bands, frames=frames, n_fft=n_fft)
-        self.sample_rate = sample_rate
-        self.samples = self.mel.samples
-        self.cepstra = cepstra
-        self.rows = cepstra + CHROMA
-        self.columns = frames
+        self.sample_rate, self.samples = sample_rate, self.mel.samples
+        self.cepstra, self.rows, self.columns = cepstra, cepstra + CHROMA, frames
         cosines = AF.create_dct(cepstra, bands, "ortho").T.contiguous()  # (cepstra, bands)
         self.register_buffer("cosines", cosines, persistent=False)
         self.register_buffer("pitches", pitch_filters(sample_rate, n_fft), persistent=False)
 
     @property
     def settings(self) -> dict[str, object]:
-        """Settings that change the features: the key of a feature cache."""
         return {"cepstra": self.cepstra, "chroma": CHROMA, **self.mel.settings}
 
     def frame_lengths(self, length: Tensor) -> Tensor:
-        """Return the frames whose centre lies within each clip, from its samples: (B,) -> (B,)."""
         return self.mel.frame_lengths(length)
 
     def forward(self, wave: Tensor, length: Tensor) -> Tensor:

@@ -9,38 +9,26 @@ from torch import Tensor
 from emotion.errors import ConfigError
 from emotion.features.base import Features
 
-FUNCTIONALS = 88
-
 
 class Egemaps(Features):
     """88 functionals of pitch, loudness, spectrum and voice quality: (B, T) -> (B, 1, 88, 1).
 
     openSMILE is free for research and teaching only; the extra `egemaps` installs it.
-
-    Args:
-        sample_rate: of the waves, Hz.
     """
 
     exact = True
 
     def __init__(self, sample_rate: int) -> None:
         super().__init__()
-        self.sample_rate = sample_rate
-        self.rows = FUNCTIONALS
-        self.columns = 1
+        self.sample_rate, self.rows, self.columns = sample_rate, 88, 1
         self.extractor: Any = None
 
     @property
     def settings(self) -> dict[str, object]:
-        """Settings that change the features: the key of a feature cache."""
         return {"features": "eGeMAPSv02", "sample_rate": self.sample_rate}
 
     def load(self) -> None:
-        """Start openSMILE.
-
-        Raises:
-            ConfigError: it is not installed.
-        """
+        """Start openSMILE; raise ConfigError where it is not installed."""
         try:
             import opensmile
         except ImportError as err:
@@ -48,9 +36,8 @@ class Egemaps(Features):
                 "model=egemaps needs openSMILE: pip install 'emotion[egemaps]' (free for research "
                 "and teaching only)."
             ) from err
-        self.extractor = opensmile.Smile(
-            opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals
-        )
+        functionals = opensmile.FeatureLevel.Functionals
+        self.extractor = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, functionals)
 
     def forward(self, wave: Tensor, length: Tensor) -> Tensor:
         """(B, T), (B,) -> (B, 1, 88, 1); functionals that openSMILE cannot compute are 0."""

@@ -39,21 +39,15 @@ def fit_waves(wave: Tensor, samples: int) -> Tensor:
 class PowerSpectrum(nn.Module):
     """Power spectra of exactly `frames` centred frames: (B, T) -> (B, n_fft // 2 + 1, F).
 
-    The hop is solved from the number of frames, and surplus frames are cropped evenly.
-
-    Args:
-        samples: length to which every clip is cut or padded.
-        frames: time steps (F).
-        n_fft: samples of a window (Hann).
+    Clips are cut or padded to `samples`. The hop is solved from the number of frames, and surplus
+    frames are cropped evenly. A window (Hann) has `n_fft` samples.
     """
 
     window: Tensor
 
     def __init__(self, samples: int, *, frames: int, n_fft: int) -> None:
         super().__init__()
-        self.samples = samples
-        self.frames = frames
-        self.n_fft = n_fft
+        self.samples, self.frames, self.n_fft = samples, frames, n_fft
         self.hop = solve_hop(samples, frames)
         self.first = (1 + samples // self.hop - frames) // 2
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
@@ -101,26 +95,21 @@ class LogMel(Features):
         super().__init__()
         self.sample_rate = sample_rate
         self.samples = ms_to_samples(duration_ms, sample_rate)
-        self.rows = n_mels
-        self.columns = frames
-        self.n_fft = n_fft
-        self.range_db = range_db
+        self.rows, self.columns = n_mels, frames
+        self.n_fft, self.range_db = n_fft, range_db
         self.spectrum = PowerSpectrum(self.samples, frames=frames, n_fft=n_fft)
         self.hop = self.spectrum.hop
         if self.samples <= n_fft // 2:
-            raise ConfigError(
-                f"{duration_ms} ms are shorter than half a window of {n_fft} samples."
-            )
+            short = f"{duration_ms} ms are shorter"
+            raise ConfigError(f"{short} than half a window of {n_fft} samples.")
         self.register_buffer("filters", mel_filters(sample_rate, n_fft, n_mels), persistent=False)
 
     @property
     def settings(self) -> dict[str, object]:
-        """Settings that change the features: the key of a feature cache."""
         names = ("sample_rate", "samples", "rows", "columns", "n_fft", "range_db", "hop")
         return {name: getattr(self, name) for name in names}
 
     def frame_lengths(self, length: Tensor) -> Tensor:
-        """Return the frames whose centre lies within each clip, from its samples: (B,) -> (B,)."""
         return self.spectrum.frame_lengths(length)
 
     def decibels(self, power: Tensor) -> Tensor:

@@ -22,12 +22,9 @@ def mean_level(image: Tensor, frames: Tensor) -> Tensor:
 
 
 def normalise_bands(image: Tensor, frames: Tensor, *, min_deviation_db: float = 1.0) -> Tensor:
-    """Return each band shifted and scaled by its own mean and deviation over the clip's frames.
+    """Return dB images, (B, 1, M, F), each band less its mean and over its deviation in the clip.
 
-    Args:
-        image: dB, (B, 1, M, F).
-        frames: of each clip, (B,).
-        min_deviation_db: added to each deviation, so that a band of noise is not amplified.
+    `min_deviation_db` is added to each deviation, so that a band of noise is not amplified.
     """
     count = frames[:, None, None, None]
     mean = mask_padding(image, frames).sum(dim=-1, keepdim=True) / count

@@ -14,7 +14,6 @@ from emotion.features.padding import mask_padding, sequence_mask
 from emotion.features.speech_encoder_layers import encode_layers
 from emotion.utils.pretrained_weights import load_matching_weights, load_state_dict_file
 
-RATE = 16_000
 MIN_SAMPLES = 400
 """Receptive field of the convolutions: shorter clips are padded to it."""
 
@@ -45,36 +44,27 @@ class EncoderLayers(Features):
         trainable: bool = False,
     ) -> None:
         super().__init__()
-        if sample_rate != RATE:
+        if sample_rate != 16_000:
             raise ConfigError(
                 f"speech encoders need preprocessing.sample_rate=16000, not {sample_rate}. "
                 "Set preprocessing=speech_16k."
             )
-        self.sample_rate = sample_rate
-        self.network = network
-        self.bundle = bundle
-        self.pretrained = pretrained
-        self.weights = weights
-        self.normalise_wave = normalise_wave
-        self.trainable = trainable
-        self.cacheable = not trainable
+        self.sample_rate, self.normalise_wave = sample_rate, normalise_wave
+        self.network, self.bundle = network, bundle
+        self.pretrained, self.weights = pretrained, weights
+        self.trainable, self.cacheable = trainable, not trainable
         encoder: Any = network.encoder
         self.rows = len(encoder.transformer.layers)
         self.columns = 2 * encoder.feature_projection.projection.out_features
         self.network.requires_grad_(trainable)
-        front: Any = network.feature_extractor
-        front.requires_grad_(False)
+        network.get_submodule("feature_extractor").requires_grad_(False)
 
     @property
     def settings(self) -> dict[str, object]:
-        """Settings that change the features: the key of a feature cache."""
         loaded = str(Path(self.weights).expanduser().resolve()) if self.weights else self.bundle
+        encoder = loaded if self.weights or self.pretrained else "random"
         shape = {name: list(value.shape) for name, value in self.network.state_dict().items()}
-        return {
-            "encoder": loaded if self.weights or self.pretrained else "random",
-            "shape": shape,
-            "normalise_wave": self.normalise_wave,
-        }
+        return {"encoder": encoder, "shape": shape, "normalise_wave": self.normalise_wave}
 
     def train(self, mode: bool = True) -> "EncoderLayers":
         """Set the training mode; a frozen encoder stays in evaluation mode."""
@@ -88,11 +78,9 @@ class EncoderLayers(Features):
             ModelError: the file does not fit, or the published weights cannot be downloaded.
         """
         if self.weights:
-            state = load_state_dict_file(
-                self.weights,
-                functools.partial(torch.load, map_location="cpu", weights_only=True),
-                expected="a state dict of the torchaudio encoder",
-            )
+            read = functools.partial(torch.load, map_location="cpu", weights_only=True)
+            expected = "a state dict of the torchaudio encoder"
+            state = load_state_dict_file(self.weights, read, expected=expected)
             load_matching_weights(self.network, state, source=f"model.weights={self.weights}")
         elif self.pretrained:
             self._load_published()

@@ -12,23 +12,16 @@ from torchaudio.models.wav2vec2.wavlm_attention import WavLMSelfAttention
 
 from emotion.features.padding import sequence_mask
 
-MASKED_SCORE = -10_000.0
-"""Added to the attention scores of padding."""
-
 
 def encode_layers(network: Any, wave: Tensor, length: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Return the outputs of all layers of an encoder, and the frames of each clip.
+    """Return the outputs of all layers, (B, F, D) each, and the frames of each clip, (B,).
 
     Args:
         network: one of torchaudio's encoders.
         wave: (B, T), zero in the padding.
         length: samples of each clip, (B,), at least the receptive field of the convolutions.
-
-    Returns:
-        One tensor per layer, (B, F, D), and the frames, (B,).
     """
-    x = wave[:, None]
-    frames = length
+    x, frames = wave[:, None], length
     for block in network.feature_extractor.conv_layers:
         x = block.conv(x)  # (B, D, F)
         frames = torch.div(frames - block.kernel_size, block.stride, rounding_mode="floor") + 1
@@ -39,22 +32,18 @@ def encode_layers(network: Any, wave: Tensor, length: Tensor) -> tuple[list[Tens
         x = nn.functional.gelu(x)
     mask = sequence_mask(frames, x.shape[-1])  # (B, F)
     x = network.encoder.feature_projection(x.transpose(1, 2)) * mask[:, :, None]
-    transformer = network.encoder.transformer
-    x = transformer._preprocess(x)
+    x = network.encoder.transformer._preprocess(x)
     bias, layers = None, []
-    for layer in transformer.layers:
+    for layer in network.encoder.transformer.layers:
         x, bias = layer(x, position_bias=bias, **_attention_mask(layer.attention, mask))
         layers.append(x)
     return layers, frames
 
 
 def normalise_channels(x: Tensor, frames: Tensor, norm: nn.GroupNorm) -> Tensor:
-    """Return the group norm of channels whose statistics exclude the padding.
+    """Return the group norm of channels, (B, D, F), whose statistics exclude the padding.
 
-    Args:
-        x: (B, D, F).
-        frames: of each clip, (B,).
-        norm: group norm with one channel per group, whose weights and epsilon are used.
+    `frames` are those of each clip, (B,); `norm` has one channel per group.
     """
     mask = sequence_mask(frames, x.shape[-1])[:, None]  # (B, 1, F)
     count = frames[:, None, None]
@@ -66,8 +55,7 @@ def normalise_channels(x: Tensor, frames: Tensor, norm: nn.GroupNorm) -> Tensor:
 
 def _attention_mask(attention: nn.Module, mask: Tensor) -> dict[str, Tensor]:
     """Return the argument that masks padding in a layer's attention, by the name it has there."""
-    scores = MASKED_SCORE * (~mask).float()
+    scores = -10_000.0 * (~mask).float()  # added to the attention scores of padding
     if isinstance(attention, WavLMSelfAttention):
         return {"key_padding_mask": scores}
-    batch, frames = mask.shape
-    return {"attention_mask": scores[:, None, None, :].expand(batch, 1, frames, frames)}
+    return {"attention_mask": scores[:, None, None, :].expand(-1, 1, mask.shape[1], -1)}

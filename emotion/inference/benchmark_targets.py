@@ -45,21 +45,17 @@ class BenchmarkTarget:
 
 def run_targets(name: str, folder: Path, threads: Sequence[int | None]) -> list[BenchmarkTarget]:
     """Return one target per number of threads for a run; None is one thread per core."""
-    return [
-        BenchmarkTarget(name, "pytorch", folder, partial(load_run_target, threads=n))
-        for n in threads
-    ]
+    loads = [partial(load_run_target, threads=n) for n in threads]
+    return [BenchmarkTarget(name, "pytorch", folder, load) for load in loads]
 
 
 def export_targets(folder: Path, threads: Sequence[int | None]) -> list[BenchmarkTarget]:
     """Return one target per network and number of threads for an export folder."""
     return [
-        BenchmarkTarget(
-            str(folder), runtime, folder, partial(load_export_target, network=network, threads=n)
-        )
+        BenchmarkTarget(str(folder), runtime, folder, load)
         for network, runtime in RUNTIMES.items()
         if (folder / network).is_file()
-        for n in threads
+        for load in [partial(load_export_target, network=network, threads=n) for n in threads]
     ]
 
 
@@ -102,7 +98,7 @@ def load_export_target(
     model = OnnxModel(folder, network=network, threads=threads)
     rate: int = model.about["sample_rate"]
     return LoadedTarget(
-        predict=lambda waves: model.infer([[wave] for wave in waves]).probabilities,
+        predict=lambda waves: model.infer_waves(waves).probabilities,
         samples=model.about["samples"] or DEFAULT_CLIP_S * rate,
         sample_rate=rate,
         parameters=model.about["parameters"],

@@ -3,7 +3,8 @@
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+import timeit
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -12,7 +13,6 @@ from emotion.audio.decode import Wave
 from emotion.inference.benchmark_targets import BenchmarkTarget, LoadedTarget
 
 WARM_UP_PREDICTIONS = 3
-MEGABYTE = 1e6
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def time_target(target: BenchmarkTarget, settings: TimingSettings, started: floa
     cold_start = time.time() - started
     for _ in range(WARM_UP_PREDICTIONS):
         model.predict([wave])
-    latency = [predict_time(model.predict, [wave]) for _ in range(settings.repeats)]
+    latency = timeit.repeat(lambda: model.predict([wave]), number=1, repeat=settings.repeats)
     p50, p95 = np.percentile(latency, [50, 95])
     clip_s = model.samples / model.sample_rate
     return TimingResult(
@@ -81,7 +81,7 @@ def time_target(target: BenchmarkTarget, settings: TimingSettings, started: floa
         runtime=target.runtime,
         device=model.device,
         parameters=model.parameters,
-        file_mb=model.file.stat().st_size / MEGABYTE,
+        file_mb=model.file.stat().st_size / 1e6,
         clip_s=clip_s,
         cold_start_s=cold_start,
         p50_ms=1000 * float(p50),
@@ -90,7 +90,7 @@ def time_target(target: BenchmarkTarget, settings: TimingSettings, started: floa
         clips_per_s={
             size: throughput(model, wave, size, settings.seconds) for size in settings.batch_sizes
         },
-        peak_mb=peak_memory_bytes() / MEGABYTE,
+        peak_mb=peak_memory_bytes() / 1e6,
     )
 
 
@@ -100,16 +100,9 @@ def throughput(model: LoadedTarget, wave: Wave, batch_size: int, seconds: float)
     model.predict(batch)
     spent, clips = 0.0, 0
     while spent < seconds or not clips:
-        spent += predict_time(model.predict, batch)
+        spent += timeit.timeit(lambda: model.predict(batch), number=1)
         clips += batch_size
     return clips / spent
-
-
-def predict_time(predict: Callable[[Sequence[Wave]], object], waves: Sequence[Wave]) -> float:
-    """Return the seconds of a prediction, until its result is in host memory."""
-    start = time.perf_counter()
-    predict(waves)
-    return time.perf_counter() - start
 
 
 def peak_memory_bytes() -> int:

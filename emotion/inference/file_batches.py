@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Generic, TypeVar
 
 from emotion.audio.decode import Wave, decode
@@ -24,8 +24,6 @@ WARN_FRACTION = 0.5
 
 MAX_DECODED_S = 600.0
 """Seconds decoded of a file; only a timeline reads the rest of a longer one."""
-
-MAX_THREADS = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,7 @@ class AudioPart:
         return decode(self.source.path, start_s=start_s, stop_s=stop_s)
 
 
+@dataclass
 class FileBatches(Generic[T]):
     """Decoded and prepared parts of files, in batches.
 
@@ -69,21 +68,16 @@ class FileBatches(Generic[T]):
         unreadable: the number of parts so far that could not be read.
     """
 
-    def __init__(
-        self,
-        parts: Sequence[AudioPart],
-        prepare: Callable[[Wave, int], T],
-        *,
-        batch_size: int,
-        window_s: float,
-    ) -> None:
-        if batch_size < 1:
-            raise ConfigError(f"batch_size={batch_size} must be at least 1.")
-        self.parts = parts
-        self.prepare = prepare
-        self.batch_size = batch_size
-        self.window_s = window_s
-        self.unreadable = 0
+    parts: Sequence[AudioPart]
+    prepare: Callable[[Wave, int], T]
+    _: KW_ONLY
+    batch_size: int
+    window_s: float
+    unreadable: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ConfigError(f"batch_size={self.batch_size} must be at least 1.")
 
     def batches(self) -> Iterator[list[tuple[AudioPart, T]]]:
         """Yield the readable parts in batches, each part with its prepared clip.
@@ -95,7 +89,7 @@ class FileBatches(Generic[T]):
         count = len(self.parts)
         update = progress_bar("predicting") if count > self.batch_size else None
         # Decoding, resampling and speech detection release Python's lock, so threads are enough.
-        with ThreadPoolExecutor(min(MAX_THREADS, count)) as pool:
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, count)) as pool:
             for first in range(0, count, self.batch_size):
                 parts = self.parts[first : first + self.batch_size]
                 prepared = zip(parts, pool.map(self._read, parts), strict=True)
@@ -122,10 +116,6 @@ class FileBatches(Generic[T]):
             return None
         seconds = len(wave) / rate
         if seconds > min(self.window_s, MAX_DECODED_S - 1) / (1 - WARN_FRACTION):
-            log.warning(
-                "%s: only the first %.1f of %.1f s are classified; use timeline=true for all",
-                printable(part.source.name),
-                self.window_s,
-                seconds,
-            )
+            text = "%s: only the first %.1f of %.1f s are classified; use timeline=true for all"
+            log.warning(text, printable(part.source.name), self.window_s, seconds)
         return (self.prepare(wave, rate),)

@@ -60,16 +60,14 @@ def find_inputs(inputs: str | Sequence[str]) -> list[str]:
     found: set[str] = set()
     for name in names:
         path = Path(name)
-        if name == STDIN:
-            found.add(name)
-        elif path.is_dir():
+        if name != STDIN and path.is_dir():
             below = [str(path / relative) for relative, _ in find_files(path, "audio")]
             if not below:
                 raise ConfigError(
                     f"folder {name} contains no audio files ({', '.join(sorted(SUFFIXES))})."
                 )
             found |= set(below)
-        elif path.exists() or path.is_symlink():
+        elif name == STDIN or path.exists() or path.is_symlink():
             found.add(name)
         else:
             matches = [match for match in glob(name, recursive=True) if Path(match).is_file()]  # noqa: PTH207 - keeps the name as it was given

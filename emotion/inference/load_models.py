@@ -43,11 +43,9 @@ def open_models(settings: ModelSettings) -> EmotionModel:
 
 
 def open_runs(runs: "Sequence[Run]", accelerator: str = "auto") -> EmotionModel:
-    """Return the best models of runs as one model.
+    """Return the best models of runs as one, with the mean of their probabilities.
 
-    Args:
-        runs: one or several; their probabilities are averaged.
-        accelerator: cpu, or auto for CUDA if available.
+    `accelerator` is cpu, or auto for CUDA if available.
     """
     import torch
 
@@ -60,7 +58,6 @@ def open_runs(runs: "Sequence[Run]", accelerator: str = "auto") -> EmotionModel:
 def open_predictor(settings: PredictorSettings) -> Predictor:
     """Return the predictor that `run` names, with speech detector and training profile."""
     model = open_models(settings)
-    profiles = open_profiles(settings) if settings.profile else []
     detector = None
     if settings.speech_gate:
         from emotion.audio.speech_detector import SpeechDetector
@@ -69,7 +66,7 @@ def open_predictor(settings: PredictorSettings) -> Predictor:
     return Predictor(
         model,
         speech_detector=detector,
-        profiles=profiles,
+        profiles=open_profiles(settings) if settings.profile else [],
         abstain_below=settings.abstain_below,
         labels=settings.labels,
         priors=settings.priors,

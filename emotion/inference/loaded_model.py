@@ -64,15 +64,10 @@ class LoadedModel:
         """
         if sample_rate is not None:
             return [self._predict_samples(np.asarray(audio, dtype=np.float32), sample_rate)]
-        if isinstance(audio, str | Path):
-            names = [str(audio)]
-        elif isinstance(audio, list | tuple) and all(
-            isinstance(each, str | Path) for each in audio
-        ):
-            names = [str(each) for each in audio]
-        else:
+        names = audio if isinstance(audio, list | tuple) else [audio]
+        if not all(isinstance(name, str | Path) for name in names):
             raise ConfigError("samples need their rate: predict(samples, sample_rate=16000).")
-        with open_inputs(names) as files:
+        with open_inputs([str(name) for name in names]) as files:
             parts = [AudioPart(file) for file in files]
             rows, _ = predict_parts(parts, self.predictor, batch_size=BATCH_SIZE)
         return rows

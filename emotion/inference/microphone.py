@@ -43,31 +43,25 @@ def predict_microphone(predictor: Predictor, output: Path | None, **settings: An
     rows: list[Row] = []
     with keyboard_interrupts(), open_microphone() as (rate, blocks):
         stream = Stream(predictor, rate, **settings)
-        log.info(
-            "recording: first prediction after %.1f s, then every %.1f s; stop with Ctrl-C",
-            stream.grid.window_s,
-            stream.grid.hop_s,
-        )
+        text = "recording: first prediction after %.1f s, then every %.1f s; stop with Ctrl-C"
+        log.info(text, stream.grid.window_s, stream.grid.hop_s)
         try:
             for block in blocks:
                 for window in stream.feed(block):
-                    sys.stdout.write(live_line(window))
-                    sys.stdout.flush()
+                    print(live_line(window), end="", flush=True)
                     if output is not None:
                         rows += window_rows(MICROPHONE, [window], predictor.labels)
         except KeyboardInterrupt:
-            sys.stdout.write("\n")
+            print()
     if rows:
         write_or_print_rows(rows, output)
 
 
 def live_line(window: WindowPrediction) -> str:
     """Return a window's prediction as a line; on a terminal it replaces the previous line."""
-    prediction = window.prediction
-    best = max(prediction.probabilities)
-    text = prediction.predicted
-    if prediction.note:
-        text = f"{prediction.note} ({text})"
+    label, note = window.prediction.predicted, window.prediction.note
+    best = max(window.prediction.probabilities)
+    text = f"{note} ({label})" if note else label
     bar = "█" * round(best * BAR_WIDTH)
     line = f"{window.end_s:7.1f} s  {text:<28}{best:5.0%}  {bar:<{BAR_WIDTH}}"
     return f"\r{line}" if sys.stdout.isatty() else f"{line.rstrip()}\n"
@@ -100,12 +94,9 @@ def open_microphone() -> Iterator[tuple[int, Iterator[Wave]]]:
 
     try:
         rate = int(sounddevice.query_devices(kind="input")["default_samplerate"])
+        block_size = round(BLOCK_S * rate)
         recording = sounddevice.InputStream(
-            samplerate=rate,
-            channels=1,
-            dtype="float32",
-            blocksize=round(BLOCK_S * rate),
-            callback=enqueue,
+            samplerate=rate, channels=1, dtype="float32", blocksize=block_size, callback=enqueue
         )
     except (sounddevice.PortAudioError, ValueError) as err:
         raise ConfigError(

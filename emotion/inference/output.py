@@ -20,11 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def check_output(name: str | None, *, kinds: Sequence[str] = (".csv", ".jsonl")) -> Path | None:
-    """Return the file to write, or None.
-
-    Raises:
-        ConfigError: the file type is not supported.
-    """
+    """Return the file to write, or None; raise a ConfigError for an unsupported file type."""
     output = Path(name).expanduser() if name else None
     if output is not None and output.suffix not in kinds:
         raise ConfigError(f"output={output} must end in {' or '.join(kinds)}.")

@@ -15,14 +15,7 @@ versions a signal lookahead time (NIST, Rich Transcription 2009 evaluation plan,
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a recording.
-
-    Attributes:
-        recording: the recording's name in the table, or empty.
-        start_s: start, in seconds.
-        end_s: end, in seconds.
-        speaker: the speaker's name in the table, or empty.
-    """
+    """A part of a recording; `recording` and `speaker` are names in the table, or empty."""
 
     recording: str
     start_s: float
@@ -42,9 +35,8 @@ def read_segments(path: Path) -> list[Segment]:
     if not path.is_file():
         raise ConfigError(f"segments={path} does not exist.")
     lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
-    found = list(
-        _read_rttm(lines, path) if path.suffix.lower() == ".rttm" else _read_csv(lines, path)
-    )
+    read = _read_rttm if path.suffix.lower() == ".rttm" else _read_csv
+    found = list(read(lines, path))
     if not found:
         raise ConfigError(f"{path} contains no segments.")
     return found
@@ -96,7 +88,7 @@ def _read_csv(lines: Sequence[str], path: Path) -> Iterable[Segment]:
 def _read_rttm(lines: Sequence[str], path: Path) -> Iterable[Segment]:
     for number, line in enumerate(lines, 1):
         words = line.split()
-        if not words or words[0].startswith(";;") or words[0] != "SPEAKER":
+        if not words or words[0] != "SPEAKER":
             continue
         where = f"{path}, line {number}"
         if len(words) not in RTTM_COLUMNS:
@@ -105,15 +97,13 @@ def _read_rttm(lines: Sequence[str], path: Path) -> Iterable[Segment]:
         yield _segment(words[1], onset, onset + length, words[7], where)
 
 
-def _segment(
-    recording: str, start: str | float, end: str | float, speaker: str, where: str
-) -> Segment:
+def _segment(name: str, start: str | float, end: str | float, speaker: str, where: str) -> Segment:
     start_s, end_s = _number(start, where), _number(end, where)
     if not 0 <= start_s < end_s < float("inf"):
         raise ConfigError(
             f"{where}: start {start_s:g} s and end {end_s:g} s must be 0 <= start < end."
         )
-    return Segment(recording, start_s, end_s, speaker)
+    return Segment(name, start_s, end_s, speaker)
 
 
 def _number(text: str | float | None, where: str) -> float:

@@ -22,16 +22,10 @@ log = logging.getLogger(__name__)
 def write_timelines(
     sources: Sequence[InputFile], predictor: Predictor, output: Path, **settings: Any
 ) -> int:
-    """Write `<output stem>.timeline.csv` and a plot per recording.
+    """Write `<output stem>.timeline.csv` and a plot per recording, beside the output file.
 
-    Args:
-        sources: the recordings; unreadable ones are logged and left out.
-        predictor: predicts each window.
-        output: the output file of the command; the table and the plots are written beside it.
-        settings: of `Stream`: window_s, hop_s, smoothing.
-
-    Returns:
-        The number of unreadable recordings.
+    Return the number of unreadable recordings, which are logged and left out. The settings are
+    those of `Stream`: window_s, hop_s, smoothing.
     """
     rows: list[Row] = []
     unreadable = 0
@@ -62,8 +56,7 @@ def predict_windows(path: Path, predictor: Predictor, **settings: Any) -> list[W
     stream: Stream | None = None
     windows: list[WindowPrediction] = []
     for wave, rate in read_blocks(path):
-        if stream is None:
-            stream = Stream(predictor, rate, **settings)
+        stream = stream or Stream(predictor, rate, **settings)
         windows += stream.feed(wave)
     return windows + stream.close() if stream is not None else windows
 
@@ -71,21 +64,13 @@ def predict_windows(path: Path, predictor: Predictor, **settings: Any) -> list[W
 def window_rows(name: str, windows: Sequence[WindowPrediction], labels: Sequence[str]) -> list[Row]:
     """Return one row per window: path, start_s, end_s, predicted, note, p_<label>…"""
     return [
-        prediction_row(
-            {"path": name, "start_s": window.start_s, "end_s": window.end_s},
-            window.prediction,
-            labels,
-        )
-        for window in windows
+        prediction_row({"path": name, "start_s": w.start_s, "end_s": w.end_s}, w.prediction, labels)
+        for w in windows
     ]
 
 
 def check_timeline_output(output: Path | None) -> Path:
-    """Return the output file, which a timeline needs.
-
-    Raises:
-        ConfigError: `output` is None.
-    """
+    """Return the output file; raise a ConfigError if it is None, since a timeline needs one."""
     if output is None:
         raise ConfigError("timeline=true writes a table and a plot. Set output=FILE.csv.")
     return output

@@ -34,20 +34,16 @@ def plot_timeline(
     with png_figure(path, WIDTH_IN, HEIGHT_IN) as figure:
         axes = figure.subplots()
         for index, label in enumerate(labels):
-            axes.stairs(
-                tops[:, index],
-                edges,
-                baseline=tops[:, index] - probabilities[:, index],
-                fill=True,
-                color=LABEL_COLOURS[index % len(LABEL_COLOURS)],
-                label=label,
-            )
-        for start, end in _intervals(no_speech):
+            top, colour = tops[:, index], LABEL_COLOURS[index % len(LABEL_COLOURS)]
+            bottom = top - probabilities[:, index]
+            axes.stairs(top, edges, baseline=bottom, fill=True, color=colour, label=label)
+        changes = np.flatnonzero(np.diff(np.pad(no_speech.astype(int), 1)))
+        for start, end in changes.reshape(-1, 2):  # first index and last index + 1 of each run
             axes.axvspan(edges[start], edges[end], **NO_SPEECH_STYLE)
         axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1), xlabel="seconds", ylabel="probability")
         axes.set_title(title)
-        handles, _ = axes.get_legend_handles_labels()
-        handles.append(Patch(**NO_SPEECH_STYLE, label=NO_SPEECH))
+        no_speech_patch = Patch(**NO_SPEECH_STYLE, label=NO_SPEECH)
+        handles = [*axes.get_legend_handles_labels()[0], no_speech_patch]
         figure.legend(handles=handles[::-1], loc="outside right center")
 
 
@@ -59,9 +55,3 @@ def window_edges(windows: Sequence[WindowPrediction]) -> npt.NDArray[np.float64]
     centres = np.array([(window.start_s + window.end_s) / 2 for window in windows])
     halfway = (centres[1:] + centres[:-1]) / 2
     return np.array([windows[0].start_s, *halfway, windows[-1].end_s])
-
-
-def _intervals(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return the (first index, last index + 1) of each run of true flags, (N,)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
-    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]

@@ -17,12 +17,7 @@ from emotion.runtime.base import ModelOutput, StandardisedClip
 
 
 class TorchModel:
-    """The best model of a run, with its preprocessing and calibration.
-
-    Args:
-        run: trained, with a best checkpoint.
-        device: of the model; None for the CPU.
-    """
+    """The best model of a run, with its preprocessing and calibration; device None is the CPU."""
 
     def __init__(self, run: Run, device: torch.device | None = None) -> None:
         self.run = run
@@ -58,12 +53,8 @@ class TorchModel:
 class TorchEnsemble:
     """The models of one or several runs, each with its own preprocessing and calibration.
 
-    Args:
-        runs: with the same classes, in the same order.
-        device: of the models; None for the CPU.
-
     Raises:
-        RunError: the classes differ.
+        RunError: the classes of the runs, or their order, differ.
     """
 
     def __init__(self, runs: Sequence[Run], device: torch.device | None = None) -> None:
@@ -88,10 +79,8 @@ class TorchEnsemble:
 
     def infer(self, clips: Sequence[StandardisedClip]) -> ModelOutput:
         """Return the mean probabilities of the members for a batch of standardised clips."""
-        outputs = [
-            member.infer(waves)
-            for member, waves in zip(self.members, zip(*clips, strict=True), strict=True)
-        ]
+        batches = zip(*clips, strict=True)
+        outputs = [model.infer(waves) for model, waves in zip(self.members, batches, strict=True)]
         if len(outputs) == 1:
             return outputs[0]
         mean = np.mean([output.probabilities for output in outputs], axis=0)

@@ -38,12 +38,8 @@ def load_or_compute_profile(
 ) -> TrainingProfile | None:
     """Return the profile of a run's training clips; compute and save it if missing.
 
-    Args:
-        run: the run.
-        open_network: returns the run's model; called only to compute the profile.
-
-    Returns:
-        The profile, or None if the run's clips are not on this machine.
+    It is None if the run's clips are not on this machine. `open_network` returns the run's model;
+    it is called only to compute the profile.
 
     Raises:
         RunError: profile.json is damaged.
@@ -91,8 +87,7 @@ def _sample_paths(split: pd.DataFrame, root: Path, subset: str) -> list[Path]:
     """Return at most MAX_CLIPS evenly spaced paths of a subset; missing files are left out."""
     names = split["path"][split["subset"] == subset].to_numpy()
     indices = np.linspace(0, len(names) - 1, min(MAX_CLIPS, len(names))).round().astype(int)
-    paths = [root / name for name in names[indices]]
-    return [path for path in paths if path.is_file()]
+    return [path for name in names[indices] if (path := root / name).is_file()]
 
 
 def _measure_clips(

@@ -30,12 +30,10 @@ def reliability_curve(probabilities: Array, target: Ids, *, bins: int = 15) -> R
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == target
     bin_index = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence, side="right")
-    count = np.bincount(bin_index, minlength=bins)
-    return ReliabilityCurve(
-        confidence=divide(np.bincount(bin_index, weights=confidence, minlength=bins), count),
-        accuracy=divide(np.bincount(bin_index, weights=correct, minlength=bins), count),
-        count=count,
+    count, confident, right = (
+        np.bincount(bin_index, weights, minlength=bins) for weights in (None, confidence, correct)
     )
+    return ReliabilityCurve(divide(confident, count), divide(right, count), count)
 
 
 def expected_calibration_error(probabilities: Array, target: Ids, bins: int = 15) -> float:
@@ -74,10 +72,9 @@ def risk_coverage(probabilities: Array, target: Ids) -> RiskCoverage:
     2010.
     """
     confidence = probabilities.max(axis=1)
-    errors = probabilities.argmax(axis=1) != target
     negative, group = np.unique(-confidence, return_inverse=True)
     covered = np.bincount(group).cumsum()
-    wrong = np.bincount(group, weights=errors).cumsum()
+    wrong = np.bincount(group, weights=probabilities.argmax(axis=1) != target).cumsum()
     return RiskCoverage(-negative, covered / len(confidence), wrong / covered)
 
 

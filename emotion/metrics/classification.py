@@ -41,10 +41,7 @@ def recall_per_class(confusion: Counts) -> Array:
 
 
 def precision_per_class(confusion: Counts) -> Array:
-    """Return true positives / predictions of the class, (…, C): 0 if never predicted.
-
-    NaN for a class without clips.
-    """
+    """Return true positives / predictions, (…, C): 0 without any; NaN for a class without clips."""
     return _per_class(confusion, confusion.sum(axis=-2))
 
 

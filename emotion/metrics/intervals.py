@@ -121,14 +121,10 @@ def interval_over_speakers_and_seeds(
         df = (speakers + seeds) ** 2 / (speakers**2 / df + seeds**2 / (n_seeds - 1))
     error = np.sqrt(speakers + seeds)
     margin = t_quantile(level, df) * error
-    return Interval(
-        estimate=estimate,
-        low=_from_logit(centre - margin, n_clips),
-        high=_from_logit(centre + margin, n_clips),
-        n_clusters=n_speakers,
-        method=f"{method}, t with {df:.3g} degrees of freedom",
-        standard_error=float(error * expit(centre) * expit(-centre)),
-    )
+    low, high = (_from_logit(bound, n_clips) for bound in (centre - margin, centre + margin))
+    method += f", t with {df:.3g} degrees of freedom"
+    standard_error = float(error * expit(centre) * expit(-centre))
+    return Interval(estimate, low, high, n_speakers, method, standard_error)
 
 
 @dataclass(frozen=True)

@@ -47,14 +47,9 @@ def paired_difference(
     left_out = statistic(all_a - a) - statistic(all_b - b)  # (G,)
     error = float(np.sqrt(jackknife_variance(estimate, left_out)))
     margin = t_quantile(level, n_speakers - 1) * error
-    return Interval(
-        estimate=estimate,
-        low=max(-1.0, estimate - margin),
-        high=min(1.0, estimate + margin),
-        n_clusters=n_speakers,
-        method=f"speaker jackknife, t with {n_speakers - 1} degrees of freedom",
-        standard_error=error,
-    )
+    low, high = max(-1.0, estimate - margin), min(1.0, estimate + margin)
+    method = f"speaker jackknife, t with {n_speakers - 1} degrees of freedom"
+    return Interval(estimate, low, high, n_speakers, method, error)
 
 
 def smallest_detectable_difference(
@@ -90,13 +85,13 @@ def sign_flip_test(
             "and count both with the same speakers and n_classes."
         )
     n_speakers = len(confusions_a)
-    exact = n_speakers <= EXACT_SPEAKERS
-    if exact:
+    if exact := n_speakers <= EXACT_SPEAKERS:
         flips = np.arange(2**n_speakers)[:, None] >> np.arange(n_speakers) & 1  # (F, G)
     else:
         flips = np.random.default_rng(seed).integers(2, size=(FLIPS, n_speakers))
-    swapped = confusions_b - confusions_a
-    change = np.tensordot(flips.astype(np.float64), swapped, axes=1)  # (F, C, C)
+    change = np.tensordot(
+        flips.astype(np.float64), confusions_b - confusions_a, axes=1
+    )  # (F, C, C)
     all_a, all_b = confusions_a.sum(axis=0), confusions_b.sum(axis=0)
     observed = np.abs(statistic(all_a) - statistic(all_b))
     flipped = np.abs(statistic(all_a + change) - statistic(all_b - change))  # (F,)

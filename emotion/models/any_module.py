@@ -18,8 +18,7 @@ class ModuleClassifier(EmotionClassifier):
 
     def __init__(self, *, network: nn.Module, channels: int = 1, **shared: Any) -> None:
         super().__init__(**shared)
-        self.network = network
-        self.channels = channels
+        self.network, self.channels = network, channels
         self.head = nn.Identity()
 
     def network_input(self, image: Tensor) -> Tensor:

@@ -63,23 +63,17 @@ class EmotionClassifier(L.LightningModule):
     ) -> None:
         super().__init__()
         if normalise not in self.normalisations:
-            raise ConfigError(
-                f"model.normalise={normalise!r}: choose {' or '.join(self.normalisations)}."
-            )
+            allowed = " or ".join(self.normalisations)
+            raise ConfigError(f"model.normalise={normalise!r}: choose {allowed}.")
         if not 0 <= label_smoothing < 1:
-            raise ConfigError(
-                f"trainer.label_smoothing={label_smoothing} must be at least 0, under 1."
-            )
+            wrong = f"trainer.label_smoothing={label_smoothing}"
+            raise ConfigError(f"{wrong} must be at least 0, under 1.")
         if mixup < 0:
             raise ConfigError(f"trainer.mixup={mixup} must be at least 0; 0 mixes nothing.")
         self.labels = tuple(labels)
-        self.features = features
-        self.augment = augment
-        self.normalise = normalise
-        self.make_optimizer = optimizer
-        self.make_schedule = schedule
-        self.label_smoothing = label_smoothing
-        self.mixup = mixup
+        self.features, self.augment, self.normalise = features, augment, normalise
+        self.make_optimizer, self.make_schedule = optimizer, schedule
+        self.label_smoothing, self.mixup = label_smoothing, mixup
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("deviation", torch.ones(()))
         self.register_buffer("class_weights", torch.ones(len(labels)))
@@ -98,14 +92,10 @@ class EmotionClassifier(L.LightningModule):
         return x
 
     def image(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the input of `embed`: normalised images and the frames of each clip.
+        """Return the input of `embed`: images, (B, 1, M, F), and the frames of each clip, (B,).
 
-        Args:
-            x: waves, (B, T), zero beyond each clip's length, or features, (B, 1, M, F).
-            length: samples of each clip, (B,), also of features.
-
-        Returns:
-            (B, 1, M, F) and (B,); augmented in training.
+        They are normalised, and augmented in training. `x` are waves, (B, T), zero beyond each
+        clip's length, or features, (B, 1, M, F); `length` are samples, (B,), also of features.
         """
         image, frames = self.compute_features(x, length), self.features.frame_lengths(length)
         if self.training and self.augment is not None:
@@ -154,14 +144,10 @@ class EmotionClassifier(L.LightningModule):
         self.known = known.to(self.known.device)
 
     def freeze_part(self, part: str) -> None:
-        """Keep a part of the model unchanged in training.
+        """Keep a part of the model unchanged in training; raise ConfigError for any other part.
 
-        Args:
-            part: "norms", the running statistics of batch norms, which a few clips would distort;
-                "body", all but the head, which is then trained without augmentation and dropout.
-
-        Raises:
-            ConfigError: any other part.
+        "norms" are the running statistics of batch norms, which a few clips would distort; "body"
+        is all but the head, which is then trained without augmentation and dropout.
         """
         if part == "norms":
             for module in self.modules():
@@ -183,19 +169,17 @@ class EmotionClassifier(L.LightningModule):
         Raises:
             ModelError: the weights are of another architecture.
         """
-        skipped = {"class_weights"}
+        own, skipped = self.state_dict(), {"class_weights"}
         if tuple(labels) != self.labels:
             skipped |= {name for name in state if name.startswith("head.")} | {"temperature"}
-        own = self.state_dict()
-        for name, value in state.items():
-            if name in skipped:
-                continue
+        taken = {name: value for name, value in state.items() if name not in skipped}
+        for name, value in taken.items():
             if name not in own or own[name].shape != value.shape:
                 raise ModelError(
                     f"init_from: {name} of that run does not fit this model. Remove model=… and "
                     "preprocessing=…, so that both are taken from that run."
                 )
-            own[name] = value
+        own.update(taken)
         self.load_state_dict(own)
 
     # --- training --------------------------------------------------------------------------------
@@ -276,12 +260,9 @@ class EmotionClassifier(L.LightningModule):
             options["lr"] *= factor
         if self.make_schedule is None:
             return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = self.make_schedule(optimizer, total_steps=steps)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        total_steps = int(self.trainer.estimated_stepping_batches)
+        schedule = self.make_schedule(optimizer, total_steps=total_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the classes, and the training metrics of an epoch under way."""
@@ -289,11 +270,7 @@ class EmotionClassifier(L.LightningModule):
         checkpoint["counted"] = self.train_metrics.counts()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Continue the training metrics; refuse a checkpoint of other classes.
-
-        Raises:
-            ModelError: the classes differ; the message lists both.
-        """
+        """Continue the training metrics; raise ModelError for a checkpoint of other classes."""
         labels = tuple(checkpoint.get("labels", ()))
         if labels != self.labels:
             raise ModelError(

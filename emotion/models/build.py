@@ -11,12 +11,9 @@ if TYPE_CHECKING:
 
 
 def build_model(node: Node, labels: Sequence[str], **training: Any) -> "EmotionClassifier":
-    """Return a model with its initial, untrained weights.
+    """Return a model with its initial, untrained weights, from the settings `model`.
 
-    Args:
-        node: the settings `model`.
-        labels: the classes, by id.
-        training: further arguments of `EmotionClassifier`, such as the optimizer.
+    `training` are further arguments of `EmotionClassifier`, such as the optimizer.
 
     Raises:
         ConfigError: the node's class does not exist, or does not take its settings.

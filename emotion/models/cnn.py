@@ -1,6 +1,7 @@
 """The course project's convolutional network: four blocks, a few ten thousand parameters."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
@@ -28,16 +29,14 @@ class CNN(EmotionClassifier):
     ) -> None:
         super().__init__(**shared)
         blocks: list[nn.Module] = []
-        maps = 1
-        for width, kernel in zip(channels, kernels, strict=True):
+        for (maps, width), kernel in zip(pairwise((1, *channels)), kernels, strict=True):
             convolution = nn.Conv2d(maps, width, kernel, stride=2, padding=kernel // 2)
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
             nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
             blocks += [convolution, nn.ReLU(), nn.BatchNorm2d(width)]
-            maps = width
         self.blocks = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(maps, len(self.labels))
+        self.head = nn.Linear(channels[-1], len(self.labels))
 
     def embed(self, image: Tensor, frames: Tensor) -> Tensor:
         """(B, 1, M, F), (B,) -> (B, 64)."""

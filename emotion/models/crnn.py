@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -56,20 +57,16 @@ class CRNN(EmotionClassifier):
         super().__init__(normalise=normalise, **shared)
         for name, factors in (("speeds", speeds), ("pitches", pitches)):
             if not factors or min(factors) <= 0:
-                raise ConfigError(
-                    f"model.{name}={list(factors)} must be factors above 0, such as 1."
-                )
-        self.speeds = tuple(speeds)
-        self.pitches = tuple(pitches)
-        maps = 1
-        blocks: list[nn.Module] = []
-        for index, (width, stride) in enumerate(zip(channels, time_strides, strict=True)):
-            block = Stem if index == 0 else Residual
-            blocks.append(block(maps, width, stride))
-            maps = width
+                wrong = f"model.{name}={list(factors)}"
+                raise ConfigError(f"{wrong} must be factors above 0, such as 1.")
+        self.speeds, self.pitches = tuple(speeds), tuple(pitches)
+        sizes = zip(pairwise((1, *channels)), time_strides, strict=True)
+        blocks = [
+            (Residual if i else Stem)(*maps, stride) for i, (maps, stride) in enumerate(sizes)
+        ]
         self.blocks = nn.ModuleList(blocks).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         bands = -(-self.features.rows // 2 ** len(channels))
-        self.recurrent = BidirectionalGRU(maps * bands, hidden)
+        self.recurrent = BidirectionalGRU(channels[-1] * bands, hidden)
         self.pool = AttentivePool(2 * hidden)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(4 * hidden, len(self.labels))
@@ -100,10 +97,8 @@ class CRNN(EmotionClassifier):
         for speed in self.speeds:
             played = change_speed(image, speed)
             length = resampled_frames(frames, speed, size=played.shape[-1])
-            embeddings += [
-                self.embed(change_pitch(played, pitch, max_mel=top), length)
-                for pitch in self.pitches
-            ]
+            images = [change_pitch(played, pitch, max_mel=top) for pitch in self.pitches]
+            embeddings += [self.embed(each, length) for each in images]
         return torch.stack(embeddings).mean(dim=0)
 
     def embed(self, image: Tensor, frames: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ class ResidualLSTM(EmotionClassifier):
 
     Args:
         hidden: units of the LSTM.
-        heads: attention heads.
         dropout: fraction of the embedding that is dropped in training.
         **shared: see `EmotionClassifier`.
     """
@@ -40,8 +39,7 @@ class ResidualLSTM(EmotionClassifier):
     def embed(self, image: Tensor, frames: Tensor) -> Tensor:
         """(B, 1, M, F), (B,) -> (B, hidden)."""
         sequence = self.standardise(image[:, 0]).transpose(1, 2)  # (B, M, F) -> (B, F, M)
-        recurrent, _ = self.lstm(sequence)
-        recurrent = recurrent + self.shortcut(sequence)
+        recurrent = self.lstm(sequence)[0] + self.shortcut(sequence)
         attended, _ = self.attention(recurrent, recurrent, recurrent, need_weights=False)
         embedding: Tensor = self.dropout(self.norm(recurrent + attended).mean(dim=1))
         return embedding

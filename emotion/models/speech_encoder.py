@@ -14,10 +14,8 @@ class SpeechEncoderClassifier(EmotionClassifier):
     """Classifies the weighted sum of the layers of a speech encoder, as SUPERB does.
 
     Args:
-        features: factory of the encoder from the next three arguments; see `EncoderLayers`.
-        pretrained: start from the published weights.
-        weights: local file to load instead.
-        trainable: fine-tune the encoder.
+        features: factory of the encoder from `pretrained`, `weights` (a local file to load instead)
+            and `trainable` (fine-tune the encoder); see `EncoderLayers`.
         units: of the hidden layer.
         dropout: fraction of the hidden layer that is dropped in training.
         encoder_rate: factor of the learning rate for the encoder, where it is fine-tuned.
@@ -44,16 +42,13 @@ class SpeechEncoderClassifier(EmotionClassifier):
         super().__init__(normalise="none", features=layers, **shared)
         self.encoder_rate = encoder_rate
         self.layer_weights = nn.Parameter(torch.zeros(self.features.rows))
+        size = self.features.columns
         self.hidden = nn.Sequential(
-            nn.LayerNorm(self.features.columns),
-            nn.Linear(self.features.columns, units),
-            nn.ReLU(),
-            nn.Dropout(dropout),
+            nn.LayerNorm(size), nn.Linear(size, units), nn.ReLU(), nn.Dropout(dropout)
         )
         self.head = nn.Linear(units, len(self.labels))
 
     def load_initial_weights(self) -> None:
-        """Load the encoder's weights."""
         self.features.load()
 
     def compute_features(self, x: Tensor, length: Tensor) -> Tensor:
@@ -70,6 +65,6 @@ class SpeechEncoderClassifier(EmotionClassifier):
     def parameter_groups(self) -> list[tuple[list[nn.Parameter], float]]:
         """Return the head and the encoder, which has a lower learning rate."""
         encoder = list(self.features.parameters())
-        ids = {id(parameter) for parameter in encoder}
-        others = [parameter for parameter in self.parameters() if id(parameter) not in ids]
+        named = self.named_parameters()
+        others = [weight for name, weight in named if not name.startswith("features.")]
         return [(others, 1.0), (encoder, self.encoder_rate)]

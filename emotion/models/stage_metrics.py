@@ -12,11 +12,7 @@ from emotion.metrics.classification import accuracy, macro_f1, uar
 
 
 class StageMetrics(nn.Module):
-    """Mean loss and confusion matrix; summed over all processes where they are read.
-
-    Args:
-        classes: number of classes.
-    """
+    """Mean loss and confusion matrix; summed over all processes where they are read."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -33,12 +29,8 @@ class StageMetrics(nn.Module):
         confusion, loss = self.confusion.compute().cpu().numpy(), float(self.loss.compute())
         self.confusion.reset()
         self.loss.reset()
-        return {
-            "loss": loss,
-            "uar": float(uar(confusion)),
-            "wa": float(accuracy(confusion)),
-            "macro_f1": float(macro_f1(confusion)),
-        }
+        scores = {"uar": uar, "wa": accuracy, "macro_f1": macro_f1}
+        return {"loss": loss} | {name: float(each(confusion)) for name, each in scores.items()}
 
     def counts(self) -> list[dict[str, Any]]:
         """Return the accumulated counts of all processes, for a checkpoint within an epoch."""

@@ -42,22 +42,18 @@ class TimmClassifier(EmotionClassifier):
         super().__init__(**shared)
         if not timm.is_model(backbone):
             raise ConfigError(f"timm has no model {backbone!r}. See timm.list_models().")
-        self.name = backbone
-        self.pretrained = pretrained
-        self.weights = weights
+        self.name, self.pretrained, self.weights = backbone, pretrained, weights
         network: Any = timm.create_model(backbone, pretrained=False, num_classes=0)
         self.backbone = network
         self.head = nn.Linear(network.head_hidden_size, len(self.labels))
-        config = network.pretrained_cfg
         for key, name in (("mean", "image_mean"), ("std", "image_deviation")):
-            value = torch.tensor(config[key]).view(1, 3, 1, 1)
+            value = torch.tensor(network.pretrained_cfg[key]).view(1, 3, 1, 1)
             self.register_buffer(name, value, persistent=False)
         self.frozen: list[nn.Module] = []
         if trainable is not None and (pretrained or weights):
-            children = dict(self.backbone.named_children())
-            self.frozen = [
-                child for name, child in children.items() if not name.startswith(tuple(trainable))
-            ]
+            kept = tuple(trainable)
+            children = network.named_children()
+            self.frozen = [child for name, child in children if not name.startswith(kept)]
         for child in self.frozen:
             child.requires_grad_(False)
 
@@ -75,30 +71,24 @@ class TimmClassifier(EmotionClassifier):
             ModelError: the file does not fit, or the weights cannot be downloaded.
         """
         if self.weights:
-            state = load_state_dict_file(
-                self.weights,
-                functools.partial(timm.models.load_state_dict, weights_only=True),
-                expected="a timm state dict or a safetensors file",
-            )
+            read = functools.partial(timm.models.load_state_dict, weights_only=True)
+            expected = "a timm state dict or a safetensors file"
+            state = load_state_dict_file(self.weights, read, expected=expected)
             load_matching_weights(self.backbone, state, source=f"model.weights={self.weights}")
         elif self.pretrained:
-            self._load_published()
+            try:
+                timm.models.load_pretrained(self.backbone, num_classes=0)
+            except Exception as err:  # the hub's client raises whatever its transport does
+                raise ModelError(
+                    f"the published weights of {self.name} cannot be downloaded "
+                    f"({type(err).__name__}). Set model.pretrained=false to start from scratch, or "
+                    "model.weights=FILE to a local timm state dict or safetensors file."
+                ) from err
 
     def network_input(self, image: Tensor) -> Tensor:
         """(B, 1, M, F) -> (B, 3, M, F)."""
         return (image.expand(-1, 3, -1, -1) - self.image_mean) / self.image_deviation
 
     def embed(self, image: Tensor, frames: Tensor) -> Tensor:
-        """(B, 1, M, F), (B,) -> (B, D)."""
         embedding: Tensor = self.backbone(self.network_input(image))
         return embedding
-
-    def _load_published(self) -> None:
-        try:
-            timm.models.load_pretrained(self.backbone, num_classes=0)
-        except Exception as err:  # the hub's client raises whatever its transport does
-            raise ModelError(
-                f"the published weights of {self.name} cannot be downloaded "
-                f"({type(err).__name__}). Set model.pretrained=false to start from scratch, or "
-                "model.weights=FILE to a local timm state dict or safetensors file."
-            ) from err

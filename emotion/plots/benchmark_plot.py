@@ -19,12 +19,10 @@ def plot_benchmark(table: pd.DataFrame, path: Path) -> None:
         for name, runtime, device in table[["name", "runtime", "device"]].itertuples(index=False)
     ]
     with png_figure(path, 11, 1.2 + 0.34 * len(table)) as figure:
-        for axes, (title, values) in zip(
-            figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True
-        ):
-            bars = axes.barh(names, values, color=LIGHT["main"])
+        all_axes = figure.subplots(1, len(panels), sharey=True)
+        for axes, (title, values) in zip(all_axes, panels.items(), strict=True):
             texts = [f"{x:,.0f}" if x >= 100 else f"{x:.3g}" for x in values]
-            axes.bar_label(bars, texts, padding=3)
+            axes.bar_label(axes.barh(names, values, color=LIGHT["main"]), texts, padding=3)
             axes.set_title(title)
             axes.margins(x=0.2)
         figure.axes[0].invert_yaxis()

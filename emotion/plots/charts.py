@@ -1,7 +1,7 @@
 """SVG charts for pages: lines over an axis, and intervals one below the other."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,6 @@ from emotion.plots.format import percent
 SIZE, SMALL = (360, 236), (200, 164)
 LEFT, RIGHT, TOP, BOTTOM = 36, 10, 10, 38
 """Sizes and margins of a line chart in its own units, about the pixels of a phone."""
-
-MAX_DOTS = 12
-"""A line with at most this many points has a dot at each."""
 
 ROW_HEIGHT, NAME_WIDTH, INTERVALS_WIDTH, MAX_NAME = 40, 240, 700, 34
 """Of an interval chart: units a row, units left of the axis, all units, characters of a name."""
@@ -40,12 +37,10 @@ class Axis:
         """Return the text beside a tick."""
         if self.names:
             return self.names[index]
-        value = self.ticks[index]
-        return f"{100 * value:g}" if self.percent else f"{value:g}"
+        return f"{self.ticks[index] * (100 if self.percent else 1):g}"
 
 
-PERCENT_TICKS = tuple(np.linspace(0, 1, 5).tolist())
-PERCENT_AXIS = Axis(PERCENT_TICKS, percent=True)
+PERCENT_AXIS = Axis(np.linspace(0, 1, 5).tolist(), percent=True)
 
 
 @dataclass(frozen=True)
@@ -86,16 +81,13 @@ class Chart:
     def svg(self) -> Markup:
         """The chart as SVG, to be put into a page unescaped."""
         size = f'viewBox="0 0 {self.right + RIGHT} {self.bottom + BOTTOM}"'
-        parts = [f'<svg class="chart" {size} role="img" aria-label="{escape(self.title)}">']
-        parts += self._frame()
-        for line in self.lines:
-            parts += self._line(line)
-        return Markup("\n".join([*parts, "</svg>"]))
+        head = f'<svg class="chart" {size} role="img" aria-label="{escape(self.title)}">'
+        lines = [element for line in self.lines for element in self._line(line)]
+        return Markup("\n".join([head, *self._frame(), *lines, "</svg>"]))
 
     def _frame(self) -> list[str]:
         """Return the grid, tick labels, axis label, diagonal and mark."""
-        out = []
-        right, bottom = self.right, self.bottom
+        out, right, bottom = [], self.right, self.bottom
         for index, value in enumerate(self.y.ticks):
             at = self.y.position(value, bottom, TOP)
             out.append(f'<path class="grid" d="M{LEFT} {at:.1f}H{right}"/>')
@@ -122,7 +114,7 @@ class Chart:
         ]
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y, _ in points)
         out = [f'<path class="line {line.style}" d="M{path}"/>'] if len(points) > 1 else []
-        if line.sizes or len(points) <= MAX_DOTS:
+        if line.sizes or len(points) <= 12:  # few points have a dot each
             out += [
                 f'<circle class="dot {line.style}" cx="{x:.1f}" cy="{y:.1f}" '
                 f'r="{1.5 + 7 * size**0.5 if line.sizes else 2.6:.1f}"/>'
@@ -135,22 +127,18 @@ def learning_charts(history: pd.DataFrame, *, best_epoch: int | None) -> Iterato
     """Yield the charts of loss and UAR over epochs, for the columns that history.csv has."""
     epochs = (history["epoch"] + 1).tolist()
     x = Axis(round_ticks(1, max(epochs), whole=True), "epoch")
+    stages = (("train", "training", "quiet"), ("val", "validation", "main"))
     for metric, title in (("loss", "Loss"), ("uar", "UAR, %")):
         lines = [
             ChartLine(name, epochs, history[f"{stage}_{metric}"].tolist(), style)
-            for stage, name, style in (
-                ("train", "training", "quiet"),
-                ("val", "validation", "main"),
-            )
+            for stage, name, style in stages
             if f"{stage}_{metric}" in history
         ]
         values = [value for line in lines for value in line.y if np.isfinite(value)]
         if not values:
             continue
         scale = 100 if metric == "uar" else 1
-        ends = (
-            f"{line.name} {scale * line.y[0]:.3g} to {scale * line.y[-1]:.3g}" for line in lines
-        )
+        ends = [f"{it.name} {scale * it.y[0]:.3g} to {scale * it.y[-1]:.3g}" for it in lines]
         yield Chart(
             title=title,
             x=x,
@@ -164,17 +152,15 @@ def learning_charts(history: pd.DataFrame, *, best_epoch: int | None) -> Iterato
 def reliability_chart(curve: ReliabilityCurve, *, before: ReliabilityCurve) -> Chart:
     """Return the reliability diagram: accuracy by confidence, before and after calibration."""
     sizes = (curve.count / max(1, curve.count.max())).tolist()
+    x, y = curve.confidence.tolist(), curve.accuracy.tolist()
+    x_before, y_before = before.confidence.tolist(), before.accuracy.tolist()
     return Chart(
         title="Reliability: accuracy, %",
-        x=Axis(PERCENT_TICKS, "probability of the predicted class, %", percent=True),
+        x=replace(PERCENT_AXIS, label="probability of the predicted class, %"),
         y=PERCENT_AXIS,
         lines=[
-            ChartLine(
-                "before", before.confidence.tolist(), before.accuracy.tolist(), "quiet dashed"
-            ),
-            ChartLine(
-                "calibrated", curve.confidence.tolist(), curve.accuracy.tolist(), "main", sizes
-            ),
+            ChartLine("before", x_before, y_before, "quiet dashed"),
+            ChartLine("calibrated", x, y, "main", sizes),
         ],
         caption="On the diagonal, probabilities equal accuracies; below it, the model is "
         "overconfident. The area of a dot is the number of clips.",
@@ -187,7 +173,7 @@ def abstention_chart(curve: RiskCoverage) -> Chart:
     half = curve.risk[min(int(np.searchsorted(curve.coverage, 0.5)), len(curve.risk) - 1)]
     return Chart(
         title="Risk and coverage: errors, %",
-        x=Axis(PERCENT_TICKS, "coverage: clips, most confident first, %", percent=True),
+        x=replace(PERCENT_AXIS, label="coverage: clips, most confident first, %"),
         y=PERCENT_AXIS,
         lines=[ChartLine("errors", curve.coverage.tolist(), curve.risk.tolist(), "miss")],
         caption=f"Errors among the more confident half of the clips: {percent(half, 0)}; among all "
@@ -200,8 +186,7 @@ def robustness_charts(
 ) -> Iterator[Chart]:
     """Yield a chart a perturbation: UAR by strength, and UAR of the unchanged clips as a line."""
     for name, points in curves.items():
-        ends = [-0.5, len(points) - 0.5]
-        positions = list(range(len(points)))
+        ends, positions = [-0.5, len(points) - 0.5], list(range(len(points)))
         title, strength = name.replace("_", " "), [f"{point['strength']:g}" for point in points]
         unit = str(points[0].get("label", "")).rpartition(f" {strength[0]} ")[2]
         worst = min(points, key=lambda point: float(point["uar"]))
@@ -231,10 +216,8 @@ def interval_chart(
     """
     axis = Axis(np.linspace(0, 1, 6).tolist(), percent=True)
     right, bottom = INTERVALS_WIDTH - 20, ROW_HEIGHT * len(names) + 4
-    parts = [
-        f'<svg class="chart intervals" viewBox="0 0 {INTERVALS_WIDTH} {bottom + 26}" role="img" '
-        f'aria-label="{escape(title)}">'
-    ]
+    size = f'viewBox="0 0 {INTERVALS_WIDTH} {bottom + 26}"'
+    parts = [f'<svg class="chart intervals" {size} role="img" aria-label="{escape(title)}">']
     for index, tick in enumerate(axis.ticks):
         x = axis.position(tick, NAME_WIDTH, right)
         parts.append(f'<path class="grid" d="M{x:.1f} 0V{bottom}"/>')
@@ -264,6 +247,5 @@ def round_ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
 
 
 def _text(x: float, y: float, text: str, anchor: str, *, ink: bool = False) -> str:
-    style = ' class="ink"' if ink else ""
-    position = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f"<text{style} {position}>{escape(text)}</text>"
+    start = '<text class="ink"' if ink else "<text"
+    return f'{start} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'

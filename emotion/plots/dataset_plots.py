@@ -18,13 +18,10 @@ def plot_dataset(
     Args:
         clips: a row a clip: corpus, seconds, level_db and loudest_db.
         emotions: clips of each emotion, a row a corpus, a column an emotion.
-        folder: of the images.
         duration_ms: the suggested duration, marked in the histogram of lengths.
     """
-    title = f"Length of the clips; dashed: {duration_ms:,} ms"
-    _plot_histograms(
-        clips, "seconds", folder / "lengths.png", "length, s", title, mark=duration_ms / 1000
-    )
+    mark, title = duration_ms / 1000, f"Length of the clips; dashed: {duration_ms:,} ms"
+    _plot_histograms(clips, "seconds", folder / "lengths.png", "length, s", title, mark=mark)
     voiced = clips[clips["loudest_db"] >= SILENT_DB]
     label = "level of the parts that are not silent, dB re full scale"
     _plot_histograms(voiced, "level_db", folder / "levels.png", label, "Level of the clips")

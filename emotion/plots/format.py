@@ -2,11 +2,9 @@
 
 import numpy as np
 
-THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
-
 
 def percent(fraction: float | None, digits: int = 1, *, unit: bool = True) -> str:
     """Return a fraction as text in percent; a dash where it is unknown."""
     if fraction is None or not np.isfinite(fraction):
         return "–"
-    return f"{100 * fraction:.{digits}f}" + (f"{THIN_SPACE}%" if unit else "")
+    return f"{100 * fraction:.{digits}f}" + ("\N{NARROW NO-BREAK SPACE}%" if unit else "")

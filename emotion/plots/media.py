@@ -25,8 +25,7 @@ def spectrogram_png(wave: Wave, *, input_s: float | None, hop: int = HOP) -> byt
     from PIL import Image
 
     size = 4 * BANDS
-    padded = np.pad(wave, size // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(wave, size // 2), size)[::hop]
     power = np.abs(np.fft.rfft(frames * np.hanning(size), axis=1)[:, :-1]) ** 2
     bands = power.reshape(len(frames), BANDS, 2).mean(axis=2)  # (F, BANDS)
     levels = 10 * np.log10(np.maximum(bands, 1e-12))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def draw_heat_map(axes: Any, shades: Any, texts: Any, *, rows: Any, columns: Any
 
     colours = LinearSegmentedColormap.from_list("main", ["white", LIGHT["main"]])
     axes.imshow(shades, cmap=colours, vmin=0, vmax=1, aspect="auto")
-    for row, column in ((r, c) for r in range(len(rows)) for c in range(len(columns))):
+    for row, column in product(range(len(rows)), range(len(columns))):
         colour = "white" if shades[row][column] > 0.5 else LIGHT["ink"]
         axes.text(column, row, texts[row][column], ha="center", va="center", color=colour)
     axes.set_xticks(range(len(columns)), columns)

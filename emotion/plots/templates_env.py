@@ -12,10 +12,7 @@ from emotion.plots.style import DARK, LIGHT
 def load_page(name: str, *, package: str = "emotion.runs") -> Any:
     """Return a template from the folder `templates` of a package."""
     pages = Environment(
-        loader=PackageLoader(package),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=PackageLoader(package), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     pages.globals |= {"light": LIGHT, "dark": DARK}
     pages.filters["percent"] = percent

@@ -41,14 +41,10 @@ class SafeCheckpointIO(TorchCheckpointIO):
 def write_checkpoint(
     path: Path, checkpoint: Mapping[str, Any], *, previous: Path | None = None
 ) -> None:
-    """Write a checkpoint and its checksum; a kill at any moment leaves an intact one.
+    """Write tensors and plain values with a checksum; a kill at any moment leaves an intact file.
 
-    While a file is replaced, its checksum file has two lines: of the old file and of the new one.
-
-    Args:
-        path: of the checkpoint; replaced once the new file is complete and on the disk.
-        checkpoint: tensors and plain values.
-        previous: the old file is moved here; None deletes it.
+    The old file is moved to `previous`, or deleted, once the new one is complete and on the disk.
+    While it is replaced, the checksum file has two lines: of the old file and of the new one.
     """
     with written_whole(path) as file:
         torch.save(dict(checkpoint), file)
@@ -69,8 +65,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         RunError: it is missing or damaged, or it contains more than tensors and plain values.
     """
-    problem = checkpoint_problem(path)
-    if problem:
+    if problem := checkpoint_problem(path):
         raise RunError(f"checkpoint {path} {problem}.")
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -85,20 +80,15 @@ def checkpoint_problem(path: Path) -> str:
     """Return the problem of a checkpoint file; empty for an intact one."""
     if not path.is_file():
         return "does not exist"
-    expected = _checksums(path)
-    if not expected:
+    if not (expected := _checksums(path)):
         return "is incomplete: it has no checksum"
-    if file_digest(path) not in expected:
-        return "is damaged: its checksum does not match"
-    return ""
+    return "" if file_digest(path) in expected else "is damaged: its checksum does not match"
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """Return the newest intact checkpoint; a damaged one is skipped with a warning.
 
-    Returns:
-        The file, or None where training starts again: no checkpoint was written yet, or the only
-        one is damaged.
+    None where training starts again: no checkpoint was written yet, or the only one is damaged.
 
     Raises:
         RunError: both checkpoints are damaged.
@@ -144,13 +134,11 @@ def _write_checksums(path: Path, digests: Sequence[str]) -> None:
 
 def _with_folder(state: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the paths in the state of a ModelCheckpoint, moved to another folder."""
-    names = ("best_model_path", "kth_best_model_path", "last_model_path")
 
     def move(path: str) -> str:
         return str(folder / Path(path).name) if path else path
 
-    return {
-        "dirpath": str(folder),
-        "best_k_models": {move(path): score for path, score in state["best_k_models"].items()},
-        **{name: move(state[name]) for name in names},
-    }
+    names = ("best_model_path", "kth_best_model_path", "last_model_path")
+    best = {move(path): score for path, score in state["best_k_models"].items()}
+    moved: dict[str, Any] = {name: move(state[name]) for name in names}
+    return moved | {"dirpath": str(folder), "best_k_models": best}

@@ -32,15 +32,9 @@ CACHES = {
 
 @dataclass(frozen=True)
 class Item:
-    """A run or a cache.
+    """A run or a cache, last used or changed at `used`, in seconds since the epoch.
 
-    Args:
-        kind: which of the two.
-        path: its folder.
-        bytes: size of its files.
-        used: time of its last use or change, in seconds since the epoch.
-        lock: the file that is locked while it is in use.
-        keep_reason: why it must be kept; empty if it may be deleted.
+    `lock` is locked while it is in use; `keep_reason` is empty if it may be deleted.
     """
 
     kind: Literal["caches", "runs"]
@@ -55,18 +49,17 @@ def find_items(output_root: Path, cache_dir: Path) -> list[Item]:
     """Return all runs and caches, except those behind symbolic links."""
     runs = [folder for pattern in RUNS for folder in _folders(output_root, pattern)]
     caches = [
-        folder
+        _cache_item(folder)
         for parent, pattern in CACHES.items()
         for folder in _folders(cache_dir, f"{parent}/*")
         if re.fullmatch(pattern, folder.name)
     ]
-    return [_run_item(run) for run in runs if is_run(run)] + [_cache_item(each) for each in caches]
+    return [_run_item(run) for run in runs if is_run(run)] + caches
 
 
 def _run_item(run: Path) -> Item:
     size, changed = _size_and_time(run)
-    citing = references(run)
-    reason = ""
+    citing, reason = references(run), ""
     if _locked(run / LOCK) or (time.time() - changed < RECENT_SECONDS and not _finished(run)):
         reason = "in progress"
     elif run.parent.name == "cells":
@@ -80,9 +73,7 @@ def _run_item(run: Path) -> Item:
 
 def _cache_item(folder: Path) -> Item:
     """Return a cache; one that is not complete has the lock of its builder, beside it."""
-    lock = folder / LOCK
-    if folder.suffix == ".partial":
-        lock = folder.with_suffix(".lock")
+    lock = folder.with_suffix(".lock") if folder.suffix == ".partial" else folder / LOCK
     return Item("caches", folder, *_size_and_time(folder), lock, IN_USE if _locked(lock) else "")
 
 
@@ -106,10 +97,6 @@ def _folders(root: Path, pattern: str) -> list[Path]:
 
 def _size_and_time(folder: Path) -> tuple[int, float]:
     """Return the size of a folder's files in bytes, and the time of the latest change."""
-    size, changed = 0, folder.stat().st_mtime
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            status = Path(parent, name).lstat()
-            size += status.st_size
-            changed = max(changed, status.st_mtime)
-    return size, changed
+    files = [Path(parent, name).lstat() for parent, _, names in os.walk(folder) for name in names]
+    times = [file.st_mtime for file in (folder.stat(), *files)]
+    return sum(file.st_size for file in files), max(times)

@@ -28,11 +28,7 @@ def open_model(run: Run) -> EmotionClassifier:
 
 
 def load_weights(model: EmotionClassifier, checkpoint: dict[str, Any], folder: Path) -> None:
-    """Load the weights of a checkpoint into a model.
-
-    Raises:
-        ModelError: they have other classes or another architecture.
-    """
+    """Load the weights of a checkpoint; raise ModelError for other classes or architectures."""
     model.on_load_checkpoint(checkpoint)
     try:
         model.load_state_dict(checkpoint["state_dict"])

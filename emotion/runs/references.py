@@ -19,12 +19,10 @@ def is_run(folder: Path) -> bool:
 
 
 def add_reference(path: Path, *, by: Path) -> None:
-    """Record that a file cites a run, once.
+    """Record that the file `by` cites the run whose folder `path` is or is in, once.
 
-    Args:
-        path: the folder of the run, or a path in it. Paths outside of runs are ignored, and so are
-            runs without write permission, which prune cannot delete.
-        by: the file that cites the run.
+    Paths outside of runs are ignored, and so are runs without write permission, which prune cannot
+    delete.
     """
     path = path.expanduser().resolve()
     run = next((folder for folder in (path, *path.parents) if is_run(folder)), None)
@@ -51,8 +49,7 @@ def references(run: Path) -> list[Path]:
 
 
 def _read(run: Path) -> list[str]:
-    path = run / REFERENCES
-    found = []
+    path, found = run / REFERENCES, []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         with contextlib.suppress(ValueError):  # a line that a crash cut off
             found.append(str(json.loads(line)["by"]))

@@ -3,7 +3,7 @@
 import math
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,8 @@ def report_data(run: Run) -> ReportData:
     corpora = sorted(set(split["corpus"])) if len(split) else []
     nodes = {"model": settings.model, "dataset": settings.dataset, "split": settings.split}
     classes = {name: str(node["_target_"]).rpartition(".")[2] for name, node in nodes.items()}
+    public = {key: value for key, value in settings.split.items() if not key.startswith("_")}
+    tested, table = (run.folder / "predictions.csv").is_file(), settings.dataset.get("path")
     return ReportData(
         name=run.folder.name,
         model=choices.get("model") or settings.model.get("backbone") or classes["model"],
@@ -117,16 +119,10 @@ def report_data(run: Run) -> ReportData:
         labels=run.labels,
         metrics=run.metrics,
         split=split,
-        predictions=(
-            run.predictions if (run.folder / "predictions.csv").is_file() else pd.DataFrame()
-        ),
-        audio_root=_audio_root(settings.dataset),
+        predictions=run.predictions if tested else pd.DataFrame(),
+        audio_root=Path(settings.dataset.get("root") or Path(table or ".").parent),
         split_description=_split_description(settings.split["_target_"]),
-        split_settings={
-            key: value
-            for key, value in settings.split.items()
-            if isinstance(value, (int, float, str)) and not key.startswith("_")
-        },
+        split_settings={k: v for k, v in public.items() if isinstance(v, (int, float, str))},
         seed=settings.seed,
         config=to_yaml(settings),
         input_s=_input_s(settings.preprocessing),
@@ -150,9 +146,9 @@ def write_report(data: ReportData, folder: Path) -> None:
         mark = "LEAKS · " if data.metrics.get("leaks") else ""
         title = f"{mark}{int(confusion.sum()):,} {subset} clips"
         plot_confusion_matrix(confusion, data.labels, folder / "confusion.png", title=title)
-    page = load_page("report.html").render(**_page_values(data, metrics, confusion))
-    whole = page.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    write_text(folder / "report.html", whole)
+    page: str = load_page("report.html").render(**_page_values(data, metrics, confusion))
+    page = page.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    write_text(folder / "report.html", page)
 
 
 # --- from a run folder ---------------------------------------------------------------------------
@@ -172,11 +168,6 @@ def _split_description(target: str) -> str:
         return ""
 
 
-def _audio_root(dataset: Mapping[str, Any]) -> Path:
-    table = dataset.get("path")
-    return Path(dataset.get("root") or (Path(table).parent if table else "."))
-
-
 def _input_s(preprocessing: Mapping[str, Any]) -> float | None:
     if preprocessing.get("trim_db"):
         return None
@@ -186,12 +177,11 @@ def _input_s(preprocessing: Mapping[str, Any]) -> float | None:
 
 def _other_metrics(run: Run) -> dict[str, Mapping[str, Any]]:
     """Return the metrics of the run's evaluations on other clips than its own, by name."""
-    folders = (path.parent for path in sorted(run.folder.glob("evaluate/*/metrics.json")))
-    others = [Run(folder) for folder in folders if folder.name != TEST]
+    files = sorted(run.folder.glob("evaluate/*/metrics.json"))
     return {
         f"{other.folder.name}{' LEAKS' if other.leaks else ''}": other.metrics[TEST]
-        for other in others
-        if TEST in other.metrics
+        for other in (Run(file.parent) for file in files)
+        if other.folder.name != TEST and TEST in other.metrics
     }
 
 
@@ -202,7 +192,9 @@ def _page_values(
     data: ReportData, metrics: Mapping[str, Any], confusion: npt.NDArray[np.int64]
 ) -> dict[str, Any]:
     """Return the values of the template; `metrics` are those of the subset shown."""
-    split = data.split
+    split, robustness = data.split, data.robustness or {"curves": {}, "clean": math.nan}
+    history = data.history.apply(pd.to_numeric, errors="coerce")
+    learning = learning_charts(history, best_epoch=data.metrics.get("best_epoch"))
     values: dict[str, Any] = {
         "data": data,
         "tested": data.subset == TEST,
@@ -215,23 +207,20 @@ def _page_values(
         "clips": _split_counts(split),
         "skipped": data.skipped["reason"].value_counts().to_dict() if len(data.skipped) else {},
         "confusion": [[(int(n), n / max(1, row.sum())) for n in row] for row in confusion],
-        "learning": _learning_charts(data),
-        "robustness": (
-            list(robustness_charts(data.robustness["curves"], clean=data.robustness["clean"]))
-            if data.robustness
-            else []
-        ),
+        "learning": list(learning) if len(history) else [],
+        "robustness": list(robustness_charts(robustness["curves"], clean=robustness["clean"])),
     }
-    if len(data.predictions):
-        probabilities = data.predictions[[f"p_{label}" for label in data.labels]].to_numpy(float)
-        target, predicted = (
-            encode_labels(data.predictions[column], data.labels)
-            for column in ("target", "predicted")
-        )
+    if len(clips := data.predictions):
+        probabilities = clips[[f"p_{label}" for label in data.labels]].to_numpy(float)
+        target = encode_labels(clips["target"], data.labels)
+        wrong = target != encode_labels(clips["predicted"], data.labels)
+        confidence = probabilities.max(axis=1)
+        covered = confidence >= ABSTAIN_BELOW
+        error_rate = float(wrong[covered].mean()) if covered.any() else math.nan
         values |= {
             "calibration": _calibration_charts(probabilities, target, metrics),
-            "abstention": _abstention(probabilities, target != predicted),
-            "errors": _confident_errors(data, probabilities.max(axis=1), target != predicted),
+            "abstention": (float(covered.mean()), error_rate),  # coverage first
+            "errors": _confident_errors(data, confidence, wrong),
         }
     return values
 
@@ -247,34 +236,17 @@ def _split_counts(split: pd.DataFrame) -> dict[str, list[tuple[int, int]]]:
     return counts
 
 
-def _learning_charts(data: ReportData) -> list[Chart]:
-    if not len(data.history):
-        return []
-    numbers = data.history.apply(pd.to_numeric, errors="coerce")
-    return list(learning_charts(numbers, best_epoch=data.metrics.get("best_epoch")))
-
-
 def _calibration_charts(
     probabilities: Array, target: npt.NDArray[np.int64], metrics: Mapping[str, Any]
 ) -> list[Chart]:
     """Return the reliability diagram and the risk by coverage."""
-    calibration = metrics.get("calibration")
-    if not calibration:
+    if not (calibration := metrics.get("calibration")):
         return []
     with np.errstate(divide="ignore"):
         logits = np.maximum(np.log(probabilities), -1e3) * calibration["temperature"]
     before, after = (reliability_curve(p, target) for p in (softmax(logits), probabilities))
-    return [
-        reliability_chart(after, before=before),
-        abstention_chart(risk_coverage(probabilities, target)),
-    ]
-
-
-def _abstention(probabilities: Array, wrong: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the coverage and the error rate of `abstain_below=ABSTAIN_BELOW`."""
-    confident = probabilities.max(axis=1) >= ABSTAIN_BELOW
-    error_rate = float(wrong[confident].mean()) if confident.any() else math.nan
-    return float(confident.mean()), error_rate
+    abstention = abstention_chart(risk_coverage(probabilities, target))
+    return [reliability_chart(after, before=before), abstention]
 
 
 def _confident_errors(
@@ -283,29 +255,25 @@ def _confident_errors(
     """Return the wrong predictions of the highest confidence."""
     indices = np.flatnonzero(wrong)
     chosen = indices[np.argsort(-confidence[indices], kind="stable")][:MAX_ERRORS]
-    errors = [
+    return [
         ConfidentError(
             path=row["path"],
             speaker=f"{row['corpus']} {row['speaker']}".strip(),
             target=row["target"],
             predicted=row["predicted"],
             confidence=float(confidence[index]),
+            **_media(data.audio_root / row["path"], data.input_s),
         )
         for index, row in zip(chosen, data.predictions.iloc[chosen].to_dict("records"), strict=True)
     ]
-    return [_with_media(error, data.audio_root, data.input_s) for error in errors]
 
 
-def _with_media(error: ConfidentError, root: Path, input_s: float | None) -> ConfidentError:
-    """Return an error with the sound and the spectrogram of its clip, if that can be read."""
+def _media(path: Path, input_s: float | None) -> dict[str, Any]:
+    """Return seconds, sound and spectrogram of a clip; nothing if it cannot be read."""
     try:
-        wave, rate = decode(root / error.path)
+        wave, rate = decode(path)
     except AudioError:
-        return error
+        return {}
     excerpt = scale_to_peak(resample(wave[: int(PLAYED_S * rate)], rate, to_rate=RATE))
-    return replace(
-        error,
-        seconds=len(wave) / rate,
-        sound=audio_uri(excerpt),
-        image=data_uri(spectrogram_png(excerpt, input_s=input_s), "image/png"),
-    )
+    image = data_uri(spectrogram_png(excerpt, input_s=input_s), "image/png")
+    return {"seconds": len(wave) / rate, "sound": audio_uri(excerpt), "image": image}

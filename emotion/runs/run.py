@@ -63,9 +63,8 @@ class Run:
         """
         path = self.folder / "predictions.csv"
         if not path.is_file():
-            raise RunError(
-                f"{self.folder} has no predictions.csv: the run is untested or unfinished."
-            )
+            untested = f"{self.folder} has no predictions.csv"
+            raise RunError(f"{untested}: the run is untested or unfinished.")
         return read_table(path, {f"p_{label}": "float64" for label in self.labels})
 
     @cached_property
@@ -97,14 +96,13 @@ class Run:
 
         True where it has the best test score and another run has a better validation score.
         """
-        others = {Path(name) for name in self.test_accesses} - {self.folder.resolve()}
-        scores = [Run(folder).metrics for folder in sorted(others)]
-        scores = [score for score in scores if score.get("test") and score.get("val")]
-        own = self.metrics
-        if not scores or not own.get("test") or not own.get("val"):
+        folders = {Path(name) for name in self.test_accesses} - {self.folder.resolve()}
+        own, *others = (run.metrics for run in (self, *map(Run, sorted(folders))))
+        others = [other for other in others if other.get("test") and other.get("val")]
+        if not own.get("test") or not own.get("val"):
             return False
-        best = all(own["test"]["uar"] > score["test"]["uar"] for score in scores)
-        return best and any(score["val"]["uar"] > own["val"]["uar"] for score in scores)
+        best = all(own["test"]["uar"] > other["test"]["uar"] for other in others)
+        return best and any(other["val"]["uar"] > own["val"]["uar"] for other in others)
 
     @property
     def robustness(self) -> dict[str, Any]:
@@ -118,10 +116,8 @@ class Run:
 
     def _json(self, name: str) -> dict[str, Any]:
         path = self.folder / name
-        if not path.is_file():
-            return {}
         try:
-            read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            read: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
         except ValueError as err:
             raise RunError(f"{path} is damaged ({err}).") from err
         return read
@@ -136,11 +132,9 @@ def find_run(name: str | None, output_root: Path) -> Run:
     if not name:
         raise RunError("run= is not set. Give a run folder, or run=latest.")
     if name == LATEST:
-        runs = find_runs(output_root / "train")
-        if not runs:
-            raise RunError(
-                f"there is no run under {output_root / 'train'} yet. Start with emotion train."
-            )
+        folder = output_root / "train"
+        if not (runs := find_runs(folder)):
+            raise RunError(f"there is no run under {folder} yet. Start with emotion train.")
         return max(runs, key=lambda run: run.folder.name)
     folder = Path(name).expanduser()
     if not folder.is_dir():
@@ -160,20 +154,13 @@ def training_clips(run: Run) -> pd.DataFrame:
 
     Clips of the run that it started from (init_from) are included, back to the first run.
     """
-    tables = []
-    while True:
-        tables.append(run.split[run.split["subset"].isin([TRAIN, VAL])])
-        name = run.settings.init_from
-        if not name:
-            break
+    tables = [run.split[run.split["subset"].isin([TRAIN, VAL])]]
+    while name := run.settings.init_from:
         try:
             run = find_run(name, Path(run.settings.output_root))
         except RunError:
-            log.warning(
-                "%s, whose weights %s started from, no longer exists: whether they were trained "
-                "on test clips is unknown",
-                name,
-                run.folder,
-            )
+            message = "%s, whose weights %s started from, no longer exists: whether they were "
+            log.warning(message + "trained on test clips is unknown", name, run.folder)
             break
+        tables.append(run.split[run.split["subset"].isin([TRAIN, VAL])])
     return pd.concat(tables, ignore_index=True)

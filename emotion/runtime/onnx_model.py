@@ -32,7 +32,6 @@ class OnnxModel:
 
     Attributes:
         about: content of model.json.
-        labels: class names, by class index.
 
     Raises:
         RunError: the folder is not an export folder, has another format, or is damaged.

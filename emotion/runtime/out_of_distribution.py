@@ -28,12 +28,9 @@ RANGE_MARGIN, LEVEL_MARGIN_DB = 0.1, 1.0
 
 @dataclass(frozen=True)
 class ClipTraits:
-    """Traits of a clip before it is standardised.
+    """Native sample rate in Hz, length and level of a clip before it is standardised.
 
-    Attributes:
-        sample_rate: native, Hz.
-        seconds: length.
-        level_db: RMS level without leading and trailing silence, dB re full scale.
+    The level is the RMS without leading and trailing silence, dB re full scale.
     """
 
     sample_rate: float
@@ -95,17 +92,10 @@ class TrainingProfile:
     priors: Mapping[str, float]
     embedding: EmbeddingDistribution
 
-    @property
-    def width(self) -> int:
-        """Dimensions of an embedding."""
-        return len(self.embedding.mean)
-
     def ood_reasons(self, traits: ClipTraits, embedding: npt.NDArray[Any]) -> list[str]:
         """Return a clip's differences from the training clips; empty if it is in-distribution.
 
-        Args:
-            traits: of the clip.
-            embedding: of the clip, (D,).
+        The embedding is (D,).
         """
         reasons = []
         rate, (low, high) = min(traits.sample_rate, self.model_rate), self.sample_rate
@@ -148,8 +138,8 @@ class TrainingProfile:
 
 def measure_traits(wave: Wave, sample_rate: int) -> ClipTraits:
     """Return the traits of a decoded clip, (T,)."""
-    level_db = measure_clip(wave, sample_rate).level_db
-    return ClipTraits(sample_rate, len(wave) / sample_rate, level_db)
+    seconds = len(wave) / sample_rate
+    return ClipTraits(sample_rate, seconds, measure_clip(wave, sample_rate).level_db)
 
 
 def fit_training_profile(
@@ -161,15 +151,10 @@ def fit_training_profile(
     model_rate: float,
     priors: Mapping[str, float],
 ) -> TrainingProfile:
-    """Return the profile of training clips.
+    """Return the profile of N training clips from their traits and their embeddings, (N, D).
 
-    Args:
-        traits: of N training clips.
-        embedding: of these, (N, D).
-        held_out: embeddings of validation clips, (M, D), which set the largest distance.
-        window_s: length of a clip that the model classifies, in seconds.
-        model_rate: sample rate of the standardised clips, Hz.
-        priors: class frequencies that the model learned.
+    The embeddings `held_out`, (M, D), of validation clips set the largest distance. The other
+    arguments are attributes of the profile.
     """
 
     def trimmed_range(values: list[float]) -> tuple[float, float]:

@@ -151,7 +151,7 @@ class Predictor:
         """
         if traits is None:
             return []
-        ends = np.cumsum([profile.width for profile in self.profiles])
+        ends = np.cumsum([len(profile.embedding.mean) for profile in self.profiles])
         reasons = [
             profile.ood_reasons(traits, part)
             for profile, part in zip(self.profiles, np.split(embedding, ends[:-1]), strict=True)

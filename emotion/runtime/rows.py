@@ -11,13 +11,9 @@ Row = dict[str, Any]
 
 def prediction_row(source: Mapping[str, Any], prediction: Prediction, labels: Sequence[str]) -> Row:
     """Return a row: the columns of its source, such as path, then predicted, note, p_<label>…"""
+    row = {**source, "predicted": prediction.predicted, "note": prediction.note}
     probabilities = zip(labels, prediction.probabilities, strict=True)
-    return {
-        **source,
-        "predicted": prediction.predicted,
-        "note": prediction.note,
-        **{f"p_{label}": probability for label, probability in probabilities},
-    }
+    return row | {f"p_{label}": probability for label, probability in probabilities}
 
 
 def as_json_lines(rows: Iterable[Row]) -> str:

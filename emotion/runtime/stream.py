@@ -89,6 +89,5 @@ class Stream:
         if self.smoothed is not None:
             new = self.smoothing * self.smoothed + (1 - self.smoothing) * new
         self.smoothed = new
-        return self.predictor.make_prediction(
-            new, is_speech=is_speech, ood_reasons=prediction.ood_reasons
-        )
+        reasons = prediction.ood_reasons
+        return self.predictor.make_prediction(new, is_speech=True, ood_reasons=reasons)

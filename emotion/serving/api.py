@@ -1,14 +1,13 @@
 """JSON service: POST a recording, get the row that the command `predict` writes."""
 
 import asyncio
-import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
@@ -17,6 +16,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emotion.errors import AudioError, EmotionError
 from emotion.inference.timeline import window_rows
@@ -30,11 +30,6 @@ from emotion.serving.service import (
     UnknownModelError,
     error_sentence,
 )
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 UPLOAD_TIMEOUT_S = 60.0
 
@@ -55,7 +50,8 @@ HTTP_STATUS: dict[type[EmotionError], int] = {
 }
 """HTTP status of each error; the first that matches is used."""
 
-ERROR_DESCRIPTIONS = {
+RESPONSES = {
+    200: "The row of `emotion predict`: label, note, calibrated probabilities.",
     400: "The request has no body, or the form has no file.",
     404: "No model has this name.",
     408: "The upload took too long.",
@@ -64,48 +60,26 @@ ERROR_DESCRIPTIONS = {
     503: "Too many recordings are waiting; retry after the seconds in Retry-After.",
 }
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    [
-        "default-src 'self' data: blob:",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
-        "style-src 'self' 'unsafe-inline'",
-    ]
+CONTENT_SECURITY_POLICY = (
+    b"default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    b"style-src 'self' 'unsafe-inline'"
 )
 """Browsers load nothing from other servers for the page."""
 
-REQUEST_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            },
-            "audio/*": {"schema": {"type": "string", "format": "binary"}},
-        },
-    }
-}
+FILE = {"type": "string", "format": "binary"}
+FORM = {"type": "object", "required": ["file"], "properties": {"file": FILE}}
+BODY_TYPES = {"multipart/form-data": {"schema": FORM}, "audio/*": {"schema": FILE}}
+REQUEST_BODY = {"requestBody": {"required": True, "content": BODY_TYPES}}
+"""OpenAPI description of the upload: a form with a file, or the file itself."""
 
-EXAMPLE = {
-    "path": "clip.wav",
-    "predicted": "sad",
-    "note": "",
-    "p_sad": 0.81,
-    "p_angry": 0.19,
-    "model": "2026-11-24_18-10-24-120974",
-    "seconds": 2.4,
-}
+EXAMPLE = {"path": "clip.wav", "predicted": "sad", "note": "", "p_sad": 0.81, "p_angry": 0.19}
+EXAMPLE |= {"model": "2026-11-24_18-10-24-120974", "seconds": 2.4}
 
 
 def build_api(service: Service, folder: Path) -> FastAPI:
     """Return the JSON service as an application.
 
-    Args:
-        service: the models.
-        folder: private folder for uploads; each is deleted after its prediction.
+    The private folder is for uploads; each is deleted after its prediction.
     """
 
     async def predict(
@@ -131,27 +105,18 @@ def build_api(service: Service, folder: Path) -> FastAPI:
         docs_url=None,  # FastAPI's documentation pages load scripts from other servers
         redoc_url=None,
     )
-    responses: dict[int | str, dict[str, Any]] = {
-        200: {
-            "description": "The row of `emotion predict`: label, note, calibrated probabilities.",
-            "content": {"application/json": {"example": EXAMPLE}},
-        },
-        **{
-            status: {
-                "description": text,
-                "content": {"application/json": {"example": {"detail": text}}},
-            }
-            for status, text in ERROR_DESCRIPTIONS.items()
-        },
-    }
+    responses: dict[int | str, dict[str, Any]] = {}
+    for status, text in RESPONSES.items():
+        content = {"application/json": {"example": EXAMPLE if status == 200 else {"detail": text}}}
+        responses[status] = {"description": text, "content": content}
     app.add_api_route(
         "/predict", predict, methods=["POST"], openapi_extra=REQUEST_BODY, responses=responses
     )
     app.add_api_route("/models", models)
     app.add_api_route("/health", health)
-    app.add_api_route("/docs", redirect_to_openapi, include_in_schema=False)
+    app.add_api_route("/docs", lambda: RedirectResponse("/openapi.json"), include_in_schema=False)
     app.add_exception_handler(EmotionError, error_response)
-    app.add_exception_handler(ClientDisconnect, disconnect_response)
+    app.add_exception_handler(ClientDisconnect, lambda *_: Response(status_code=400))  # not sent
     app.add_exception_handler(RequestValidationError, invalid_request_response)
     app.add_middleware(RequestGuard, max_bytes=service.limits.max_bytes + FORM_OVERHEAD)
     return app
@@ -162,27 +127,22 @@ async def uploaded_file(
     request: Request, limits: Limits, folder: Path
 ) -> AsyncIterator[tuple[Path, str]]:
     """Return a context manager that gives the uploaded file and its name, and deletes the file."""
-    handle, path = tempfile.mkstemp(dir=folder)
-    file = Path(path)
-    try:
-        with os.fdopen(handle, "wb") as target:
-            try:
-                async with asyncio.timeout(UPLOAD_TIMEOUT_S):
-                    name = await save_upload(request, target)
-            except TimeoutError as err:
-                message = f"The upload took longer than {UPLOAD_TIMEOUT_S:g} s."
-                raise HTTPException(408, message) from err
-            size = target.tell()
-        if not size:
+    with tempfile.NamedTemporaryFile(dir=folder) as target:
+        try:
+            async with asyncio.timeout(UPLOAD_TIMEOUT_S):
+                name = await save_upload(request, target)
+        except TimeoutError as err:
+            message = f"The upload took longer than {UPLOAD_TIMEOUT_S:g} s."
+            raise HTTPException(408, message) from err
+        target.flush()
+        if not target.tell():
             raise HTTPException(400, "The request has no body. Send a recording.")
-        if size > limits.max_bytes:
+        if target.tell() > limits.max_bytes:
             raise HTTPException(413, too_large_message(limits.max_bytes))
-        yield file, name
-    finally:
-        file.unlink(missing_ok=True)
+        yield Path(target.name), name
 
 
-async def save_upload(request: Request, target: BinaryIO) -> str:
+async def save_upload(request: Request, target: IO[bytes]) -> str:
     """Write the recording in a request's body to a file; return its name."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         async for chunk in request.stream():
@@ -210,22 +170,12 @@ def too_large_message(max_bytes: int) -> str:
     return f"The upload is too large: at most {max_bytes / 1e6:g} MB are allowed."
 
 
-def redirect_to_openapi() -> RedirectResponse:
-    """Redirect to the OpenAPI description."""
-    return RedirectResponse("/openapi.json")
-
-
 def error_response(_: Request, error: Exception) -> JSONResponse:
     """Return the response for an EmotionError."""
     status = next((code for kind, code in HTTP_STATUS.items() if isinstance(error, kind)), 500)
     message = error_sentence(error) if isinstance(error, EmotionError) else str(error)
     headers = {"Retry-After": "1"} if status == 503 else None
     return JSONResponse({"detail": message}, status, headers)
-
-
-def disconnect_response(_: Request, __: Exception) -> Response:
-    """Handle a client that disconnected during the upload; the response is not sent."""
-    return Response(status_code=400)
 
 
 def invalid_request_response(_: Request, error: Exception) -> JSONResponse:
@@ -236,18 +186,13 @@ def invalid_request_response(_: Request, error: Exception) -> JSONResponse:
 
 
 class RequestGuard:
-    """ASGI middleware: limits the size of bodies and sets the content security policy.
+    """ASGI middleware: limits bodies to `max_bytes` and sets the content security policy."""
 
-    Args:
-        app: the application to protect.
-        max_bytes: the largest body of a request.
-    """
-
-    def __init__(self, app: App, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self.app = app
         self.max_bytes = max_bytes
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
@@ -267,7 +212,7 @@ class RequestGuard:
 
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
-                policy = (b"content-security-policy", CONTENT_SECURITY_POLICY.encode())
+                policy = (b"content-security-policy", CONTENT_SECURITY_POLICY)
                 message["headers"] = [*message["headers"], policy]
             await send(message)
 

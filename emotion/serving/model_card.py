@@ -7,8 +7,6 @@ from typing import Any
 from emotion.plots.format import percent
 from emotion.runs.run import Run
 
-EXPORT_FOLDER = "export"
-
 
 @dataclass(frozen=True)
 class Score:
@@ -17,11 +15,8 @@ class Score:
     Attributes:
         tested: whether these are test clips; else the validation clips that chose the best epoch.
         uar: unweighted average recall.
-        low: lower end of the 95 % interval over speakers; None for too few speakers.
-        high: upper end of the same interval.
-        speakers: number of speakers.
-        clips: number of clips.
-        corpora: names of the corpora.
+        low, high: ends of the 95 % interval over speakers; None for too few speakers.
+        speakers, clips, corpora: numbers of speakers and of clips, and names of the corpora.
     """
 
     tested: bool
@@ -60,7 +55,8 @@ class ModelCard:
         sentences = [
             f"Unweighted average recall (UAR): {percent(score.uar)}, on {score.clips:,} "
             f"{'test' if score.tested else 'validation'} clips of "
-            f"{_count(score.speakers, 'speaker')} ({', '.join(score.corpora) or 'one corpus'}). "
+            f"{score.speakers:,} speaker{'s' if score.speakers != 1 else ''} "
+            f"({', '.join(score.corpora) or 'one corpus'}). "
             f"Chance for {len(self.labels)} emotions: {percent(1 / len(self.labels))}."
         ]
         if score.low is None or score.high is None:
@@ -86,32 +82,21 @@ class ModelCard:
 def run_card(run: Run, name: str) -> ModelCard:
     """Return the model card of a run."""
     choices = run.environment.get("choices") or {}
-    return ModelCard(
-        name=name,
-        kind=str(choices.get("model") or ""),
-        labels=run.labels,
-        leaks=run.leaks,
-        score=read_score(run.metrics),
-    )
+    kind = str(choices.get("model") or "")
+    return ModelCard(name, kind, run.labels, leaks=run.leaks, score=read_score(run.metrics))
 
 
 def export_card(metadata: Mapping[str, Any], name: str) -> ModelCard:
     """Return the model card of an export folder, from the contents of its model.json."""
-    return ModelCard(
-        name=name,
-        kind="",
-        labels=tuple(metadata["labels"]),
-        leaks=bool(metadata["leaks"]),
-        score=read_score(metadata["scores"], corpora=metadata["training"]["corpora"]),
-    )
+    score = read_score(metadata["scores"], corpora=metadata["training"]["corpora"])
+    labels = tuple(metadata["labels"])
+    return ModelCard(name, kind="", labels=labels, leaks=bool(metadata["leaks"]), score=score)
 
 
 def read_score(metrics: Mapping[str, Any], *, corpora: Sequence[str] = ()) -> Score | None:
     """Return the test score, else the validation score, else None.
 
-    Args:
-        metrics: with `test` and `val`, as in metrics.json or model.json.
-        corpora: the corpora of the clips, if `metrics` does not contain them.
+    The metrics are those of metrics.json or model.json; `corpora` is used if they contain none.
     """
     subset = next((subset for subset in ("test", "val") if metrics.get(subset)), None)
     if subset is None:
@@ -137,10 +122,6 @@ def unique_names(folders: Sequence[str]) -> list[str]:
     parts = [folder.strip("/").split("/") for folder in folders]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-length:]) for part in parts]
-        if len(set(names)) == len(names) and EXPORT_FOLDER not in names:
+        if len(set(names)) == len(names) and "export" not in names:
             return names
     return [f"{number}: {'/'.join(part)}" for number, part in enumerate(parts, start=1)]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -63,13 +63,10 @@ FOOTER = """<p class="small">JSON service: <code>POST predict</code>, see
 def mount_page(
     app: FastAPI, service: Service, *, examples: Mapping[str, Path], uploads: Path
 ) -> FastAPI:
-    """Return the application with the page at /.
+    """Return the JSON service with the page at /.
 
-    Args:
-        app: the JSON service.
-        service: the models.
-        examples: example recordings by the text on their buttons.
-        uploads: private folder where Gradio stores uploads.
+    The examples are recordings by the text on their buttons; Gradio stores uploads in the private
+    folder `uploads`.
     """
     theme = gr.themes.Base(primary_hue="cyan", neutral_hue="slate", font=SANS, font_mono=MONO)
     theme.set(**THEME)
@@ -105,16 +102,12 @@ def build_page(service: Service, *, examples: Mapping[str, Path], uploads: Path)
         finally:
             _remove_upload(file, uploads)
 
-    def predict_example(path: Path, model: str) -> str:
-        return prediction_html(service, path, model, retention="Synthetic example.")
-
     def model_card(model: str) -> str:
         return _render("model_card.html", card=service.model(model).card)
 
+    lifetimes = (UPLOAD_LIFETIME_S, UPLOAD_LIFETIME_S)  # time between checks, largest age
     page = gr.Blocks(
-        title="Speech emotion recognition",
-        analytics_enabled=False,
-        delete_cache=(UPLOAD_LIFETIME_S, UPLOAD_LIFETIME_S),
+        title="Speech emotion recognition", analytics_enabled=False, delete_cache=lifetimes
     )
     with page:
         introduction = INTRODUCTION.format(seconds=limits.max_seconds, mb=limits.max_mb)
@@ -132,7 +125,8 @@ def build_page(service: Service, *, examples: Mapping[str, Path], uploads: Path)
         for audio, event in ((microphone, microphone.stop_recording), (upload, upload.upload)):
             event(predict_upload, inputs=[audio, model], outputs=[audio, result], **shared)
         for name, button in buttons.items():
-            predict = partial(predict_example, examples[name])
+            retention = "Synthetic example."
+            predict = partial(prediction_html, service, examples[name], retention=retention)
             button.click(predict, inputs=model, outputs=result, **shared)
         model.change(model_card, inputs=model, outputs=card, **shared)
     page.queue(max_size=limits.waiting, default_concurrency_limit=MAX_CONCURRENT_EVENTS)
@@ -151,37 +145,22 @@ def prediction_html(service: Service, file: Path, model: str, *, retention: str)
 def result_html(result: Result, name: str, *, retention: str) -> str:
     """Return a result as HTML: label or note, probabilities, player, spectrogram, timeline.
 
-    Args:
-        result: the prediction and the decoded recording.
-        name: file name of the recording.
-        retention: a sentence on whether the recording is kept.
+    `name` is the file name; `retention` is a sentence on whether the recording is kept.
     """
-    prediction, labels = result.prediction, result.model.predictor.labels
+    labels = result.model.predictor.labels
     wave = resample(result.wave, result.sample_rate, to_rate=RATE)
     wave = wave * np.float32(0.9 / max(float(np.abs(wave).max()), 1e-9))
-    partial = result.classified_s < result.seconds
-    spectrogram = spectrogram_png(
-        wave,
-        input_s=result.classified_s if partial else None,
-        hop=max(HOP, -(-len(wave) // MAX_SPECTROGRAM_COLUMNS)),
-    )
-    pairs = zip(labels, prediction.probabilities, strict=True)
+    input_s = result.classified_s if result.classified_s < result.seconds else None
+    hop = max(HOP, -(-len(wave) // MAX_SPECTROGRAM_COLUMNS))
+    pairs = zip(labels, result.prediction.probabilities, strict=True)
     return _render(
         "result.html",
+        result=result,
         name=name,
-        model=result.model.card.name,
         retention=retention,
-        predicted=prediction.predicted,
-        note=prediction.note,
-        reasons=prediction.ood_reasons,
-        best=max(prediction.probabilities),
         probabilities=sorted(pairs, key=lambda pair: -pair[1]),
-        seconds=result.seconds,
-        classified_s=result.classified_s,
-        partial=partial,
         audio=audio_uri(wave),
-        spectrogram=data_uri(spectrogram, "image/png"),
-        windows=result.windows,
+        spectrogram=data_uri(spectrogram_png(wave, input_s=input_s, hop=hop), "image/png"),
         tracks=timeline_tracks(result.windows, labels),
         ticks=[tick for tick in round_ticks(0, result.seconds) if tick <= result.seconds],
     )

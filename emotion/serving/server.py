@@ -54,16 +54,16 @@ def serve(settings: ServeSettings) -> None:
         if not ip_address(host.partition("%")[0]).is_loopback:
             log.warning("host=%s: everyone on the network can use the service, no password", host)
         log.info("http://%s:%s  (stop with Ctrl-C)", f"[{host}]" if ":" in host else host, port)
-        run_app(app, listener)
+        import uvicorn
+
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S
+        )
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def build_app(service: Service, folder: Path) -> Any:
-    """Return the application: the JSON service, and the page at /.
-
-    Args:
-        service: the models.
-        folder: private folder for uploads and examples.
-    """
+    """Return the JSON service and the page at /; the private folder is for uploads and examples."""
     uploads, bodies = folder / "uploads", folder / "bodies"
     for path in (uploads, bodies):
         path.mkdir()
@@ -76,19 +76,6 @@ def build_app(service: Service, folder: Path) -> Any:
     examples = write_examples(folder / "examples", service.model(None).predictor.labels)
     app = build_api(service, bodies)
     return mount_page(app, service, examples=examples, uploads=uploads)
-
-
-def run_app(app: Any, listener: socket.socket) -> None:
-    """Serve an application on a bound socket until the program is stopped."""
-    import uvicorn
-
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
-    )
-    uvicorn.Server(config).run(sockets=[listener])
 
 
 def open_models(settings: ServeSettings) -> list[Model]:
@@ -126,10 +113,7 @@ def write_examples(folder: Path, labels: Sequence[str]) -> dict[str, Path]:
     folder.mkdir()
     clips = {
         label: synthesise_clip(
-            label,
-            speaker=EXAMPLE_SPEAKERS[index % 2],
-            sentence=index + 1,
-            sample_rate=EXAMPLE_RATE,
+            label, speaker=EXAMPLE_SPEAKERS[index % 2], sentence=index + 1, sample_rate=EXAMPLE_RATE
         )
         for index, label in enumerate(label for label in labels if label in EXPRESSIONS)
     }

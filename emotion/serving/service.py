@@ -113,11 +113,7 @@ class Service:
         self._lock = threading.Lock()
 
     def model(self, name: str | None) -> Model:
-        """Return a model by name, or the default.
-
-        Raises:
-            UnknownModelError: no model has this name.
-        """
+        """Return a model by name, or the default; raise an UnknownModelError for other names."""
         if name is None:
             return next(iter(self.models.values()))
         if name not in self.models:

@@ -57,22 +57,17 @@ def commit() -> str | None:
     if not (source / ".git").exists():
         return None
     try:
-        head, changes = (
-            subprocess.run(
-                ["git", "-C", str(source), *arguments],
-                capture_output=True,
-                text=True,
-                check=True,
-                timeout=10,
-            ).stdout.strip()
-            for arguments in (
-                ["rev-parse", "HEAD"],
-                ["status", "--porcelain", "--untracked-files=no"],
-            )
-        )
+        head = _git(source, "rev-parse", "HEAD")
+        changes = _git(source, "status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
         return None
     return head + ("+" if changes else "")
+
+
+def _git(source: Path, *words: str) -> str:
+    command = ["git", "-C", str(source), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()
 
 
 def log_hyperparameters(logger: Any, settings: TrainSettings, metrics: dict[str, float]) -> None:

@@ -17,8 +17,7 @@ from emotion.runs.run import Run, find_run
 GROUPS = ("preprocessing", "model")
 """Weights fit the model and the preprocessing that they were trained with: both, or neither."""
 
-NODES = (*GROUPS, "recipe")
-"""Nodes that these groups fill."""
+NODES = (*GROUPS, "recipe")  # nodes that these groups fill
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +31,6 @@ def apply_init_from(
     that it picks, chooses either; single settings of the model (model.augment=null) then change
     those of the other run. Where `dataset.labels` is open and the other run has every class that
     is found, its classes and its head are kept.
-
-    Args:
-        composition: of `emotion train`.
-        words: the overrides of the command line that made it.
 
     Raises:
         RunError: the run does not exist.
@@ -55,10 +50,9 @@ def apply_init_from(
 
 def _chooses_model(composition: Composition[TrainSettings], overrides: Sequence[Override]) -> bool:
     """Return whether an override, or an experiment, chooses preprocessing or model."""
-    for override in overrides:
-        key = override.key_or_group
-        if key in NODES or key.startswith("preprocessing."):
-            return True
+    keys = [override.key_or_group for override in overrides]
+    if any(key in NODES or key.startswith("preprocessing.") for key in keys):
+        return True
     default = compose("train", []).choices
     return any(composition.choices.get(group) != default[group] for group in GROUPS)
 

@@ -48,10 +48,8 @@ def build_trainer(settings: TrainSettings, folder: Path, data: EmotionDataModule
             "trainer.keep=best needs validation clips, and this split has none. "
             "Set trainer.keep=last."
         )
-    loggers = [
-        build(node, f"logger.{name}", folder=folder)
-        for name, node in (settings.logger or {}).items()
-    ]
+    nodes = settings.logger or {}
+    loggers = [build(node, f"logger.{name}", folder=folder) for name, node in nodes.items()]
     callbacks = _training_callbacks(settings, folder, data)
     if loggers:
         callbacks += [LearningRateMonitor("step"), SampleImages(), TensorBoardCurves()]
@@ -92,31 +90,23 @@ def _training_callbacks(
 ) -> list[Callback]:
     """Return the callbacks of every run: seeds, progress, early stopping, checkpoints, history."""
     own = settings.trainer
-    monitor: dict[str, Any] = {
-        "monitor": own.early_stopping.monitor,
-        "mode": own.early_stopping.mode,
-    }
+    stopping = own.early_stopping
+    monitor: dict[str, Any] = {"monitor": stopping.monitor, "mode": stopping.mode}
     callbacks: list[Callback] = [StepSeeds(settings.seed)]
     if len(data.rows[VAL]):
-        callbacks.append(EarlyStopping(**monitor, patience=own.early_stopping.patience))
+        callbacks.append(EarlyStopping(**monitor, patience=stopping.patience))
     # Unmonitored, the checkpoint of the best epoch is written after every epoch.
     # With "max", its saved state has another key than that of last.ckpt.
     best: dict[str, Any] = monitor if own.keep == "best" else {"mode": "max"}
+    shared: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     callbacks += [
         EpochProgress(len(data.rows[TRAIN])),
         Utilisation(),
         History(folder / "history.csv"),
-        *(
-            ModelCheckpoint(
-                folder / "checkpoints",
-                filename=name.removesuffix(".ckpt"),
-                **selection,
-                save_on_train_epoch_end=True,
-                enable_version_counter=False,
-            )
-            for name, selection in ((BEST, best), (LAST, {}))
-        ),
     ]
+    for file, selection in ((BEST, best), (LAST, {})):
+        name = file.removesuffix(".ckpt")
+        callbacks.append(ModelCheckpoint(folder / "checkpoints", name, **selection, **shared))
     if own.ema_decay is not None:
         callbacks.append(WeightAveraging(avg_fn=moving_average(own.ema_decay)))
     return callbacks
@@ -139,10 +129,8 @@ def build_predicting_trainer(*, accelerator: str, precision: str) -> L.Trainer:
 def _check_processes(trainer: L.Trainer) -> None:
     """Check that Lightning can start the processes of several devices.
 
-    It starts them by the command line of this process, which must be that of one run.
-
-    Raises:
-        ConfigError: this is a job of a sweep or a study, or a run started from Python.
+    It starts them by the command line of this process, which must be that of one run, and neither
+    a job of a sweep or a study nor a run from Python.
     """
     environment = getattr(trainer.strategy, "cluster_environment", None)
     if environment is None or environment.creates_processes_externally:

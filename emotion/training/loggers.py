@@ -25,11 +25,7 @@ def csv(folder: Path) -> Logger:
 
 
 def wandb(folder: Path, **settings: Any) -> Logger:
-    """Return a Weights & Biases logger.
-
-    Raises:
-        DependencyError: the package is not installed.
-    """
+    """Return a Weights & Biases logger; DependencyError if the package is not installed."""
     try:
         return WandbLogger(save_dir=folder, name=folder.name, **settings)
     except ModuleNotFoundError as err:
@@ -37,11 +33,7 @@ def wandb(folder: Path, **settings: Any) -> Logger:
 
 
 def mlflow(folder: Path, **settings: Any) -> Logger:
-    """Return an MLflow logger; its runs are in `folder`/mlflow by default.
-
-    Raises:
-        DependencyError: the package is not installed.
-    """
+    """Return an MLflow logger, by default to `folder`/mlflow; DependencyError without MLflow."""
     try:
         settings.setdefault("tracking_uri", f"file:{folder / 'mlflow'}")
         return MLFlowLogger(run_name=folder.name, **settings)

@@ -11,10 +11,7 @@ from emotion.errors import ConfigError
 def warmup_cosine(optimizer: Optimizer, *, total_steps: int, warmup: float = 0.1) -> LambdaLR:
     """Return a schedule with linear warm-up to the optimizer's rate, then cosine decay to zero.
 
-    Args:
-        optimizer: its rates are the highest ones.
-        total_steps: batches of the run.
-        warmup: fraction of the steps in which the rate rises.
+    The rate rises in the fraction `warmup` of the `total_steps` batches of the run.
 
     Raises:
         ConfigError: `warmup` outside 0…1.

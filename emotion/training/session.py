@@ -84,11 +84,8 @@ def open_session(
     initial = None
     if settings.init_from:
         initial = find_run(settings.init_from, Path(settings.output_root))
-    audit = audit_split(
-        data.table,
-        allow_leak=data.protocol.allow_leak,
-        trained_on=training_clips(initial) if initial else None,
-    )
+    known = training_clips(initial) if initial else None
+    audit = audit_split(data.table, allow_leak=data.protocol.allow_leak, trained_on=known)
     for note in (*data_notes(data), *audit.remarks):
         log.info(note)
     for leak in audit.leaks:
@@ -120,12 +117,7 @@ def initialise_weights(session: Session) -> None:
 
 
 def write_run_files(session: Session, choices: Mapping[str, str]) -> None:
-    """Write the files of a run that exist before its first step; config.yaml is the last.
-
-    Args:
-        session: of the run.
-        choices: the choice of each config group.
-    """
+    """Write the files of a run that exist before its first step; config.yaml is the last."""
     settings, data, model = session.settings, session.data, session.model
     parameters = sum(parameter.numel() for parameter in model.parameters())
     licences = dict(data.dataset.licences)
@@ -149,14 +141,10 @@ def write_run_files(session: Session, choices: Mapping[str, str]) -> None:
         add_reference(Path(settings.split["path"]), by=folder / "config.yaml")
     write_text(folder / "config.yaml", to_yaml(settings))
     counts = data.table["subset"].value_counts()
-    log.info(
-        "%s, %s parameters, input (1, %d, %d); clips: %s",
-        type(model).__name__,
-        f"{parameters:,}",
-        model.features.rows,
-        model.features.columns,
-        ", ".join(f"{counts.get(subset, 0):,} {subset}" for subset in SUBSETS),
-    )
+    clips = ", ".join(f"{counts.get(subset, 0):,} {subset}" for subset in SUBSETS)
+    name, features = type(model).__name__, model.features
+    shape = f"input (1, {features.rows}, {features.columns})"
+    log.info("%s, %s parameters, %s; clips: %s", name, f"{parameters:,}", shape, clips)
 
 
 def data_notes(data: EmotionDataModule) -> list[str]:

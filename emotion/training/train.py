@@ -41,11 +41,6 @@ log = logging.getLogger(__name__)
 def train(settings: TrainSettings, folder: Path, *, choices: Mapping[str, str]) -> Run:
     """Train, test and report a new run; return it.
 
-    Args:
-        settings: of the run.
-        folder: where it is written.
-        choices: the choice of each config group, for the report.
-
     Raises:
         LeakError: the split leaks, and is not allowed to.
         RunError: the folder holds a run already.
@@ -73,9 +68,7 @@ def train(settings: TrainSettings, folder: Path, *, choices: Mapping[str, str]) 
 def resume(run: Run, overrides: Sequence[str]) -> Run:
     """Resume a run from its newest checkpoint; return it once it has its report.
 
-    Args:
-        run: the run; a finished one is left unchanged.
-        overrides: of the command line; those that would change data, labels or model are refused.
+    A finished run is left unchanged; overrides that would change data, labels or model are refused.
     """
     if run.finished:
         log.info("%s is finished", run.folder)
@@ -110,15 +103,11 @@ def _fit_and_test(session: Session, *, checkpoint: Path | None = None, fitted: b
     settings, folder, timing = session.settings, session.run.folder, session.timing
     trainer = session.trainer
     with quiet_lightning():
-        with timing.part("fit"):
+        with timing.part("fit"), child_processes_killed(trainer):
             if not fitted:
-                with child_processes_killed(trainer):
-                    trainer.fit(
-                        session.model,
-                        datamodule=session.data,
-                        ckpt_path=checkpoint,
-                        weights_only=True,
-                    )
+                trainer.fit(
+                    session.model, datamodule=session.data, ckpt_path=checkpoint, weights_only=True
+                )
         if settings.trainer.fast_dev_run:
             log.info("one batch was trained; trainer=debug writes no metrics")
             return Run(folder)
@@ -135,11 +124,7 @@ def _fit_and_test(session: Session, *, checkpoint: Path | None = None, fitted: b
 
 
 def _saved_split(run: Run, data: EmotionDataModule) -> Split:
-    """Return the split that a run started with.
-
-    Raises:
-        RunError: the clips have changed since.
-    """
+    """Return the split that a run started with."""
     if run.environment["fingerprints"]["index"] != data.index.fingerprint:
         raise RunError(
             f"the clips under {data.index.root} have changed since {run.folder} started. "

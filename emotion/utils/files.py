@@ -12,8 +12,7 @@ from typing import IO, Any
 
 from emotion.utils.locks import LOCK, SharedLock
 
-FULL_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)
-"""Error numbers of a full disk and of an exhausted quota."""
+FULL_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)  # of a full disk and of an exhausted quota
 
 
 @contextlib.contextmanager

@@ -11,8 +11,7 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
-LOCK = ".lock"
-"""Name of the lock file in a folder."""
+LOCK = ".lock"  # name of the lock file in a folder
 
 
 class SharedLock:

@@ -12,15 +12,9 @@ from emotion.errors import ModelError
 def load_state_dict_file(
     file: str, read: Callable[[str], Any], *, expected: str
 ) -> dict[str, Tensor]:
-    """Return the state dict in a file.
+    """Return the state dict in the file model.weights; ModelError if it has other contents.
 
-    Args:
-        file: name of the file, from model.weights.
-        read: reads the file without executing code in it.
-        expected: the kind of file, for error messages.
-
-    Raises:
-        ModelError: the file does not exist or has other contents.
+    `read` must not execute code in the file; `expected` is the kind of file, for error messages.
     """
     path = Path(file).expanduser()
     if not path.is_file():
@@ -35,10 +29,9 @@ def load_state_dict_file(
 
 
 def load_matching_weights(network: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
-    """Load a state dict into a network; tensors that the network does not have are ignored.
+    """Load a state dict into a network; ModelError if a tensor is missing or has another shape.
 
-    Raises:
-        ModelError: a tensor is missing, or has another shape.
+    Tensors that the network does not have are ignored.
     """
     own = network.state_dict()
     missing = [name for name in own if name not in state or state[name].shape != own[name].shape]

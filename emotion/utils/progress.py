@@ -17,11 +17,8 @@ def is_interactive() -> bool:
 def progress_bar(name: str, unit: str = "clips") -> Callable[[int, int], None]:
     """Return a function that takes (done, total) and updates a progress bar.
 
-    Without a terminal only the total is logged, when all is done. A total of 0 means unknown.
-
-    Args:
-        name: of the work.
-        unit: of the counts; for "bytes" the speed is displayed too.
+    Without a terminal only the total is logged, when all is done. A total of 0 means unknown. For
+    the unit "bytes" the speed is displayed too.
     """
 
     def log_total(total: int) -> None:
@@ -32,30 +29,21 @@ def progress_bar(name: str, unit: str = "clips") -> Callable[[int, int], None]:
     if not is_interactive():
         return lambda done, total: log_total(total) if done >= total > 0 else None
 
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich import progress
 
-    progress = Progress(
-        TextColumn(f"{name:>12}"),
-        BarColumn(),
-        *([DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]),
-        TimeRemainingColumn(),
-        transient=True,
-    )
-    task = progress.add_task(name, total=None)
+    columns = [progress.TextColumn(f"{name:>12}"), progress.BarColumn()]
+    if unit == "bytes":
+        columns += [progress.DownloadColumn(), progress.TransferSpeedColumn()]
+    else:
+        columns += [progress.MofNCompleteColumn()]
+    bar = progress.Progress(*columns, progress.TimeRemainingColumn(), transient=True)
+    task = bar.add_task(name, total=None)
 
     def update(done: int, total: int) -> None:
-        progress.start()
-        progress.update(task, completed=done, total=total or None)
+        bar.start()
+        bar.update(task, completed=done, total=total or None)
         if done >= total > 0:
-            progress.stop()
+            bar.stop()
             log_total(total)
 
     return update

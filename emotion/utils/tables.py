@@ -26,11 +26,8 @@ def read_table(path: Path, numbers: Mapping[str, str] | None = None) -> pd.DataF
 
     Strings are not converted: speaker 01 does not become 1, nor speaker NA a missing value.
     """
-    numbers = numbers or {}
     table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
-    present = {name: dtype for name, dtype in numbers.items() if name in table}
-    for name, dtype in present.items():
-        table[name] = (
-            table[name].to_numpy(dtype=object).astype(dtype)
-        )  # exact: parsed by Python's float
+    for name, dtype in (numbers or {}).items():
+        if name in table:  # exact: parsed by Python's float
+            table[name] = table[name].to_numpy(dtype=object).astype(dtype)
     return table

@@ -38,27 +38,20 @@ def corpora_dataset(
     generate: Callable[[Path], None] | None = None,
     licences: Mapping[str, str] | None = None,
 ) -> Dataset:
-    """Return a dataset of one or more corpora, each with its own reader.
-
-    Raises:
-        ConfigError: a corpus without a reader, or no corpus.
-    """
-    chosen = tuple(readers) if corpora is None else tuple(corpora)
+    """Return a dataset of one or more corpora; ConfigError if one of them has no reader."""
+    chosen = tuple(readers if corpora is None else corpora)
     for name in chosen:
         if name not in readers:
             raise ConfigError(f"dataset.corpora has no {name!r}.{suggest(name, readers)}")
     if not chosen:
         raise ConfigError(f"dataset.corpora is empty.{suggest('', readers)}")
+    unused = set(readers).difference(chosen)
     return Dataset(
         root=Path(root).expanduser(),
         readers={name: readers[name] for name in chosen},
         labels=None if labels is None else check_labels(labels),
         generate=generate,
-        licences={
-            name: terms
-            for name, terms in (licences or {}).items()
-            if name in chosen or name not in readers
-        },
+        licences={name: terms for name, terms in (licences or {}).items() if name not in unused},
     )
 
 
@@ -68,13 +61,10 @@ def folder_dataset(
     """Return a dataset of a folder with one subfolder per class.
 
     Args:
-        root: the folder.
+        root: the folder; without it, ConfigError is raised.
         speaker: regular expression; its match in a clip's path below the class folder, or its group
             (?P<speaker>…), is the speaker. None: all clips have the same speaker.
         labels: names of the class folders, in any case; None for all that contain audio.
-
-    Raises:
-        ConfigError: no root.
     """
     if not root:
         raise ConfigError(

@@ -14,12 +14,9 @@ from emotion.audio.decode import SUFFIXES
 def find_files(folder: Path, glob: str) -> Iterator[tuple[str, os.stat_result]]:
     """Yield (path below `folder`, status) of files whose name matches `glob`, ignoring case.
 
-    Args:
-        folder: searched recursively; links to folders are not followed, so loops end.
-        glob: one or more patterns, separated by spaces; "audio" stands for all audio suffixes.
-
-    Links to folders, broken links, folders with the name of a clip and folders without permission
-    are included, so that the caller can report them.
+    `glob` has one or more patterns, separated by spaces; "audio" stands for all audio suffixes.
+    Links to folders are not followed, so loops end, but they, broken links, folders with the name
+    of a clip and folders without permission are included, so that the caller can report them.
     """
     globs = glob.lower().split()
     if "audio" in globs:

@@ -4,6 +4,7 @@ Headers are cached by path, size and modification time, so that a second call op
 """
 
 import hashlib
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Iterable
@@ -31,14 +32,9 @@ from emotion.utils.tables import read_table, write_table
 HEADER_TYPES = dict.fromkeys(("size", "mtime_ns", "sample_rate", "frames", "channels"), "int64")
 KEY = ["path", "size", "mtime_ns"]
 HEADER_COLUMNS = ["path", *HEADER_TYPES, "container", "error"]
-SUFFIXES = ("_given", "")
-"""Suffixes of a user's column and of a measured column with the same name."""
-
-HEADERS_PER_TASK = 2048
-"""Headers that one process reads per task; up to this many are read without other processes."""
-
-COUNT_TOLERANCE = 0.02
-"""A clip count that differs from the published one by more than this fraction is reported."""
+SUFFIXES = ("_given", "")  # of a user's column and of a measured column with the same name
+HEADERS_PER_TASK = 2048  # for one process; up to this many are read without other processes
+COUNT_TOLERANCE = 0.02  # a clip count that differs more from the published one is reported
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +73,7 @@ def build_index(dataset: Dataset, folder: Path) -> Index:
     Raises:
         CorpusError: a corpus is missing, or none of its files can be used.
     """
-    lock = None
-    if dataset.generate is not None:
-        lock = build_folder(dataset.root, dataset.generate)
+    lock = build_folder(dataset.root, dataset.generate) if dataset.generate else None
     rows: list[dict[str, object]] = []
     skipped: list[tuple[str, str]] = []
     notes: list[str] = []
@@ -87,13 +81,12 @@ def build_index(dataset: Dataset, folder: Path) -> Index:
         scan = reader.scan(dataset.root)
         rows += scan.rows
         skipped += scan.skipped
-        notes += _count_note(reader.corpus, len(scan.rows), reader.published)
-    table = pd.DataFrame(
-        rows, columns=list(dict.fromkeys([*ROW, *(key for row in rows for key in row)]))
-    )
-    table = table.sort_values("path", ignore_index=True)
-    headers = _read_headers(table, dataset.root, folder)
-    headers = headers.drop(columns=["size", "mtime_ns"])
+        found, published = len(scan.rows), reader.published
+        if published is not None and abs(found - published) > COUNT_TOLERANCE * published:
+            notes.append(f"{reader.corpus}: {found:,} clips here, {published:,} were published")
+    columns = dict.fromkeys([*ROW, *(key for row in rows for key in row)])
+    table = pd.DataFrame(rows, columns=list(columns)).sort_values("path", ignore_index=True)
+    headers = _read_headers(table, dataset.root, folder).drop(columns=["size", "mtime_ns"])
     table = table.merge(headers, on="path", validate="1:1", suffixes=SUFFIXES)
     unusable = table["error"] != ""
     skipped += list(table.loc[unusable, ["path", "error"]].itertuples(index=False, name=None))
@@ -153,17 +146,15 @@ def select_clips(index: Index, cache: WaveformCache) -> Index:
             f"no clip belongs to the classes {', '.join(index.labels)}; the corpus has "
             f"{', '.join(found)}. Set dataset.labels=[{','.join(found)}]."
         )
-    everything = pd.concat([index.skipped, cache.skipped, skipped], ignore_index=True)
-    return replace(index, table=kept, skipped=everything)
+    skipped = pd.concat([index.skipped, cache.skipped, skipped], ignore_index=True)
+    return replace(index, table=kept, skipped=skipped)
 
 
 def found_labels(emotions: Iterable[str]) -> tuple[str, ...]:
     """Return the classes that occur: known ones in their usual order, then others by name."""
     found = set(emotions)
-    return (
-        *(label for label in KNOWN_LABELS if label in found),
-        *sorted(found - set(KNOWN_LABELS)),
-    )
+    known = [label for label in KNOWN_LABELS if label in found]
+    return (*known, *sorted(found.difference(known)))
 
 
 def summarise_skipped(skipped: pd.DataFrame) -> list[str]:
@@ -185,15 +176,9 @@ def _conflicts(table: pd.DataFrame) -> pd.Series:
     for _, twins in table[labels > 1].groupby("audio_hash"):
         for path in twins["path"]:
             others = ", ".join(twins["path"][twins["path"] != path])
-            reason = f"is the same recording as {others}, with another label"
-            reasons[table["path"] == path] = reason
+            same = table["path"] == path
+            reasons[same] = f"is the same recording as {others}, with another label"
     return reasons
-
-
-def _count_note(corpus: str, found: int, published: int | None) -> list[str]:
-    if published is None or abs(found - published) <= COUNT_TOLERANCE * published:
-        return []
-    return [f"{corpus}: {found:,} clips here, {published:,} were published"]
 
 
 def _read_headers(table: pd.DataFrame, root: Path, folder: Path) -> pd.DataFrame:
@@ -209,8 +194,8 @@ def _read_headers(table: pd.DataFrame, root: Path, folder: Path) -> pd.DataFrame
         new = table[_merge_headers(table, cached)["container"].isna().to_numpy()]
         if len(new):
             fresh = _open_headers(new[KEY], root)
-            stale = cached["path"].isin(new["path"])
-            cached = pd.concat([cached[~stale], fresh], ignore_index=True) if len(cached) else fresh
+            kept = cached[~cached["path"].isin(new["path"])]
+            cached = pd.concat([kept, fresh], ignore_index=True) if len(cached) else fresh
             write_table(file, cached)
     return _merge_headers(table, cached).astype(HEADER_TYPES)
 
@@ -235,8 +220,7 @@ def _open_headers(table: pd.DataFrame, root: Path) -> pd.DataFrame:
     batches = workers(
         delayed(header_rows)(paths[start : start + HEADERS_PER_TASK]) for start in starts
     )
-    rows = [row for batch in batches for row in batch]
-    headers = pd.DataFrame(rows, columns=HEADER_COLUMNS[3:])
+    headers = pd.DataFrame(itertools.chain(*batches), columns=HEADER_COLUMNS[3:])
     headers = pd.concat([table.reset_index(drop=True), headers], axis=1)
     statuses = [file_status(str(path)) for path in paths]
     now = [(status.st_size, status.st_mtime_ns) if status else None for status in statuses]

@@ -111,10 +111,11 @@ class PatternReader:
         rows: list[dict[str, object]] = []
         skipped: list[tuple[str, str]] = []
         seen: dict[str, str] = {}
-        found = 0
         before = Path(self.folder, "_").as_posix()[:-1]
-        for relative, status in sorted(find_files(folder, self.glob)):
-            found += 1
+        files = sorted(find_files(folder, self.glob))
+        if not files:
+            raise CorpusError(f"{self.corpus}: no file under {folder} matches {self.glob}.")
+        for relative, status in files:
             path = before + relative
             row: dict[str, object] | str = self._parse(relative, expression)
             if not stat.S_ISREG(status.st_mode):
@@ -127,8 +128,6 @@ class PatternReader:
             else:
                 file = {"path": path, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
                 rows.append(file | row)
-        if not found:
-            raise CorpusError(f"{self.corpus}: no file under {folder} matches {self.glob}.")
         return Scan(rows, skipped)
 
     def _parse(self, relative: str, expression: re.Pattern[str]) -> dict[str, object] | str:
@@ -145,11 +144,10 @@ class PatternReader:
             for code, reason in required.items():
                 if codes[group] != code:
                     return reason
-        emotion: str | None = codes["emotion"].lower()
-        if self.emotions is not None:
-            emotion = _lookup(self.emotions, codes["emotion"])
+        code = codes["emotion"]
+        emotion = code.lower() if self.emotions is None else _lookup(self.emotions, code)
         if not emotion:
-            return f"has the unknown emotion code {codes['emotion']!r}"
+            return f"has the unknown emotion code {code!r}"
         row = {group: codes.get(group, "") for group in GROUPS}
         row["speaker"] = row["speaker"] or UNKNOWN
         row["sex"] = _sex(self.sex, row["sex"] or row["speaker"])
@@ -190,8 +188,8 @@ class TableReader:
             path = row["path"]
             status = file_status(os.path.join(root, path))  # noqa: PTH118 - 100,000 times
             if status is None:
-                reason = "is not there" if "\0" in path else file_error(root / path)
-                skipped.append((path, reason))
+                no_path = "\0" in path
+                skipped.append((path, "is not there" if no_path else file_error(root / path)))
             elif not row["emotion"]:
                 skipped.append((path, "has no emotion in the table"))
             else:
@@ -217,8 +215,7 @@ def read_user_table(path: Path, error: type[EmotionError]) -> pd.DataFrame:
 
 
 def _lookup(names: Mapping[str, str], code: str) -> str | None:
-    folded = {str(key).lower(): value for key, value in names.items()}
-    return folded.get(code.lower())
+    return {str(key).lower(): value for key, value in names.items()}.get(code.lower())
 
 
 def _sex(rules: Mapping[str, Rule], value: str) -> str:

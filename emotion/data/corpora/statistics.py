@@ -20,15 +20,12 @@ from emotion.utils.progress import progress_bar
 COUNTED = ("sample_rate", "channels", "container", "emotion", "speaker", "sex")
 MEASURED = ("seconds", "level_db", "peak", "dc", "clipped", "lead_ms", "tail_ms")
 QUANTILES = {"min": 0.0, "median": 0.5, "p95": 0.95, "max": 1.0}
-RARE_RATE_FRACTION = 0.05
-"""A sample rate of less than this fraction of a corpus' clips is irregular."""
-WHOLE_FRACTION = 0.95
-"""Fraction of the clips that the suggested duration does not cut."""
+RARE_RATE_FRACTION = 0.05  # of a corpus' clips: a sample rate of fewer clips is irregular
+WHOLE_FRACTION = 0.95  # of the clips are not cut by the suggested duration
 MANY_CLIPPED = 100
 NAMED_CLIPS = 6
 COMPARED_FILES = 50
-MATCHING_CONTAINERS = {(".opus", "OGG"), (".wav", "RF64")}
-"""Matching suffixes and containers whose names differ."""
+MATCHING_CONTAINERS = {(".opus", "OGG"), (".wav", "RF64")}  # pairs whose names differ
 
 
 @dataclass(frozen=True)
@@ -68,21 +65,13 @@ class Standard:
 
 @dataclass(frozen=True)
 class DatasetStatistics:
-    """Statistics of a dataset, including its unusable clips.
+    """Statistics of a dataset, including its unusable clips."""
 
-    Attributes:
-        clips: one row per decoded clip: the columns of the index and of the cache, and `seconds`.
-        emotions: clips of each emotion, one row per corpus.
-        table: rows of stats.csv.
-        standard: suggested standardisation.
-        sections: tables and findings as text, by heading.
-    """
-
-    clips: pd.DataFrame
-    emotions: pd.DataFrame
-    table: pd.DataFrame
+    clips: pd.DataFrame  # a row per decoded clip: columns of the index and cache, and `seconds`
+    emotions: pd.DataFrame  # clips of each emotion, one row per corpus
+    table: pd.DataFrame  # rows of stats.csv
     standard: Standard
-    sections: dict[str, str]
+    sections: dict[str, str]  # tables and findings as text, by heading
 
 
 def compute_statistics(
@@ -94,19 +83,17 @@ def compute_statistics(
         CorpusError: a corpus is missing, or no clip has one of the labels.
     """
     index = build_index(dataset, cache_dir / "index")
+    folder, progress = cache_dir / "waves", progress_bar("decoding")
     cache = open_waveform_cache(
-        index.table,
-        preprocessing,
-        root=dataset.root,
-        folder=cache_dir / "waves",
-        progress=progress_bar("decoding"),
+        index.table, preprocessing, root=dataset.root, folder=folder, progress=progress
     )
     kept = select_clips(index, cache)
     clips = index.table.merge(cache.index, on="path", validate="1:1")
     clips["seconds"] = clips["frames"] / clips["sample_rate"]
     standard = suggest_standard(clips[clips["path"].isin(kept.table["path"])])
     findings = find_irregular(clips, dataset.root, dataset.readers.values())
-    left_out = _merge_conflicts(kept.skipped)
+    reason = kept.skipped["reason"].str.replace("as .*, with", "as one with", regex=True)
+    left_out = kept.skipped.assign(reason=reason)  # all conflicting recordings have one reason
     remarks = [*map(str, findings), *summarise_skipped(left_out), *index.notes]
     sections = {
         f"{len(clips):,} clips, {clips['seconds'].sum() / 3600:.2f} h, under {dataset.root}": (
@@ -139,6 +126,7 @@ def format_tables(clips: pd.DataFrame) -> dict[str, str]:
         "largest DC": voiced["dc"].agg(lambda dc: dc.abs().max()).round(3),
         clipped: voiced["clipped"].agg(lambda samples: (samples > MANY_CLIPPED).sum()),
     }
+    levels = pd.DataFrame(level).rename_axis(None)
     channels = _count(clips, "channels").rename(columns={1: "mono", 2: "stereo"})
     files = pd.concat([channels, _count(clips, "container")], axis=1)
     rates = _count(clips, "sample_rate").rename(columns="{:,}".format)
@@ -149,9 +137,7 @@ def format_tables(clips: pd.DataFrame) -> dict[str, str]:
         "Length, s": pd.DataFrame(length).rename_axis(None).round(2).to_string(),
         "Channels and containers": _as_text(files),
         "Emotions": _as_text(_count(clips, "emotion")),
-        "Level outside silence, dB re full scale": (
-            pd.DataFrame(level).rename_axis(None).to_string()
-        ),
+        "Level outside silence, dB re full scale": levels.to_string(),
     }
 
 
@@ -166,17 +152,14 @@ def statistics_rows(
                 counts = own[what].value_counts().sort_index()
                 rows += [(corpus, what, value, count) for value, count in counts.items()]
         for what in MEASURED:
-            values = {name: own[what].quantile(level) for name, level in QUANTILES.items()}
-            rows += [
-                (corpus, f"{what}_{name}", round(x, 6), len(own)) for name, x in values.items()
-            ]
+            for name, level in QUANTILES.items():
+                value = round(own[what].quantile(level), 6)
+                rows.append((corpus, f"{what}_{name}", value, len(own)))
     corpus_of = dict(zip(clips["path"], clips["corpus"], strict=True))
     for finding in findings:
-        rows += [
-            (corpus_of.get(path, ""), finding.kind, path + remark, 1)
-            for path, remark in finding.clips
-        ]
-    corpora = left_out["path"].map(lambda path: corpus_of.get(path, ""))
+        for path, remark in finding.clips:
+            rows.append((corpus_of.get(path, ""), finding.kind, path + remark, 1))
+    corpora = [corpus_of.get(path, "") for path in left_out["path"]]
     reasons = Counter(zip(corpora, left_out["reason"], strict=True))
     rows += [(corpus, "left_out", reason, count) for (corpus, reason), count in reasons.items()]
     rows.append(("all", "suggested_sample_rate", standard.sample_rate, standard.clips))
@@ -211,21 +194,12 @@ def _as_text(counts: pd.DataFrame) -> str:
 
 
 def find_irregular(clips: pd.DataFrame, root: Path, readers: Iterable[Reader]) -> list[Finding]:
-    """Return the irregularities of a dataset.
-
-    Args:
-        clips: one row per decoded clip: the columns of the index and of the cache.
-        root: folder that the paths are relative to.
-        readers: readers of the corpora, for renamed speakers.
-    """
+    """Return the irregularities of decoded clips, with the columns of the index and the cache."""
     silent = clips["path"][clips["loudest_db"] < SILENT_DB]
     stereo = clips["path"][clips["channels"] > 1]
     conflicting, repeated = _twins(clips)
-    foreign = [
-        (str(path), f" is {container}")
-        for path, container in zip(clips["path"], clips["container"], strict=True)
-        if not _is_matching(Path(path).suffix.lower(), container)
-    ]
+    files = zip(clips["path"], clips["container"], strict=True)
+    foreign = [(path, f" is {kind}") for path, kind in files if not _is_matching(path, kind)]
     findings = [
         Finding("silent", "silent, left out", [(path, "") for path in silent]),
         Finding("conflicting_pair", "one recording with two labels, left out", conflicting),
@@ -249,7 +223,8 @@ def _twins(clips: pd.DataFrame) -> tuple[list[tuple[str, str]], list[tuple[str, 
     return sorted(conflicting), sorted(repeated)
 
 
-def _is_matching(suffix: str, container: str) -> bool:
+def _is_matching(path: str, container: str) -> bool:
+    suffix = Path(path).suffix.lower()
     return container[:2] == suffix[1:3].upper() or (suffix, container) in MATCHING_CONTAINERS
 
 
@@ -266,12 +241,10 @@ def _odd_rates(clips: pd.DataFrame) -> list[tuple[str, str]]:
     found = []
     for _, own in clips.groupby("corpus"):
         fraction = own["sample_rate"].map(own["sample_rate"].value_counts(normalize=True))
-        usual = f"among {own['sample_rate'].mode()[0]:,} Hz"
         odd = own[fraction < RARE_RATE_FRACTION]
-        found += [
-            (path, f": {rate:,} Hz {usual}")
-            for path, rate in zip(odd["path"], odd["sample_rate"], strict=True)
-        ]
+        for path, rate in zip(odd["path"], odd["sample_rate"], strict=True):
+            usual = own["sample_rate"].mode()[0]
+            found.append((path, f": {rate:,} Hz among {usual:,} Hz"))
     return found
 
 
@@ -289,12 +262,6 @@ def _renamed(clips: pd.DataFrame, readers: Iterable[Reader]) -> list[tuple[str, 
     return found
 
 
-def _merge_conflicts(skipped: pd.DataFrame) -> pd.DataFrame:
-    """Return the skipped files with one common reason for all conflicting recordings."""
-    reason = skipped["reason"].str.replace("as .*, with", "as one with", regex=True)
-    return skipped.assign(reason=reason)
-
-
 # --- suggestion ----------------------------------------------------------------------------------
 
 
@@ -306,7 +273,6 @@ def suggest_standard(clips: pd.DataFrame) -> Standard:
     """
     usual = clips.groupby("corpus")["sample_rate"].agg(lambda rates: rates.mode()[0])
     rate = int(usual.min())
-    lower = int((clips["sample_rate"] < rate).sum())
     lengths = {
         fraction: -int(-1000 * float(clips["seconds"].quantile(fraction)) // 10) * 10
         for fraction in (WHOLE_FRACTION, 0.9, 0.75, 0.5)
@@ -317,6 +283,6 @@ def suggest_standard(clips: pd.DataFrame) -> Standard:
         f"{rate:,} Hz, of {corpora}, is the lowest usual rate: no corpus has an empty upper band",
         f"uncut clips by length: {duration} (suggested), {', '.join(shorter)}",
     ]
-    if lower:
+    if lower := int((clips["sample_rate"] < rate).sum()):
         reasons.append(f"{lower:,} clips of a lower rate still have an empty upper band")
     return Standard(rate, lengths[WHOLE_FRACTION], len(clips), reasons)

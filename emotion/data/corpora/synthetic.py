@@ -77,10 +77,7 @@ def synthesise_corpus(
 
     The name contains speaker, sex, sentence and emotion; numbers start at 1, odd speakers are
     women. The bytes depend on the seed, not on `jobs`, and a smaller corpus is a part of a larger
-    one. Existing clips are overwritten.
-
-    Raises:
-        ConfigError: an unknown emotion.
+    one. Existing clips are overwritten. An unknown emotion raises ConfigError.
     """
     for emotion in emotions:
         _check(emotion)
@@ -95,11 +92,7 @@ def synthesise_corpus(
 def synthesise_clip(
     emotion: str, *, speaker: int = 1, sentence: int = 1, seed: int = 0, sample_rate: int = 16000
 ) -> npt.NDArray[np.float32]:
-    """Return one clip of the corpus, (T,) within ±1.
-
-    Raises:
-        ConfigError: an unknown emotion.
-    """
+    """Return one clip of the corpus, (T,) within ±1; ConfigError for an unknown emotion."""
     _check(emotion)
     rng = _rng(seed, _CLIP, speaker=speaker, sentence=sentence, emotion=emotion)
     voice = _voice(seed, speaker, emotion, rng)

@@ -1,7 +1,6 @@
 """Safe extraction of the clips of an archive into a folder."""
 
 import hashlib
-import os
 import re
 import shutil
 import stat
@@ -9,17 +8,15 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from emotion.errors import CorpusError
 
-ENCRYPTED = 0x1
-SPARE_BYTES = 64_000_000
-"""Disk space to leave free."""
+SPARE_BYTES = 64_000_000  # disk space to leave free
 
-Progress = Callable[[int, int], None]
-"""Called with the number of finished files and the total number of files."""
+Progress = Callable[[int, int], None]  # called with the numbers of finished and of all files
 
 
 @dataclass(frozen=True)
@@ -41,13 +38,9 @@ def unpack(
 ) -> int:
     """Write the clips of a zip archive or of a folder below `folder`; return their number.
 
-    Args:
-        archive: a zip file, or a folder with files.
-        folder: destination; nothing is written outside it.
-        places: path below `folder` for each regular expression that matches a whole name, ignoring
-            case; it may use the groups of the expression. Files without a match are ignored.
-        max_bytes: largest allowed size of all clips, unpacked.
-        progress: called after every file.
+    Nothing is written outside `folder`. `places` has the path below it for each regular expression
+    that matches a whole name, ignoring case; the path may use the groups of the expression. Files
+    without a match are ignored. `max_bytes` is the largest allowed size of all clips, unpacked.
 
     Raises:
         CorpusError: the archive is damaged or not a zip file, is too large, has no clip, or has a
@@ -68,12 +61,7 @@ def unpack(
 
 
 def zip_entries(opened: zipfile.ZipFile, archive: Path) -> list[Entry]:
-    """Return the files of an archive.
-
-    Raises:
-        CorpusError: a member would be written outside the folder, is a link or a device, or is
-            encrypted.
-    """
+    """Return the files of an archive; CorpusError for an encrypted member or an unsafe one."""
     entries = []
     for info in opened.infolist():
         reason = path_problem(info.orig_filename)
@@ -82,7 +70,7 @@ def zip_entries(opened: zipfile.ZipFile, archive: Path) -> list[Entry]:
             reason = "is a link"
         elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             reason = "is not a regular file"
-        elif info.flag_bits & ENCRYPTED:
+        elif info.flag_bits & 0x1:
             reason = "is encrypted"
         if reason:
             raise CorpusError(
@@ -90,22 +78,19 @@ def zip_entries(opened: zipfile.ZipFile, archive: Path) -> list[Entry]:
                 "Nothing was unpacked."
             )
         if not info.is_dir():
-            entries.append(
-                Entry(info.filename, info.file_size, lambda info=info: opened.open(info))  # type: ignore[misc]
-            )
+            entries.append(Entry(info.filename, info.file_size, partial(opened.open, info)))
     return entries
 
 
 def folder_entries(folder: Path) -> list[Entry]:
     """Return the regular files of a folder; links are ignored."""
     entries = []
-    for parent, _, names in os.walk(folder):
-        for path in (Path(parent, name) for name in sorted(names)):
-            status = path.lstat()
-            if stat.S_ISREG(status.st_mode):
-                name = path.relative_to(folder).as_posix()
-                entries.append(Entry(name, status.st_size, lambda path=path: path.open("rb")))  # type: ignore[misc]
-    return sorted(entries, key=lambda entry: entry.name)
+    for path in sorted(folder.rglob("*"), key=Path.as_posix):
+        status = path.lstat()
+        if stat.S_ISREG(status.st_mode):
+            name = path.relative_to(folder).as_posix()
+            entries.append(Entry(name, status.st_size, lambda path=path: path.open("rb")))  # type: ignore[misc]
+    return entries
 
 
 def path_problem(name: str) -> str:
@@ -155,11 +140,7 @@ def _write(
 def _destinations(
     entries: Iterable[Entry], archive: Path, places: Mapping[str, str]
 ) -> dict[str, Entry]:
-    """Return the files to write by path below the folder.
-
-    Raises:
-        CorpusError: no file matches, or two different files have the same destination.
-    """
+    """Return the files to write by path below the folder; equal copies are written once."""
     rules = [(re.compile(pattern, re.IGNORECASE), path) for pattern, path in places.items()]
     destinations: dict[str, Entry] = {}
     for entry in entries:

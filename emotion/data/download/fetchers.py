@@ -9,11 +9,12 @@ from emotion.data.download.http import Progress, digest_of, fetch_file
 from emotion.errors import CorpusError, DependencyError
 from emotion.utils.progress import is_interactive
 
-AUDB_WORKERS = 4
-
 
 class Fetcher(Protocol):
-    """Interface of all fetchers; an interrupted fetch is continued by the next call."""
+    """Interface of all fetchers; an interrupted fetch is continued by the next call.
+
+    A failed fetch raises CorpusError, a missing package DependencyError.
+    """
 
     @property
     def checked(self) -> str:
@@ -25,17 +26,11 @@ class Fetcher(Protocol):
 
 @dataclass(frozen=True)
 class WebArchive:
-    """A zip archive on the web.
+    """A zip archive on the web."""
 
-    Args:
-        url: http or https address.
-        size: published size in bytes, if any.
-        checksum: published md5:… or sha256:…, if any.
-    """
-
-    url: str
-    size: int | None = None
-    checksum: str | None = None
+    url: str  # http or https
+    size: int | None = None  # published size in bytes, if any
+    checksum: str | None = None  # published md5:… or sha256:…, if any
 
     @property
     def checked(self) -> str:
@@ -48,11 +43,7 @@ class WebArchive:
         """Return the complete, checked archive."""
         name = self.url.partition("?")[0].rpartition("/")[2] or "archive.zip"
         return fetch_file(
-            self.url,
-            folder / name,
-            size=self.size,
-            checksum=self.checksum,
-            progress=progress,
+            self.url, folder / name, size=self.size, checksum=self.checksum, progress=progress
         )
 
 
@@ -84,17 +75,11 @@ class AudbDatabase:
             ) from err
         root, cache = folder / f"{self.name}-{self.version}", folder / "audb"
         cache.mkdir(parents=True, exist_ok=True)
+        source = {"version": self.version, "cache_root": str(cache)}
+        options = {"num_workers": 4, "pickle_tables": False, "verbose": is_interactive()}
         try:
-            audb.load_to(
-                str(root),
-                self.name,
-                version=self.version,
-                cache_root=str(cache),
-                num_workers=AUDB_WORKERS,
-                pickle_tables=False,
-                verbose=is_interactive(),
-            )
-            known = audb.dependencies(self.name, version=self.version, cache_root=str(cache))
+            audb.load_to(str(root), self.name, **source, **options)
+            known = audb.dependencies(self.name, **source)
         except Exception as err:  # each backend of audb has its own exceptions
             raise CorpusError(
                 f"audb cannot fetch {self.name} {self.version}: {_one_line(err)}. The same command "
@@ -143,9 +128,7 @@ class KaggleDataset:
             ) from err
         try:
             return Path(kagglehub.dataset_download(self.handle))
-        except (
-            Exception
-        ) as err:  # kagglehub, requests and Kaggle's client have their own exceptions
+        except Exception as err:  # kagglehub and its clients have their own exceptions
             raise CorpusError(
                 f"kagglehub cannot fetch {self.handle}: {_one_line(err)}. The same command "
                 "continues the download; kagglehub logs in with a token from "

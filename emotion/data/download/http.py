@@ -15,16 +15,10 @@ from emotion.utils.files import write_text
 
 BLOCK_BYTES = 1 << 18
 TIMEOUT_SECONDS = 60
-MAX_PAUSE_SECONDS = 30
-"""Longest pause before the next try."""
+MAX_PAUSE_SECONDS = 30  # the longest pause before the next try
+BUSY = frozenset((408, 425, 429, 500, 502, 503, 504))  # status codes of temporary errors
 
-BUSY = frozenset((408, 425, 429, 500, 502, 503, 504))
-"""Status codes of temporary errors."""
-
-RANGE_REFUSED = 416
-
-Progress = Callable[[int, int], None]
-"""Called with the number of received bytes and the total number (0: unknown)."""
+Progress = Callable[[int, int], None]  # called with received and total bytes (0: unknown)
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +39,9 @@ def fetch_file(
 ) -> Path:
     """Return `target`, downloaded if missing; an earlier transfer is continued.
 
-    Args:
-        url: http or https address.
-        target: the file; it exists only when it is complete and checked.
-        size: published size in bytes.
-        checksum: published checksum, as md5:… or sha256:….
-        progress: called after every block.
-        attempts: largest number of consecutive tries without any data.
-        pause_seconds: pause before the second try; doubled for each further try.
+    It exists only when it is complete and has the published size (in bytes) and checksum (md5:… or
+    sha256:…). At most `attempts` consecutive tries get no data; the pause before the second one is
+    doubled for each further try.
 
     Raises:
         CorpusError: the server refuses, the connection fails repeatedly, or the file differs from
@@ -87,18 +76,12 @@ def fetch_file(
 def digest_of(path: Path, kind: str) -> str:
     """Return a file's digest in hexadecimal; md5 only detects accidental damage."""
     with path.open("rb") as file:
-        return hashlib.file_digest(
-            file, lambda: hashlib.new(kind, usedforsecurity=False)
-        ).hexdigest()
+        digest = hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False))
+        return digest.hexdigest()
 
 
 def _receive(url: str, partial: Path, *, size: int | None, progress: Progress | None) -> None:
-    """Append the missing bytes to `partial`.
-
-    Raises:
-        _TransferError: the connection was interrupted, or the server is busy.
-        CorpusError: the server refuses, or has another file.
-    """
+    """Append the missing bytes to `partial`; another try may succeed after a _TransferError."""
     here = _received_bytes(partial)
     if size is not None and here == size:
         return
@@ -109,11 +92,10 @@ def _receive(url: str, partial: Path, *, size: int | None, progress: Progress | 
         if version.is_file():  # the server sends a changed file from its start
             headers["If-Range"] = version.read_text(encoding="utf-8")
     try:
-        response = urllib.request.urlopen(
-            urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS
-        )
+        request = urllib.request.Request(url, headers=headers)
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as err:
-        if err.code == RANGE_REFUSED:
+        if err.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             partial.unlink(missing_ok=True)
             raise _TransferError("the file on the server has changed") from err
         if err.code in BUSY:
@@ -134,8 +116,7 @@ def _receive(url: str, partial: Path, *, size: int | None, progress: Progress | 
         _save_version(version, response)
         with partial.open("r+b" if start else "wb") as file:
             file.truncate(start)
-            file.seek(start)
-            done = start
+            done = file.seek(start)
             while block := _read(response):
                 done += len(block)
                 if total is not None and done > total:
@@ -155,11 +136,7 @@ def _read(response: http.client.HTTPResponse) -> bytes:
 
 
 def _parse_extent(response: http.client.HTTPResponse, here: int) -> tuple[int, int | None]:
-    """Return the offset of the response in the file, and the size of the file if it is given.
-
-    Raises:
-        _TransferError: the response has another offset than requested.
-    """
+    """Return the offset of the response in the file, and the size of the file if it is given."""
     if response.status != http.HTTPStatus.PARTIAL_CONTENT:
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdigit() else None
@@ -180,11 +157,7 @@ def _save_version(path: Path, response: http.client.HTTPResponse) -> None:
 
 
 def _check(partial: Path, url: str, *, size: int | None, checksum: str | None) -> None:
-    """Remove a file that is not the published one.
-
-    Raises:
-        CorpusError: the size or checksum differs.
-    """
+    """Remove a file whose size or checksum differs from the published one, and raise an error."""
     found = _received_bytes(partial)
     problem = "" if size in (None, found) else f"{found:,} bytes, not {size:,}"
     if not problem and checksum:

@@ -8,48 +8,33 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from emotion.data.corpora.readers import PatternReader
-from emotion.data.download.archive import unpack
+from emotion.data.download.archive import Progress, unpack
 from emotion.data.download.fetchers import Fetcher
 from emotion.errors import CorpusError
 from emotion.utils.files import sync_folder
 
-STAGING = ".download"
-
-Bars = Callable[[str, str], Callable[[int, int], None]]
-"""Makes a progress callback, called with (done, total), from a name and a unit."""
+Bars = Callable[[str, str], Progress]  # makes a progress callback from a name and a unit
 
 
 @dataclass(frozen=True)
 class CorpusSource:
-    """A published corpus, or several in one archive.
+    """A published corpus, or several in one archive."""
 
-    Args:
-        name: name of its dataset.
-        page: web page of the publisher.
-        licence: terms of use.
-        citation: reference to cite.
-        readers: reader of each corpus, with the number of published clips.
-        places: see `unpack`.
-        max_bytes: largest allowed size of the unpacked clips.
-        fetch: downloads it; None if users must download it themselves, by `steps`.
-        steps: instructions for a manual download.
-    """
-
-    name: str
-    page: str
+    name: str  # of its dataset
+    page: str  # web page of the publisher
     licence: str
     citation: str
-    readers: Mapping[str, PatternReader]
-    places: Mapping[str, str]
-    max_bytes: int
-    fetch: Fetcher | None = None
-    steps: Sequence[str] = field(default_factory=tuple)
+    readers: Mapping[str, PatternReader]  # of each corpus, with the number of published clips
+    places: Mapping[str, str]  # see `unpack`
+    max_bytes: int  # largest allowed size of the unpacked clips
+    fetch: Fetcher | None = None  # None: users must download it themselves, by `steps`
+    steps: Sequence[str] = ()  # instructions for a manual download
 
     def about(self) -> str:
         """Return page, licence and citation, to show before the download."""
@@ -63,11 +48,8 @@ class CorpusSource:
 def download(source: CorpusSource, data_root: Path, *, archive: Path | None, bars: Bars) -> str:
     """Install a corpus under the data root; return a summary.
 
-    Args:
-        source: the corpus; of several corpora, those already installed stay untouched.
-        data_root: folder of all corpora.
-        archive: a zip file or folder that the user downloaded; None to fetch it.
-        bars: shows the progress.
+    Of several corpora, those already installed stay untouched. `archive` is a zip file or folder
+    that the user downloaded; None: it is fetched.
 
     Raises:
         CorpusError: the corpus cannot be fetched or is incomplete, or its folder has other files.
@@ -81,7 +63,7 @@ def download(source: CorpusSource, data_root: Path, *, archive: Path | None, bar
         )
     if archive is not None and not archive.exists():
         raise CorpusError(f"archive {archive} does not exist.")
-    staging = data_root / STAGING / source.name
+    staging = data_root / ".download" / source.name
     lock = staging.with_name(f"{source.name}.lock")
     staging.mkdir(parents=True, exist_ok=True)
     try:
@@ -124,11 +106,7 @@ def _fetch_and_install(
 
 
 def _install(
-    source: CorpusSource,
-    data_root: Path,
-    archive: Path,
-    unpacked: Path,
-    progress: Callable[[int, int], None],
+    source: CorpusSource, data_root: Path, archive: Path, unpacked: Path, progress: Progress
 ) -> None:
     """Unpack the missing corpora; rename them to their final folders once complete and on disk."""
     shutil.rmtree(unpacked, ignore_errors=True)  # left by a killed call
@@ -148,11 +126,7 @@ def _install(
 
 
 def _missing(source: CorpusSource, data_root: Path) -> list[PatternReader]:
-    """Return the readers of the corpora that are not installed.
-
-    Raises:
-        CorpusError: the folder of a corpus exists, but is not the complete corpus.
-    """
+    """Return the readers of the corpora that are not installed; none may be incomplete."""
     missing = []
     for reader in source.readers.values():
         folder = data_root / reader.folder

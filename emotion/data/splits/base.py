@@ -116,21 +116,13 @@ class SplitProtocol:
 
 
 def check_fold(fold: int, folds: int) -> None:
-    """Check the index of a fold.
-
-    Raises:
-        ConfigError: the protocol has fewer folds.
-    """
+    """Raise ConfigError if a protocol has no fold of this index."""
     if not 0 <= fold < folds:
         raise ConfigError(f"split.fold={fold} is not valid: choose 0…{folds - 1}.")
 
 
 def check_corpora(key: str, names: str | Sequence[str], table: pd.DataFrame) -> list[str]:
-    """Return the corpora named by the setting split.`key`.
-
-    Raises:
-        SplitError: one of them is not in the table.
-    """
+    """Return the corpora named by the setting split.`key`; SplitError if the table lacks one."""
     found = sorted(table["corpus"].unique())
     corpora = [names] if isinstance(names, str) else list(names)
     for name in corpora:
@@ -143,12 +135,7 @@ def check_corpora(key: str, names: str | Sequence[str], table: pd.DataFrame) -> 
 
 
 def checked_split(
-    table: pd.DataFrame,
-    subset: Column,
-    notes: Iterable[str],
-    folds: int,
-    *,
-    validated: bool = True,
+    table: pd.DataFrame, subset: Column, notes: Iterable[str], folds: int, *, validated: bool = True
 ) -> Split:
     """Return the split, with notes on missing test clips and corpora.
 

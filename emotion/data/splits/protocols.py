@@ -10,6 +10,7 @@ import pandas as pd
 
 from emotion.data.corpora.readers import read_user_table
 from emotion.data.speakers import speaker_ids
+from emotion.data.splits import stratify
 from emotion.data.splits.base import (
     OUT,
     SUBSETS,
@@ -22,13 +23,6 @@ from emotion.data.splits.base import (
     check_fold,
     checked_split,
     suggest_protocols,
-)
-from emotion.data.splits.stratify import (
-    Column,
-    cut_by_text,
-    pick_speakers,
-    stratified_parts,
-    text_ids,
 )
 from emotion.errors import SplitError, suggest
 
@@ -48,7 +42,7 @@ class SpeakerSplit(SplitProtocol):
         test = pd.Series(False, index=table.index)
         for _, clips in table.groupby("corpus"):
             if clips["speaker"].nunique() > 1:
-                speakers = pick_speakers(clips, self.test_fraction, seed=self.seed)
+                speakers = stratify.pick_speakers(clips, self.test_fraction, seed=self.seed)
                 test[clips.index[clips["speaker"].isin(speakers)]] = True
         if not test.any():
             raise SplitError(
@@ -100,12 +94,8 @@ class _Folds(SplitProtocol):
     fold: int = 0
     folds: int = 5
 
-    def fold_rows(self, table: pd.DataFrame, groups: Column, unit: str) -> Column:
-        """Return the rows of fold number `fold`; each group is in one fold.
-
-        Raises:
-            SplitError: fewer groups than folds.
-        """
+    def fold_rows(self, table: pd.DataFrame, groups: stratify.Column, unit: str) -> stratify.Column:
+        """Return the rows of fold number `fold`; each group is in one fold."""
         check_fold(self.fold, self.folds)
         if groups.nunique() < self.folds:
             raise SplitError(
@@ -113,7 +103,7 @@ class _Folds(SplitProtocol):
                 f"{suggest_protocols(table)}"
             )
         strata = table["corpus"] + "/" + table["emotion"]
-        return stratified_parts(strata, groups, self.folds, seed=self.seed) == self.fold
+        return stratify.stratified_parts(strata, groups, self.folds, seed=self.seed) == self.fold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,15 +123,13 @@ class KFold(_Folds):
 class TextSplit(_Folds):
     """Test on one fold of the sentences or words; speakers are in training and test."""
 
-    description: ClassVar[str] = (
-        "The sentences or words of the test are not in training; its speakers are."
-    )
+    description = "The sentences or words of the test are not in training; its speakers are."
 
     def split(self, table: pd.DataFrame) -> Split:
-        test = self.fold_rows(table, text_ids(table), "texts")
+        test = self.fold_rows(table, stratify.text_ids(table), "texts")
         subset = pd.Series(np.where(test, TEST, TRAIN), index=table.index, dtype=object)
         if self.val_fraction:
-            subset[cut_by_text(table[~test], self.val_fraction, seed=self.seed)] = VAL
+            subset[stratify.cut_by_text(table[~test], self.val_fraction, seed=self.seed)] = VAL
         return checked_split(table, subset, (), self.folds, validated=self.val_fraction > 0)
 
 
@@ -224,10 +212,10 @@ class PublishedSplit(SplitProtocol):
         test, val = (pd.Series(False, index=table.index) for _ in range(2))
         notes = []
         for corpus in covered:
-            in_corpus = table["corpus"] == corpus
             if self.fold >= len(self.test[corpus]):
                 notes.append(f"{corpus} has only {len(self.test[corpus])} folds and trains here")
                 continue
+            in_corpus = table["corpus"] == corpus
             speakers = self.test[corpus][self.fold]
             test |= in_corpus & table["speaker"].isin(list(speakers))
             val |= in_corpus & table["speaker"].isin(list(self.val.get(corpus, ())))
@@ -236,10 +224,9 @@ class PublishedSplit(SplitProtocol):
                 notes.append(f"missing test speakers: {corpus} {', '.join(missing)}")
         if not val.any() or not self.val_fraction:
             return self.with_test(table, test, notes=notes, folds=folds, validate=covered)
-        subset = np.select([test, val], [TEST, VAL], TRAIN)
-        return checked_split(
-            table, pd.Series(subset, index=table.index, dtype=object), notes, folds
-        )
+        subsets = np.select([test, val], [TEST, VAL], TRAIN)
+        subset = pd.Series(subsets, index=table.index, dtype=object)
+        return checked_split(table, subset, notes, folds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,23 +246,18 @@ class FileSplit(SplitProtocol):
         subset = table["path"].map(subset_of)
         unknown = sorted(path for path in set(subset_of) - set(table["path"]) if subset_of[path])
         unlisted = list(table["path"][subset.isna()])
-        notes = [
-            f"{len(paths)} {text}, such as {paths[0]}"
-            for paths, text in (
-                (unknown, f"files in {self.path} are not clips of this dataset"),
-                (unlisted, f"clips are not in {self.path} and are left out"),
-            )
-            if paths
-        ]
+        remarks = (
+            (unknown, f"files in {self.path} are not clips of this dataset"),
+            (unlisted, f"clips are not in {self.path} and are left out"),
+        )
+        notes = [f"{len(paths)} {text}, such as {paths[0]}" for paths, text in remarks if paths]
         subset = subset.fillna(OUT)
         for name in (TRAIN, VAL) if self.val_fraction else (TRAIN,):
             if not (subset == name).any():
                 help_text = f"Write {name} beside some of its paths."
                 if unknown:
-                    help_text = (
-                        f"Its paths are like {unknown[0]}, those of the dataset like "
-                        f"{table['path'].iloc[0]}."
-                    )
+                    own = table["path"].iloc[0]
+                    help_text = f"Its paths are like {unknown[0]}, those of the dataset like {own}."
                 raise SplitError(
                     f"{self.path} has no clip of this dataset with the subset {name}. {help_text}"
                 )
@@ -284,11 +266,7 @@ class FileSplit(SplitProtocol):
         return Split(subset, tuple(notes))
 
     def _read(self) -> pd.DataFrame:
-        """Return the checked lines of the file.
-
-        Raises:
-            SplitError: the file is missing, or has an unknown or contradictory subset.
-        """
+        """Return the lines of the file, with a known subset and no contradictions."""
         if not self.path or not Path(self.path).is_file():
             raise SplitError(f"split file {self.path!r} does not exist. Set split.path=FILE.csv.")
         lines = read_user_table(Path(self.path), SplitError)

@@ -4,11 +4,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-MIN_SPEAKERS = 4
-"""Smallest number of training speakers for validation on separate speakers."""
-
-Column = pd.Series
-"""One value per row of a table."""
+MIN_SPEAKERS = 4  # training speakers, for validation on separate speakers
+Column = pd.Series  # one value per row of a table
 
 
 def pick_speakers(clips: pd.DataFrame, fraction: float, *, seed: int) -> list[str]:

@@ -15,14 +15,10 @@ log = logging.getLogger(__name__)
 
 
 class EpochProgress(Callback):
-    """Shows a progress bar over the batches in a terminal, and logs one line per epoch.
-
-    Args:
-        clips: training clips of an epoch.
-    """
+    """Shows a progress bar over the batches in a terminal, and logs one line per epoch."""
 
     def __init__(self, clips: int) -> None:
-        self.clips = clips
+        self.clips = clips  # training clips of an epoch
         self.seconds: list[float] = []
         self.started: float | None = None
         self.bar: Progress | None = None
@@ -30,13 +26,9 @@ class EpochProgress(Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self.started = time.perf_counter()
         if is_interactive():
-            self.bar = Progress(
-                TextColumn(f"epoch {trainer.current_epoch + 1}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                transient=True,
-            )
+            title = TextColumn(f"epoch {trainer.current_epoch + 1}")
+            columns = (title, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self.bar = Progress(*columns, transient=True)
             self.bar.add_task("", total=trainer.num_training_batches)
             self.bar.start()
 
@@ -61,13 +53,9 @@ class EpochProgress(Callback):
             for name in ("train/loss", "train/uar", "val/loss", "val/uar", "val/wa")
             if name in metrics
         ]
-        log.info(
-            "epoch %d/%s  %s  %s",
-            trainer.current_epoch + 1,
-            trainer.max_epochs,
-            "  ".join(shown),
-            "rest of the epoch" if seconds is None else f"{seconds:.1f} s",
-        )
+        epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+        spent = "rest of the epoch" if seconds is None else f"{seconds:.1f} s"
+        log.info("epoch %s  %s  %s", epoch, "  ".join(shown), spent)
 
     def on_exception(self, *_: Any) -> None:
         self._stop_bar()

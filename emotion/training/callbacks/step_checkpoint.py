@@ -22,8 +22,7 @@ from emotion.utils.signals import (
     restore_default_handlers,
 )
 
-GRACE_SECONDS = 1.5
-"""Time from a signal to a checkpoint; after it the run ends without a new one."""
+GRACE_SECONDS = 1.5  # time from a signal to a checkpoint; after it the run ends without a new one
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +60,8 @@ class StepCheckpoints(Checkpoint):
     def on_load_checkpoint(
         self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        (self.loader_state,) = checkpoint["loops"]["fit_loop"]["state_dict"].get(
-            "combined_loader", [None]
-        )
+        state = checkpoint["loops"]["fit_loop"]["state_dict"]
+        (self.loader_state,) = state.get("combined_loader", [None])
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Restore the position of the loader, and handle signals until training ends.

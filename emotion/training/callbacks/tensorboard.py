@@ -10,8 +10,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
 from emotion.data.batch import Batch
 
-IMAGES = 16
-"""Clips of the first batch that are logged as images."""
+IMAGES = 16  # clips of the first batch that are logged as images
 
 
 class TensorBoardCurves(Callback):

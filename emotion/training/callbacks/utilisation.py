@@ -10,8 +10,7 @@ import psutil
 import torch
 from lightning.pytorch.callbacks import Callback
 
-GPU_INTERVAL_S = 0.5
-"""Seconds between two readings of the GPU."""
+GPU_INTERVAL_S = 0.5  # seconds between two readings of the GPU
 
 
 class Utilisation(Callback):
