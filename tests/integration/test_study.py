@@ -114,7 +114,7 @@ def test_other_settings_want_another_name(whole: Path) -> None:
     process = study(whole, "trainer.label_smoothing=0.1")
     printed, _ = process.communicate(timeout=100)
     assert process.returncode == 1
-    assert "Give another name=" in printed
+    assert "Choose another name=" in printed
 
 
 def test_protocols_stand_in_one_table_beside_the_recorded_one(tmp_path: Path) -> None:
