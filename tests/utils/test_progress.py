@@ -4,6 +4,7 @@ import logging
 import sys
 
 import pytest
+import rich
 
 from emotion.utils.progress import is_interactive, progress_bar
 
@@ -38,6 +39,7 @@ def test_in_a_terminal_a_bar_is_drawn_until_all_is_done(
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(rich, "_console", None)  # another test may have made it, for no terminal
     update = progress_bar("decoding")
     update(3, 4)
     assert caplog.messages == []
