@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import (
     ModelCheckpoint,
     WeightAveraging,
 )
+from omegaconf import OmegaConf
 
 from emotion.config.composition import build
 from emotion.config.schema import TrainSettings
@@ -137,8 +138,11 @@ def _check_processes(trainer: L.Trainer) -> None:
         return
     if trainer.num_devices * trainer.num_nodes == 1:
         return
-    hydra = HydraConfig.get() if HydraConfig.initialized() else None
-    if hydra is None or hydra.job.name != "train" or hydra.mode == RunMode.MULTIRUN:
+    hydra: Any = (
+        HydraConfig.instance().cfg
+    )  # left incomplete in this process by `--cfg` and `--help`
+    command = OmegaConf.select(hydra, "hydra.job.config_name") if hydra is not None else None
+    if command != "train" or hydra.hydra.mode == RunMode.MULTIRUN:
         raise ConfigError(
             f"{trainer.num_devices} devices are possible for one run of `emotion train` only. In a "
             "sweep, a study or Python, a run takes one (trainer.devices=1), and runs can be "

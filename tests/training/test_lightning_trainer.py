@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.callbacks import EarlyStopping, WeightAveraging
+from omegaconf import OmegaConf
 
 from emotion.config.composition import compose
 from emotion.data.splits.base import TRAIN, VAL
@@ -54,7 +56,12 @@ def test_without_validation_clips_nothing_stops_early_and_the_last_epoch_is_kept
         make_trainer(tmp_path, validated=False)
 
 
-def test_several_devices_are_for_one_run_of_the_command(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left_by_hydra", [None, {"hydra": {"job": {"name": "${hydra.job.x}"}}}])
+def test_several_devices_are_for_one_run_of_the_command(
+    left_by_hydra: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = None if left_by_hydra is None else OmegaConf.create(left_by_hydra)
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", cfg)
     with pytest.raises(ConfigError, match="2 devices are possible for one run of `emotion train`"):
         make_trainer(tmp_path, strategy="ddp", devices=2)
 
