@@ -1,8 +1,8 @@
 """Waveform cache: decoded and standardised clips in one flat file on disk.
 
 A cache is a folder named by a hash of its inputs: the preprocessing, the format version, and each
-file's path, size and modification time. Several processes build it in parts. A killed build is
-continued, and a stale cache is never opened.
+file's path, size, modification time and hash of its first and last bytes. Several processes build
+it in parts. A killed build is continued, and a stale cache is never opened.
 """
 
 import dataclasses
@@ -86,8 +86,8 @@ def open_waveform_cache(
 ) -> WaveformCache:
     """Return the cache of a table's clips, built first where it is missing.
 
-    `table` has one row per clip with path (relative to `root`), size and mtime_ns; `folder` is
-    that of all waveform caches; `jobs` processes decode, -1 for one per core.
+    `table` has one row per clip with path (relative to `root`), size, mtime_ns and file_hash;
+    `folder` is that of all waveform caches; `jobs` processes decode, -1 for one per core.
 
     Raises:
         CacheError: no clip can be used, or a file changed while it was read.
@@ -100,7 +100,7 @@ def open_waveform_cache(
 def cache_key(table: pd.DataFrame, standardiser: Standardiser) -> str:
     """Return the hash that names a cache."""
     settings = {"format": FORMAT_VERSION, **dataclasses.asdict(standardiser)}
-    files = table[["path", "size", "mtime_ns"]].to_csv(index=False)
+    files = table[["path", "size", "mtime_ns", "file_hash"]].to_csv(index=False)
     text = json.dumps(settings, sort_keys=True) + files
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:20]
 

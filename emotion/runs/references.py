@@ -5,10 +5,11 @@ that file exists.
 """
 
 import contextlib
-import errno
 import json
 import os
 from pathlib import Path
+
+from emotion.utils.files import READ_ONLY_ERRORS
 
 REFERENCES = "references.jsonl"
 
@@ -38,7 +39,7 @@ def add_reference(path: Path, *, by: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as err:
-        if err.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if err.errno not in READ_ONLY_ERRORS:
             raise
 
 

@@ -13,6 +13,7 @@ from typing import IO, Any
 from emotion.utils.locks import LOCK, SharedLock
 
 FULL_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)  # of a full disk and of an exhausted quota
+READ_ONLY_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS)  # of a folder without permission
 
 
 @contextlib.contextmanager

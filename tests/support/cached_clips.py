@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from emotion.audio.standardise import Standardiser
+from emotion.data.corpora.find_audio import edge_hash
 from emotion.data.waveform_cache import WaveformCache, open_waveform_cache
 from tests.support.archive import write_clip
 
@@ -21,8 +22,11 @@ def write_clips(root: Path, count: int = 10) -> Path:
 def table_of(root: Path) -> pd.DataFrame:
     files = sorted(path for path in root.iterdir() if path.suffix == ".wav")
     return pd.DataFrame(
-        [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files],
-        columns=["path", "size", "mtime_ns"],
+        [
+            (path.name, path.stat().st_size, path.stat().st_mtime_ns, edge_hash(str(path)))
+            for path in files
+        ],
+        columns=["path", "size", "mtime_ns", "file_hash"],
     )
 
 

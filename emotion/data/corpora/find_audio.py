@@ -2,6 +2,7 @@
 
 import contextlib
 import fnmatch
+import hashlib
 import os
 import re
 import stat
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emotion.audio.decode import SUFFIXES
+
+EDGE_BYTES = 64 * 1024
 
 
 def find_files(folder: Path, glob: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -41,6 +44,29 @@ def file_status(path: str) -> os.stat_result | None:
     except (OSError, ValueError):
         return None
     return status if stat.S_ISREG(status.st_mode) else None
+
+
+def change_time(path: str) -> int:
+    """Return the time of the last change of a file or of its status (ctime) in ns, else 0."""
+    status = file_status(path)
+    return status.st_ctime_ns if status else 0
+
+
+def edge_hash(path: str) -> str:
+    """Return a hash of the first and last 64 KiB of a file; empty if it cannot be read.
+
+    It recognises a file that was replaced by another one of the same size and time.
+    """
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - 100,000 times
+            digest = hashlib.sha256(file.read(EDGE_BYTES))
+            rest = os.fstat(file.fileno()).st_size - EDGE_BYTES
+            if rest > 0:
+                file.seek(-min(rest, EDGE_BYTES), os.SEEK_END)
+                digest.update(file.read(EDGE_BYTES))
+    except OSError:
+        return ""
+    return digest.hexdigest()[:20]
 
 
 def _status(path: str) -> os.stat_result:

@@ -1,16 +1,20 @@
 """Index of a dataset: one row per clip from all readers, with the header of each file.
 
 Headers are cached by path, size and modification time, so that a second call opens no audio file.
+After another change of its status (ctime), a file is opened again only if its first or last bytes
+differ.
 """
 
 import hashlib
 import itertools
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from filelock import FileLock
 from joblib import Parallel, delayed
@@ -19,19 +23,20 @@ from emotion.audio.clip_statistics import SILENT_DB
 from emotion.audio.decode import header_rows
 from emotion.audio.standardise import Standardiser
 from emotion.data.corpora.dataset import Dataset
-from emotion.data.corpora.find_audio import file_status
+from emotion.data.corpora.find_audio import change_time, edge_hash, file_status
 from emotion.data.corpora.readers import ROW
 from emotion.data.labels import KNOWN_LABELS
 from emotion.data.waveform_cache import Progress, WaveformCache, open_waveform_cache
 from emotion.errors import CorpusError
-from emotion.utils.files import build_folder
+from emotion.utils.files import READ_ONLY_ERRORS, build_folder
 from emotion.utils.locks import SharedLock
 from emotion.utils.printable import printable
 from emotion.utils.tables import read_table, write_table
 
-HEADER_TYPES = dict.fromkeys(("size", "mtime_ns", "sample_rate", "frames", "channels"), "int64")
-KEY = ["path", "size", "mtime_ns"]
-HEADER_COLUMNS = ["path", *HEADER_TYPES, "container", "error"]
+FORMAT_VERSION = 2  # of the cached headers
+FILE_COLUMNS = ["path", "size", "mtime_ns", "ctime_ns"]
+HEADER_TYPES = dict.fromkeys((*FILE_COLUMNS[1:], "sample_rate", "frames", "channels"), "int64")
+HEADER_COLUMNS = ["path", *HEADER_TYPES, "container", "file_hash", "error"]
 SUFFIXES = ("_given", "")  # of a user's column and of a measured column with the same name
 HEADERS_PER_TASK = 2048  # for one process; up to this many are read without other processes
 COUNT_TOLERANCE = 0.02  # a clip count that differs more from the published one is reported
@@ -43,10 +48,10 @@ log = logging.getLogger(__name__)
 class Index:
     """All clips of a dataset.
 
-    `table` has the columns of `ROW`, then sample_rate (Hz), frames, channels, container and, once
-    the clips are decoded, those of `ClipStatistics`; `skipped` (path, reason) lists the files that
-    were left out; `notes` are sentences for logs and reports; `lock` keeps generated clips from
-    `emotion prune`.
+    `table` has the columns of `ROW`, then sample_rate (Hz), frames, channels, container, file_hash
+    (see `edge_hash`) and, once the clips are decoded, those of `ClipStatistics`; `skipped` (path,
+    reason) lists the files that were left out; `notes` are sentences for logs and reports; `lock`
+    keeps generated clips from `emotion prune`.
     """
 
     table: pd.DataFrame
@@ -58,8 +63,8 @@ class Index:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the clips and their labels, independent of the root folder."""
-        text = self.table[["path", "corpus", "speaker", "emotion"]].to_csv(index=False)
+        """Hash of the clips, their files and labels, independent of the root folder."""
+        text = self.table[["path", "corpus", "speaker", "emotion", "file_hash"]].to_csv(index=False)
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:20]
 
 
@@ -86,7 +91,7 @@ def build_index(dataset: Dataset, folder: Path) -> Index:
             notes.append(f"{reader.corpus}: {found:,} clips here, {published:,} were published")
     columns = dict.fromkeys([*ROW, *(key for row in rows for key in row)])
     table = pd.DataFrame(rows, columns=list(columns)).sort_values("path", ignore_index=True)
-    headers = _read_headers(table, dataset.root, folder).drop(columns=["size", "mtime_ns"])
+    headers = _read_headers(table, dataset.root, folder).drop(columns=FILE_COLUMNS[1:])
     table = table.merge(headers, on="path", validate="1:1", suffixes=SUFFIXES)
     unusable = table["error"] != ""
     skipped += list(table.loc[unusable, ["path", "error"]].itertuples(index=False, name=None))
@@ -183,26 +188,50 @@ def _conflicts(table: pd.DataFrame) -> pd.Series:
 
 def _read_headers(table: pd.DataFrame, root: Path, folder: Path) -> pd.DataFrame:
     """Return the header of every clip; opens only files that are new, changed or failed before."""
-    name = hashlib.sha256(str(root.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
+    version = f"{FORMAT_VERSION} {root.resolve()}".encode(errors="surrogateescape")
+    name = hashlib.sha256(version).hexdigest()[:16]
     file = folder / f"{name}.csv"
-    headers = _merge_headers(table, _cached_headers(file))
-    if not headers["container"].isna().any():  # no lock: the folder may be read-only
-        return headers.astype(HEADER_TYPES)
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{name}.lock"):
-        cached = _cached_headers(file)
-        new = table[_merge_headers(table, cached)["container"].isna().to_numpy()]
-        if len(new):
-            fresh = _open_headers(new[KEY], root)
-            kept = cached[~cached["path"].isin(new["path"])]
-            cached = pd.concat([kept, fresh], ignore_index=True) if len(cached) else fresh
-            write_table(file, cached)
-    return _merge_headers(table, cached).astype(HEADER_TYPES)
+    root = root.absolute()  # also valid in processes on other machines
+    ctimes = [change_time(path) for path in _full_paths(table["path"], root)]
+    files = table[FILE_COLUMNS[:3]].assign(ctime_ns=np.array(ctimes, dtype="int64"))
+    cached = _cached_headers(file)
+    headers = _merge_headers(files, cached)
+    if headers["container"].isna().any():  # else no lock: the folder may be read-only
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / f"{name}.lock"):
+                cached = _update_headers(files, _cached_headers(file), root)
+                write_table(file, cached)
+        except OSError as err:
+            if err.errno not in READ_ONLY_ERRORS or not _all_known(files, cached):
+                raise
+            cached = _update_headers(files, cached, root)
+        headers = _merge_headers(files, cached)
+    return headers.astype(HEADER_TYPES)
 
 
-def _merge_headers(table: pd.DataFrame, headers: pd.DataFrame) -> pd.DataFrame:
-    """Return the header of every clip, with missing values for clips without a header."""
-    return table[KEY].merge(headers, on=KEY, how="left", validate="1:1")
+def _update_headers(files: pd.DataFrame, cached: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """Return the cached headers with those of new, changed and failed files."""
+    pairs = files.merge(cached, on=FILE_COLUMNS[:3], suffixes=("", "_cached"))
+    touched = pairs[pairs["ctime_ns"] != pairs["ctime_ns_cached"]]
+    same = touched[touched["file_hash"] == _edge_hashes(touched["path"], root)]
+    cached = pd.concat([cached[~cached["path"].isin(touched["path"])], same[HEADER_COLUMNS]])
+    new = files[_merge_headers(files, cached)["container"].isna().to_numpy()]
+    if not len(new):
+        return cached
+    fresh = _open_headers(new, root)
+    kept = cached[~cached["path"].isin(new["path"])]
+    return pd.concat([kept, fresh], ignore_index=True) if len(kept) else fresh
+
+
+def _merge_headers(files: pd.DataFrame, headers: pd.DataFrame) -> pd.DataFrame:
+    """Return the header of every file, with missing values for files without a header."""
+    return files.merge(headers, on=FILE_COLUMNS, how="left", validate="1:1")
+
+
+def _all_known(files: pd.DataFrame, cached: pd.DataFrame) -> bool:
+    """Return whether each file has a header but for its ctime."""
+    return len(files.merge(cached, on=FILE_COLUMNS[:3])) == len(files)
 
 
 def _cached_headers(file: Path) -> pd.DataFrame:
@@ -213,18 +242,30 @@ def _cached_headers(file: Path) -> pd.DataFrame:
     return cached[cached["error"] == ""]
 
 
-def _open_headers(table: pd.DataFrame, root: Path) -> pd.DataFrame:
-    paths = [root.absolute() / path for path in table["path"]]  # also valid on other machines
+def _open_headers(files: pd.DataFrame, root: Path) -> pd.DataFrame:
+    paths = [Path(path) for path in _full_paths(files["path"], root)]
     starts = range(0, len(paths), HEADERS_PER_TASK)
     workers = Parallel(n_jobs=1 if len(starts) <= 1 else -1)
     batches = workers(
         delayed(header_rows)(paths[start : start + HEADERS_PER_TASK]) for start in starts
     )
-    headers = pd.DataFrame(itertools.chain(*batches), columns=HEADER_COLUMNS[3:])
-    headers = pd.concat([table.reset_index(drop=True), headers], axis=1)
+    headers = pd.DataFrame(itertools.chain(*batches)).assign(
+        file_hash=_edge_hashes(files["path"], root)
+    )
+    headers = pd.concat([files.reset_index(drop=True), headers[HEADER_COLUMNS[4:]]], axis=1)
     statuses = [file_status(str(path)) for path in paths]
     now = [(status.st_size, status.st_mtime_ns) if status else None for status in statuses]
     before = list(zip(headers["size"], headers["mtime_ns"], strict=True))
     changed = pd.Series(now, dtype=object) != pd.Series(before, dtype=object)
     headers.loc[changed & (headers["error"] == ""), "error"] = "changed while it was read"
     return headers
+
+
+def _edge_hashes(paths: pd.Series, root: Path) -> list[str]:
+    """Return the hash of the first and last bytes of each file."""
+    threads = Parallel(prefer="threads", n_jobs=-1 if len(paths) > HEADERS_PER_TASK else 1)
+    return list(threads(delayed(edge_hash)(path) for path in _full_paths(paths, root)))
+
+
+def _full_paths(paths: pd.Series, root: Path) -> list[str]:
+    return [os.path.join(root, path) for path in paths]  # noqa: PTH118 - 100,000 times

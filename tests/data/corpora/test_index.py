@@ -1,7 +1,9 @@
 """Index: rows, headers and unusable clips."""
 
+import os
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from emotion.audio import decode as decoding
 from emotion.audio.decode import Header, read_header
 from emotion.audio.standardise import Standardiser
+from emotion.data.corpora import index as indexing
 from emotion.data.corpora.dataset import Dataset
 from emotion.data.corpora.index import (
     Index,
@@ -97,6 +100,80 @@ def test_only_new_and_changed_files_are_opened(
     assert sorted(headers) == ["OAF_back_sad.wav", "OAF_new_sad.wav"]
     assert table["frames"]["Tess/OAF_Sad/OAF_back_sad.wav"] == 8_000
     assert "Tess/OAF_Fear/OAF_back_fear.wav" not in table.index
+
+
+@pytest.fixture
+def tess(archive: Path, tmp_path: Path) -> Dataset:
+    """The corpus TESS in a folder of its own."""
+    shutil.copytree(archive / "Tess", tmp_path / "clips" / "Tess")
+    return build_dataset("dataset=tess", f"data_root={tmp_path}/clips")
+
+
+def replace_within(path: Path, changed: Callable[[bytes], bytes]) -> None:
+    """Change the bytes of a file, which keeps its size and modification time."""
+    status, content = path.stat(), path.read_bytes()
+    path.write_bytes(changed(content))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    assert path.stat().st_mtime_ns == status.st_mtime_ns
+
+
+@pytest.mark.parametrize("edge", ["first", "last"])
+def test_other_bytes_of_the_same_size_and_time_give_another_index_and_cache(
+    tess: Dataset, tmp_path: Path, headers: list[str], edge: str
+) -> None:
+    path = "Tess/OAF_Sad/OAF_back_sad.wav"
+    write_clip(tess.root / path, 10.0)  # longer than what is compared
+
+    def changed(content: bytes) -> bytes:
+        louder = bytes(byte ^ 0x20 for byte in content[-200:])
+        if edge == "last":
+            return content[:-200] + louder
+        return content[:44] + louder + content[244:]
+
+    before, cache = open_clips(tess, SHORT, cache_dir=tmp_path)
+    headers.clear()
+    replace_within(tess.root / path, changed)
+    after, renewed = open_clips(tess, SHORT, cache_dir=tmp_path)
+    assert headers == ["OAF_back_sad.wav"]
+    assert renewed.key != cache.key
+    hashes = [clips.table.set_index("path")["audio_hash"] for clips in (before, after)]
+    assert list(hashes[0].index[hashes[0] != hashes[1]]) == [path]
+    assert after.fingerprint != before.fingerprint
+
+
+def test_a_changed_status_of_the_same_bytes_keeps_index_and_cache(
+    tess: Dataset, tmp_path: Path, headers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, cache = open_clips(tess, SHORT, cache_dir=tmp_path)
+    for path in before.table["path"]:
+        (tess.root / path).chmod(0o600)
+    headers.clear()
+    after, same = open_clips(tess, SHORT, cache_dir=tmp_path)
+    assert headers == []
+    assert same.key == cache.key
+    assert after.fingerprint == before.fingerprint
+    monkeypatch.setattr(indexing, "edge_hash", None)  # a call would raise
+    build_index(tess, tmp_path / "index")
+
+
+def test_a_changed_status_needs_no_write_to_a_read_only_cache(
+    cs334: Dataset, as_a_user: Path
+) -> None:
+    for seed, name in enumerate(("OAF_back_sad.wav", "YAF_back_sad.wav")):
+        write_clip(as_a_user / "clips/Tess" / name, seed=seed)
+    readers = {"tess": cs334.readers["tess"]}
+    dataset, folder = replace(cs334, root=as_a_user / "clips", readers=readers), as_a_user / "index"
+    before = build_index(dataset, folder)
+    for path in before.table["path"]:
+        (dataset.root / path).chmod(0o600)
+    for file in folder.iterdir():
+        file.chmod(0o400)
+    folder.chmod(0o500)
+    pd.testing.assert_frame_equal(build_index(dataset, folder).table, before.table)
+    write_clip(dataset.root / "Tess/OAF_new_sad.wav")
+    with pytest.raises(PermissionError):
+        build_index(dataset, folder)
 
 
 def test_a_file_that_could_not_be_opened_is_read_again(
