@@ -15,7 +15,7 @@ from emotion.data.splits.base import TEST, VAL, Split
 from emotion.data.splits.protocols import FileSplit
 from emotion.errors import ConfigError, RunError
 from emotion.evaluation.compare import compare_predictions
-from emotion.evaluation.external_predictions import read_predictions
+from emotion.evaluation.external_predictions import read_predictions, read_split
 from emotion.evaluation.leaks import Audit, audit_split
 from emotion.evaluation.scored_predictions import ScoredPredictions
 from emotion.runs.checkpoints import read_checkpoint
@@ -133,15 +133,12 @@ def evaluate_predictions(settings: EvaluateSettings) -> str:
     path = Path(settings.split.path).expanduser()
     if not path.is_file():
         raise ConfigError(f"there is no split file split.path={path}.")
-    split = read_table(path)
-    lacking = sorted({"path", "corpus", "speaker", "emotion", "subset"} - set(split))
-    if lacking:
-        raise ConfigError(f"{path} lacks {', '.join(lacking)}: intervals are over speakers.")
+    split, merged = read_split(path)
     audit = audit_split(split.assign(text=""), allow_leak=True)
     audited = {"leaks": bool(audit.leaks), "audit": audit.as_dict(), "split_path": str(path)}
     given = settings.predictions
     files = [Path(name).expanduser() for name in (given if isinstance(given, list) else [given])]
-    lines, tables = [], []
+    lines, tables = merged, []
     for file in files:
         scored = read_predictions(file, split)
         accesses = _record_test_access(split, settings, by=file)

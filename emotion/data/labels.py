@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion.errors import ConfigError
+from emotion.utils.names import name_key, text_of
 
 DEFAULT_LABELS = ("sad", "angry", "disgust", "fear", "happy", "neutral")
 """The six classes that all four corpora share; the id of a label is its index."""
@@ -15,15 +16,17 @@ KNOWN_LABELS = (*DEFAULT_LABELS, "calm", "surprise")  # all classes of the built
 
 def check_labels(labels: Sequence[object]) -> tuple[str, ...]:
     """Return the labels as a tuple of at least two distinct strings, or raise ConfigError."""
-    names = tuple(str(label) for label in labels)
+    names = tuple(text_of(label, "dataset.labels") for label in labels)
     if len(names) < 2:
         raise ConfigError(
             f"dataset.labels={list(names)} names fewer than two classes. "
             "Name every class to distinguish."
         )
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    keys = [name_key(name) for name in names]
+    repeated = [name for name, key in zip(names, keys, strict=True) if keys.count(key) > 1]
     if repeated:
-        raise ConfigError(f"dataset.labels names {', '.join(repeated)} more than once.")
+        named = ", ".join(dict.fromkeys(repeated))
+        raise ConfigError(f"dataset.labels names {named} more than once.")
     return names
 
 

@@ -2,7 +2,15 @@
 
 import pandas as pd
 
+from emotion.utils.names import name_key
+
 UNKNOWN = "unknown"  # speaker of clips without a speaker name
+
+
+def is_unknown(speakers: "pd.Series[str]") -> "pd.Series[bool]":
+    """Return whether each name stands for an unknown speaker: empty, or "unknown"."""
+    unknown: pd.Series[bool] = speakers.map(name_key).isin(["", UNKNOWN])
+    return unknown
 
 
 def speaker_ids(table: pd.DataFrame) -> "pd.Series[str]":

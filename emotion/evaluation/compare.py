@@ -15,6 +15,7 @@ from emotion.metrics.significance import (
     sign_flip_test,
     smallest_detectable_difference,
 )
+from emotion.utils.names import match_names, match_paths
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,12 @@ def compare_predictions(
     Raises:
         RunError: the tables share no clip, or their targets differ.
     """
+    classes = [*first["target"], *first["predicted"]]
+    second = second.assign(
+        path=match_paths(second["path"], first["path"]),
+        target=match_names(second["target"], classes),
+        predicted=match_names(second["predicted"], classes),
+    )
     both = first.merge(second[["path", "target", "predicted"]], on="path", suffixes=("_a", "_b"))
     if not len(both):
         raise RunError(

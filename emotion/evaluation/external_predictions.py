@@ -1,15 +1,34 @@
 """Predictions of other tools, read from a CSV file and checked against a split."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from emotion.data.labels import encode_labels
+from emotion.data.spellings import merge_spellings
 from emotion.data.splits.base import TEST
+from emotion.data.user_tables import read_numbers, read_user_table
 from emotion.errors import RunError, SplitError
 from emotion.evaluation.scored_predictions import ScoredPredictions
-from emotion.utils.tables import read_table
+from emotion.utils.names import match_names, match_paths, name_key
+
+SPLIT_COLUMNS = ("path", "corpus", "speaker", "emotion", "subset")
+
+
+def read_split(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return a split file with the labels and speakers of its clips, and notes on merged names.
+
+    Raises:
+        SplitError: the file is not such a table.
+    """
+    split = read_user_table(path, SplitError, columns=SPLIT_COLUMNS)
+    lacking = sorted(set(SPLIT_COLUMNS).difference(split))
+    if lacking:
+        raise SplitError(f"{path} lacks {', '.join(lacking)}: intervals are over speakers.")
+    split["subset"] = split["subset"].map(name_key)
+    return merge_spellings(split)
 
 
 def read_predictions(path: Path, split: pd.DataFrame) -> ScoredPredictions:
@@ -26,14 +45,19 @@ def read_predictions(path: Path, split: pd.DataFrame) -> ScoredPredictions:
     """
     if not path.is_file():
         raise RunError(f"the predictions file {path} does not exist.")
-    table = read_table(path).drop_duplicates("path", keep=False)
-    columns = [str(name) for name in table.columns]
+    table = read_user_table(path, RunError, columns=("path", "predicted", "target"))
+    table.columns = _probability_columns(table.columns, split["emotion"], path)
+    columns = list(table.columns)
     probabilities = [name for name in columns if name.startswith("p_")]
     if "path" not in columns or not (probabilities or "predicted" in columns):
         raise RunError(
             f"{path} needs a column path, and either predicted or p_<label> for every label; "
             f"it has {', '.join(columns)}."
         )
+    table["path"] = match_paths(table["path"], split["path"])
+    table = table.drop_duplicates("path", keep=False)
+    for name in {"predicted", "target"}.intersection(columns):
+        table[name] = match_names(table[name], split["emotion"])
     if not len(test := split[split["subset"] == TEST]):
         raise SplitError("the split file has no test clip. Write test into its column subset.")
     both = test.merge(table, on="path", how="left", suffixes=("", "_theirs"), indicator=True)
@@ -50,7 +74,7 @@ def read_predictions(path: Path, split: pd.DataFrame) -> ScoredPredictions:
         )
     if probabilities:
         labels = tuple(name.removeprefix("p_") for name in probabilities)
-        p = both[probabilities].to_numpy(dtype=np.float64)
+        p = np.stack([read_numbers(both[name], path, RunError) for name in probabilities], axis=1)
     else:
         labels = tuple(sorted(set(both["emotion"]) | set(both["predicted"])))
         p = np.eye(len(labels))[encode_labels(both["predicted"], labels)]
@@ -58,3 +82,16 @@ def read_predictions(path: Path, split: pd.DataFrame) -> ScoredPredictions:
         raise RunError(f"{path} has no column p_<label> for the targets {', '.join(unknown)}.")
     clips = both[["path", "corpus", "speaker", "emotion"]].assign(sex="")
     return ScoredPredictions(clips, np.log(np.maximum(p, 1e-12)), labels)  # 0 has no logarithm
+
+
+def _probability_columns(names: Iterable[str], labels: Iterable[str], path: Path) -> list[str]:
+    """Return the names of columns, with the labels of p_<label> in the spelling of the split."""
+    columns = [
+        f"p_{match_names([name[2:]], labels)[0]}" if name[:2].lower() == "p_" else name
+        for name in names
+    ]
+    keys = [name_key(name) for name in columns]
+    for name, key in zip(columns, keys, strict=True):
+        if keys.count(key) > 1:
+            raise RunError(f"{path} has several columns {name}. Remove all but one of them.")
+    return columns

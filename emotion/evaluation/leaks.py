@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from emotion.data.speakers import UNKNOWN
+from emotion.data.speakers import is_unknown
 from emotion.data.splits.base import TEST, TRAIN, VAL
 from emotion.errors import LeakError
+from emotion.utils.names import name_key
 
 MAX_NAMED = 3
 """Number of speakers, files or recordings that a message names."""
@@ -71,10 +72,13 @@ def _leaks(table: pd.DataFrame) -> Iterator[str]:
 
 def _leaks_of_weights(table: pd.DataFrame, trained_on: pd.DataFrame) -> Iterator[str]:
     tested, known = (
-        set((clips["corpus"] + " " + clips["speaker"])[clips["speaker"] != UNKNOWN])
-        for clips in (table[table["subset"] == TEST], trained_on)
+        {name_key(name): name for name in (clips["corpus"] + " " + clips["speaker"])[~unknown]}
+        for clips, unknown in (
+            (clips, is_unknown(clips["speaker"]))
+            for clips in (table[table["subset"] == TEST], trained_on)
+        )
     )
-    if shared := sorted(tested & known):
+    if shared := sorted(tested[key] for key in tested.keys() & known.keys()):
         named = _listed("speaker", shared)
         yield f"{named} in test and in the training clips of the initial weights"
 

@@ -12,6 +12,7 @@ from emotion.runtime.export_folder import read_profile
 from emotion.runtime.onnx_model import OnnxModel, find_export
 from emotion.runtime.out_of_distribution import TrainingProfile
 from emotion.runtime.predictor import Predictor
+from emotion.utils.names import match_keys, match_names
 
 if TYPE_CHECKING:
     from emotion.runs.run import Run
@@ -63,13 +64,16 @@ def open_predictor(settings: PredictorSettings) -> Predictor:
         from emotion.audio.speech_detector import SpeechDetector
 
         detector = SpeechDetector()
+    labels = settings.labels
+    if labels is not None:
+        labels = match_names(labels, model.labels)
     return Predictor(
         model,
         speech_detector=detector,
         profiles=open_profiles(settings) if settings.profile else [],
         abstain_below=settings.abstain_below,
-        labels=settings.labels,
-        priors=settings.priors,
+        labels=labels,
+        priors=match_keys(settings.priors, model.labels),
     )
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from emotion.utils.names import path_key
+
 NAME = "ledger.jsonl"
 
 
 def fingerprint_clips(paths: Iterable[str]) -> str:
     """Return the id of a test subset: a hash of the paths of its clips."""
-    text = "\n".join(sorted(paths)).encode(errors="surrogateescape")
+    text = "\n".join(sorted(map(path_key, paths))).encode(errors="surrogateescape")
     return hashlib.sha256(text).hexdigest()[:16]
 
 

@@ -1,5 +1,7 @@
 """Two systems are compared on their common clips, by speakers."""
 
+import unicodedata
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,6 +41,15 @@ def test_a_large_difference_is_found_and_a_tie_is_not_distinguishable() -> None:
         compare_predictions(predictions(good), predictions(other), names=("one", "other")).verdict
         == "not distinguishable"
     )
+
+
+def test_clips_and_classes_are_matched_in_any_spelling() -> None:
+    first = predictions(np.ones((3, 4))).replace({"a": "colère"})
+    first["path"] += "é"
+    second = first.apply(lambda column: column.map(lambda cell: unicodedata.normalize("NFD", cell)))
+    second["predicted"] = second["predicted"].str.title()
+    found = compare_predictions(first, second, names=("one", "other"))
+    assert (found.n, found.difference) == (12, 0.0)
 
 
 def test_only_shared_clips_are_compared_and_other_targets_refused() -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from emotion.errors import RunError, SplitError
-from emotion.evaluation.external_predictions import read_predictions
+from emotion.evaluation.external_predictions import read_predictions, read_split
 from emotion.utils.tables import write_table
 from tests.support.labelled_clips import labelled_clips
 
@@ -32,6 +32,44 @@ def test_probabilities_are_kept(tmp_path: Path) -> None:
     scored = read_predictions(file, SPLIT)
     assert scored.labels == ("sad", "angry")
     np.testing.assert_allclose(scored.probabilities(1.0)[:, 0], p)
+
+
+def test_a_spreadsheet_in_another_spelling_is_read(tmp_path: Path) -> None:
+    rows = TEST[["path", "emotion"]].itertuples(index=False)
+    lines = [f"{path};0,75;0,25;{label.title()} ;" for path, label in rows]
+    file = tmp_path / "theirs.csv"
+    file.write_text("\ufeffPath;p_Sad;P_angry\xa0;Target;\n" + "\n".join(lines))
+    scored = read_predictions(file, SPLIT)
+    assert scored.labels == ("sad", "angry")
+    np.testing.assert_allclose(scored.probabilities(1.0)[:, 0], 0.75)
+
+
+def test_a_probability_that_is_not_a_number_is_refused(tmp_path: Path) -> None:
+    file = write_predictions(tmp_path, p_sad="nan", p_angry="0.5")
+    with pytest.raises(RunError, match="'nan' in the column p_sad is not a number"):
+        read_predictions(file, SPLIT)
+
+
+def test_two_columns_of_one_label_are_refused(tmp_path: Path) -> None:
+    file = write_predictions(tmp_path, p_sad=0.5, p_Sad=0.5)
+    with pytest.raises(RunError, match="several columns p_sad"):
+        read_predictions(file, SPLIT)
+
+
+def test_a_split_file_has_one_spelling_of_each_name(tmp_path: Path) -> None:
+    file = tmp_path / "split.csv"
+    file.write_text(
+        "path;corpus;speaker;emotion;subset\n"
+        "a.wav;x;1001;sad;Test\nb.wav;x;1001 ;SAD;train\nc.wav;x;1002;sad;train\n"
+    )
+    split, notes = read_split(file)
+    assert list(split["speaker"]) == ["1001", "1001", "1002"]
+    assert list(split["emotion"]) == ["sad"] * 3
+    assert list(split["subset"]) == ["test", "train", "train"]
+    assert len(notes) == 2
+    write_table(file, split[["path", "corpus", "emotion"]])
+    with pytest.raises(SplitError, match="lacks speaker, subset"):
+        read_split(file)
 
 
 @pytest.mark.parametrize("rows", [slice(1, None), [0, *range(len(TEST))]], ids=["none", "two"])

@@ -54,6 +54,12 @@ def test_a_test_speaker_of_the_initial_weights_is_a_leak() -> None:
         assert not audit_split(table, allow_leak=False, trained_on=clean).leaks
 
 
+def test_the_spelling_of_an_earlier_speaker_does_not_hide_a_leak() -> None:
+    earlier = pd.DataFrame({"corpus": "X", "speaker": ["S0\xa0"]})
+    with pytest.raises(LeakError, match="speaker x s0 in test and in the training clips"):
+        audit_split(labelled_clips(), allow_leak=False, trained_on=earlier)
+
+
 def test_clips_of_unknown_speakers_are_not_a_leak() -> None:
     table = labelled_clips()
     table.loc[table.subset == "test", "speaker"] = "unknown"

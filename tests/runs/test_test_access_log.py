@@ -1,8 +1,12 @@
 """Every run that uses a test subset is counted once."""
 
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 from emotion.runs import test_access_log as log
+
+FORMS: tuple[Literal["NFC"], Literal["NFD"]] = ("NFC", "NFD")
 
 
 def test_each_user_of_a_test_subset_is_counted_once(tmp_path: Path) -> None:
@@ -12,6 +16,11 @@ def test_each_user_of_a_test_subset_is_counted_once(tmp_path: Path) -> None:
         log.record_test_access(tmp_path, first, by=by)
     assert log.test_accesses(tmp_path, first) == {"run1", "run2"}
     assert log.test_accesses(tmp_path, second) == frozenset()
+
+
+def test_the_unicode_form_of_its_paths_makes_no_other_test_subset() -> None:
+    forms = [log.fingerprint_clips([unicodedata.normalize(form, "é.wav")]) for form in FORMS]
+    assert forms[0] == forms[1]
 
 
 def test_unfinished_line_is_ignored(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from emotion.data.corpora.readers import PatternReader, Reader, TableReader
 from emotion.data.labels import check_labels
 from emotion.errors import ConfigError, suggest
+from emotion.utils.names import text_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ def corpora_dataset(
     *,
     root: str,
     readers: Mapping[str, Reader],
-    labels: Sequence[str] | None,
+    labels: Sequence[Any] | None,
     corpora: Sequence[str] | None = None,
     generate: Callable[[Path], None] | None = None,
     licences: Mapping[str, str] | None = None,
@@ -56,7 +58,7 @@ def corpora_dataset(
 
 
 def folder_dataset(
-    *, root: str | None, speaker: str | None, labels: Sequence[str] | None
+    *, root: str | None, speaker: str | None, labels: Sequence[Any] | None
 ) -> Dataset:
     """Return a dataset of a folder with one subfolder per class.
 
@@ -75,12 +77,21 @@ def folder_dataset(
         named = speaker if "(?P<speaker>" in speaker else f"(?P<speaker>{speaker})"
         pattern += f"(?:(?=.*?{named}))?"
     reader: Reader = PatternReader(corpus="folder", pattern=pattern, glob="audio")
-    labels = None if labels is None else [str(label).lower() for label in labels]
+    if labels is not None:
+        labels = [text_of(label, "dataset.labels").lower() for label in labels]
     return corpora_dataset(root=root, readers={"folder": reader}, labels=labels)
 
 
-def table_dataset(*, path: str | None, root: str | None, labels: Sequence[str] | None) -> Dataset:
+def table_dataset(
+    *,
+    path: str | None,
+    root: str | None,
+    labels: Sequence[Any] | None,
+    emotions: Mapping[str, str] | None = None,
+) -> Dataset:
     """Return a dataset of a CSV table with the columns path, emotion and, preferably, speaker.
+
+    `emotions` has the class of each code in the column emotion; None: the codes are the classes.
 
     Raises:
         ConfigError: no path.
@@ -88,5 +99,5 @@ def table_dataset(*, path: str | None, root: str | None, labels: Sequence[str] |
     if not path:
         raise ConfigError("dataset.path is not set. Give a table: dataset.path=FILE.csv")
     table = Path(path).expanduser()
-    reader: Reader = TableReader(path=str(table))
+    reader: Reader = TableReader(path=str(table), emotions=emotions)
     return corpora_dataset(root=root or str(table.parent), readers={"csv": reader}, labels=labels)

@@ -6,10 +6,11 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from emotion.audio.decode import SUFFIXES
+from emotion.utils.names import path_key
 
 EDGE_BYTES = 64 * 1024
 
@@ -35,6 +36,38 @@ def find_files(folder: Path, glob: str) -> Iterator[tuple[str, os.stat_result]]:
                 yield relative, _status(full)
     for error in errors:
         yield os.path.relpath(error.filename, folder), _status(error.filename)
+
+
+def paths_on_disk(root: Path, paths: Iterable[str]) -> list[str]:
+    """Return paths below `root` as they are spelled on disk.
+
+    A path without a file is tried in other Unicode forms and, with slashes for backslashes, as one
+    of Windows; it is returned unchanged if there is no such file.
+    """
+    names: dict[str, dict[str, str]] = {}
+
+    def entries(folder: str) -> dict[str, str]:
+        if folder not in names:
+            with contextlib.suppress(OSError, ValueError):
+                names[folder] = {path_key(name): name for name in os.listdir(folder)}  # noqa: PTH208
+        return names.setdefault(folder, {})
+
+    def spell(path: str) -> str:
+        if os.path.lexists(os.path.join(root, path)):  # noqa: PTH118 - 100,000 times
+            return path
+        for form in dict.fromkeys((path, path.replace("\\", "/"))):
+            parts, found = form.split("/"), ""
+            for part in parts:
+                folder = os.path.join(root, found)  # noqa: PTH118
+                name = part if part in ("", ".", "..") else entries(folder).get(path_key(part))
+                if name is None:
+                    break
+                found += f"{name}/"
+            else:
+                return found[:-1]
+        return path
+
+    return [spell(path) for path in paths]
 
 
 def file_status(path: str) -> os.stat_result | None:

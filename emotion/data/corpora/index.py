@@ -24,12 +24,14 @@ from emotion.audio.decode import header_rows
 from emotion.audio.standardise import Standardiser
 from emotion.data.corpora.dataset import Dataset
 from emotion.data.corpora.find_audio import change_time, edge_hash, file_status
-from emotion.data.corpora.readers import ROW
+from emotion.data.corpora.readers import ROW, check_columns
 from emotion.data.labels import KNOWN_LABELS
+from emotion.data.spellings import merge_spellings
 from emotion.data.waveform_cache import Progress, WaveformCache, open_waveform_cache
 from emotion.errors import CorpusError
 from emotion.utils.files import READ_ONLY_ERRORS, build_folder
 from emotion.utils.locks import SharedLock
+from emotion.utils.names import path_key
 from emotion.utils.printable import printable
 from emotion.utils.tables import read_table, write_table
 
@@ -37,7 +39,6 @@ FORMAT_VERSION = 2  # of the cached headers
 FILE_COLUMNS = ["path", "size", "mtime_ns", "ctime_ns"]
 HEADER_TYPES = dict.fromkeys((*FILE_COLUMNS[1:], "sample_rate", "frames", "channels"), "int64")
 HEADER_COLUMNS = ["path", *HEADER_TYPES, "container", "file_hash", "error"]
-SUFFIXES = ("_given", "")  # of a user's column and of a measured column with the same name
 HEADERS_PER_TASK = 2048  # for one process; up to this many are read without other processes
 COUNT_TOLERANCE = 0.02  # a clip count that differs more from the published one is reported
 
@@ -64,7 +65,8 @@ class Index:
     @property
     def fingerprint(self) -> str:
         """Hash of the clips, their files and labels, independent of the root folder."""
-        text = self.table[["path", "corpus", "speaker", "emotion", "file_hash"]].to_csv(index=False)
+        table = self.table[["path", "corpus", "speaker", "emotion", "file_hash"]]
+        text = table.assign(path=table["path"].map(path_key)).to_csv(index=False)
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:20]
 
 
@@ -84,6 +86,8 @@ def build_index(dataset: Dataset, folder: Path) -> Index:
     notes: list[str] = []
     for reader in dataset.readers.values():
         scan = reader.scan(dataset.root)
+        own = {key for row in scan.rows for key in row}
+        check_columns(sorted(own.difference(ROW)), f"the reader of {reader.corpus}")
         rows += scan.rows
         skipped += scan.skipped
         found, published = len(scan.rows), reader.published
@@ -91,8 +95,10 @@ def build_index(dataset: Dataset, folder: Path) -> Index:
             notes.append(f"{reader.corpus}: {found:,} clips here, {published:,} were published")
     columns = dict.fromkeys([*ROW, *(key for row in rows for key in row)])
     table = pd.DataFrame(rows, columns=list(columns)).sort_values("path", ignore_index=True)
+    table, merged = merge_spellings(_distinct_paths(table, skipped), dataset.labels)
+    notes += merged
     headers = _read_headers(table, dataset.root, folder).drop(columns=FILE_COLUMNS[1:])
-    table = table.merge(headers, on="path", validate="1:1", suffixes=SUFFIXES)
+    table = table.merge(headers, on="path", validate="1:1")
     unusable = table["error"] != ""
     skipped += list(table.loc[unusable, ["path", "error"]].itertuples(index=False, name=None))
     table = table[~unusable].drop(columns="error").reset_index(drop=True)
@@ -136,7 +142,7 @@ def select_clips(index: Index, cache: WaveformCache) -> Index:
         CorpusError: no clip has one of the labels.
     """
     decoded = cache.index.assign(row=range(len(cache.index)))
-    table = index.table.merge(decoded, on="path", how="inner", validate="1:1", suffixes=SUFFIXES)
+    table = index.table.merge(decoded, on="path", how="inner", validate="1:1")
     reasons = pd.Series("", index=table.index)
     reasons[table["loudest_db"] < SILENT_DB] = "is silent"
     reasons = reasons.mask(reasons == "", _conflicts(table))
@@ -172,6 +178,16 @@ def summarise_skipped(skipped: pd.DataFrame) -> list[str]:
         else:
             lines.append(f"left out: {count} files, each {reason}, such as {paths.iloc[0]}")
     return [printable(line) for line in lines]
+
+
+def _distinct_paths(table: pd.DataFrame, skipped: list[tuple[str, str]]) -> pd.DataFrame:
+    """Return the rows of paths that differ by more than their Unicode form; skip the others."""
+    keys = table["path"].map(path_key)
+    first = table.groupby(keys)["path"].transform("first")
+    again = table["path"] != first
+    for path, other in zip(table["path"][again], first[again], strict=True):
+        skipped.append((path, f"has the name of {other!a} in another Unicode form"))
+    return table[~again].reset_index(drop=True)
 
 
 def _conflicts(table: pd.DataFrame) -> pd.Series:

@@ -3,22 +3,43 @@
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import pandas as pd
-
 from emotion.audio.unreadable import file_error
-from emotion.data.corpora.find_audio import file_status, find_files
+from emotion.data.corpora.find_audio import file_status, find_files, paths_on_disk
 from emotion.data.speakers import UNKNOWN
-from emotion.errors import ConfigError, CorpusError, EmotionError, suggest
-from emotion.utils.tables import read_table
+from emotion.data.user_tables import read_user_table
+from emotion.data.waveform_cache import NUMERIC_COLUMNS
+from emotion.errors import ConfigError, CorpusError, suggest
+from emotion.utils.names import check_map, clean_name, look_up, name_key, text_of
 
 ROW = ("path", "size", "mtime_ns", "corpus", "speaker", "sex", "emotion", "text", "intensity")
 GROUPS = ("speaker", "sex", "emotion", "text", "intensity")
 """Columns that a pattern's named groups fill; other groups are for `require`."""
+
+TABLE_COLUMNS = ("path", "corpus", *GROUPS)
+"""Columns of a table that have a meaning; others are kept."""
+
+MEASURED = (
+    *(
+        "size",
+        "mtime_ns",
+        "ctime_ns",
+        "file_hash",
+        "sample_rate",
+        "frames",
+        "channels",
+        "container",
+        "error",
+        "row",
+    ),
+    *("audio_hash", *NUMERIC_COLUMNS),
+)
+"""Columns that the index fills from the files."""
 
 Rule = str | Sequence[str]
 """Values of a category: a list, or a regular expression that matches the whole value."""
@@ -94,6 +115,9 @@ class PatternReader:
                 raise ConfigError(
                     f"dataset {name} names {unknown[0]!r}.{suggest(unknown[0], groups)}"
                 )
+        _check_label_map(self.emotions, f"{self.corpus}: emotions")
+        for group, names in self.rename.items():
+            check_map(names, f"{self.corpus}: rename.{group}")
 
     def scan(self, root: Path) -> Scan:
         """Return the rows of the corpus, sorted by path.
@@ -101,17 +125,18 @@ class PatternReader:
         Raises:
             CorpusError: the folder is missing, or no file matches `glob`.
         """
-        folder = root / self.folder
+        own = paths_on_disk(root, [self.folder])[0]
+        folder = root / own
         if not folder.is_dir():
             raise CorpusError(
                 f"{self.corpus}: folder {folder} does not exist. Set data_root=… or dataset.root=… "
                 "to the folder of the corpora, or try dataset=synthetic first."
             )
-        expression = re.compile(self.pattern, re.IGNORECASE)
+        expression = re.compile(unicodedata.normalize("NFC", self.pattern), re.IGNORECASE)
         rows: list[dict[str, object]] = []
         skipped: list[tuple[str, str]] = []
         seen: dict[str, str] = {}
-        before = Path(self.folder, "_").as_posix()[:-1]
+        before = Path(own, "_").as_posix()[:-1]
         files = sorted(find_files(folder, self.glob))
         if not files:
             raise CorpusError(f"{self.corpus}: no file under {folder} matches {self.glob}.")
@@ -134,20 +159,21 @@ class PatternReader:
         """Return the columns of a clip from its path, or the reason to skip the file."""
         if relative.rpartition("/")[2].startswith("."):
             return "is a hidden file"
-        match = expression.search(relative)
+        match = expression.search(unicodedata.normalize("NFC", relative))
         if match is None:
             return "has a name that does not match the pattern of the corpus"
         codes = {name: value or "" for name, value in match.groupdict().items()}
         for group, names in self.rename.items():
-            codes[group] = _lookup(names, codes[group]) or codes[group]
+            codes[group] = str(look_up(names, codes[group]) or codes[group])
         for group, required in self.require.items():
             for code, reason in required.items():
-                if codes[group] != code:
+                if look_up({code: True}, codes[group]) is None:
                     return reason
         code = codes["emotion"]
-        emotion = code.lower() if self.emotions is None else _lookup(self.emotions, code)
+        emotion = code.lower() if self.emotions is None else look_up(self.emotions, code)
         if not emotion:
             return f"has the unknown emotion code {code!r}"
+        emotion = str(emotion)
         row = {group: codes.get(group, "") for group in GROUPS}
         row["speaker"] = row["speaker"] or UNKNOWN
         row["sex"] = _sex(self.sex, row["sex"] or row["speaker"])
@@ -159,11 +185,20 @@ class TableReader:
     """Reader of a CSV table: path (relative to the root), emotion and, preferably, speaker.
 
     The columns sex, text, intensity and corpus are optional; all other columns are kept.
+    `emotions` has the class of each code in the column emotion; None: the codes are the classes.
     """
 
     path: str
     corpus: str = "csv"
+    emotions: Mapping[str, str] | None = None
     published: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_label_map(self.emotions, "dataset.emotions")
+
+    def _label(self, code: str) -> str:
+        """Return the label of a code; empty if the map does not contain it."""
+        return code if self.emotions is None else str(look_up(self.emotions, code) or "")
 
     def scan(self, root: Path) -> Scan:
         """Return a row for each line of the table whose file exists.
@@ -173,13 +208,15 @@ class TableReader:
         """
         if not self.path or not Path(self.path).is_file():
             raise CorpusError(f"table {self.path!r} does not exist. Set dataset.path=FILE.csv.")
-        table = read_user_table(Path(self.path), CorpusError)
+        table = read_user_table(Path(self.path), CorpusError, columns=TABLE_COLUMNS)
         for column in ("path", "emotion"):
             if column not in table:
                 raise CorpusError(
                     f"{self.path} has no column {column!r}, only {', '.join(table.columns)}. "
                     "It needs path and emotion, and speaker for a split by speaker."
                 )
+        check_columns(table.columns, self.path)
+        table["path"] = paths_on_disk(root, table["path"])
         rows: list[dict[str, object]] = []
         skipped: list[tuple[str, str]] = []
         defaults = dict.fromkeys(GROUPS, "") | {"speaker": UNKNOWN, "corpus": self.corpus}
@@ -190,11 +227,13 @@ class TableReader:
             if status is None:
                 no_path = "\0" in path
                 skipped.append((path, "is not there" if no_path else file_error(root / path)))
-            elif not row["emotion"]:
+            elif not (code := clean_name(row["emotion"])):
                 skipped.append((path, "has no emotion in the table"))
+            elif not (emotion := self._label(code)):
+                skipped.append((path, f"has the unknown emotion code {code!r}"))
             else:
                 file = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
-                rows.append(defaults | row | file)
+                rows.append(defaults | row | file | {"emotion": emotion})
         repeated = table["path"][table["path"].duplicated()].unique()
         skipped += [(path, "is repeated in the table; its first line is used") for path in repeated]
         if not rows:
@@ -206,20 +245,29 @@ class TableReader:
         return Scan(rows, skipped)
 
 
-def read_user_table(path: Path, error: type[EmotionError]) -> pd.DataFrame:
-    """Return a CSV table of the user as text; raise `error` where it cannot be parsed."""
-    try:
-        return read_table(path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as err:
-        raise error(f"{path} is not a CSV table ({err}).") from err
+def check_columns(names: Iterable[str], where: str) -> None:
+    """Raise CorpusError if a table or reader has a column that the index fills itself."""
+    for name in names:
+        if name in MEASURED:
+            raise CorpusError(
+                f"{where} has a column {name!r}, and the index fills a column of this name from "
+                "the audio files. Rename or remove it."
+            )
 
 
-def _lookup(names: Mapping[str, str], code: str) -> str | None:
-    return {str(key).lower(): value for key, value in names.items()}.get(code.lower())
+def _check_label_map(emotions: Mapping[str, str] | None, key: str) -> None:
+    """Raise ConfigError if equal codes have two labels, or a label is not text."""
+    check_map(emotions or {}, key)
+    for label in (emotions or {}).values():
+        text_of(label, key)
 
 
 def _sex(rules: Mapping[str, Rule], value: str) -> str:
     for sex, rule in rules.items():
-        if re.fullmatch(rule, value) if isinstance(rule, str) else value in rule:
+        if isinstance(rule, str):
+            found = re.fullmatch(rule, value) is not None
+        else:
+            found = name_key(value) in map(name_key, map(str, rule))
+        if found:
             return sex
     return ""

@@ -10,6 +10,7 @@ import pandas as pd
 from emotion.data.speakers import speaker_ids
 from emotion.data.splits.stratify import Column, cut_validation
 from emotion.errors import ConfigError, SplitError, suggest
+from emotion.utils.names import match_names
 
 TRAIN, VAL, TEST, OUT = "train", "val", "test", ""
 SUBSETS = (TRAIN, VAL, TEST)
@@ -124,7 +125,7 @@ def check_fold(fold: int, folds: int) -> None:
 def check_corpora(key: str, names: str | Sequence[str], table: pd.DataFrame) -> list[str]:
     """Return the corpora named by the setting split.`key`; SplitError if the table lacks one."""
     found = sorted(table["corpus"].unique())
-    corpora = [names] if isinstance(names, str) else list(names)
+    corpora = match_names([names] if isinstance(names, str) else map(str, names), found)
     for name in corpora:
         if name not in found:
             raise SplitError(

@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from emotion.data.corpora.readers import read_user_table
 from emotion.data.speakers import speaker_ids
 from emotion.data.splits import stratify
 from emotion.data.splits.base import (
@@ -24,7 +23,9 @@ from emotion.data.splits.base import (
     checked_split,
     suggest_protocols,
 )
+from emotion.data.user_tables import read_user_table
 from emotion.errors import SplitError, suggest
+from emotion.utils.names import match_names, match_paths, name_key, path_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,9 +217,11 @@ class PublishedSplit(SplitProtocol):
                 notes.append(f"{corpus} has only {len(self.test[corpus])} folds and trains here")
                 continue
             in_corpus = table["corpus"] == corpus
-            speakers = self.test[corpus][self.fold]
-            test |= in_corpus & table["speaker"].isin(list(speakers))
-            val |= in_corpus & table["speaker"].isin(list(self.val.get(corpus, ())))
+            known = table["speaker"][in_corpus].unique()
+            speakers = match_names(map(str, self.test[corpus][self.fold]), known)
+            test |= in_corpus & table["speaker"].isin(speakers)
+            validates = match_names(map(str, self.val.get(corpus, ())), known)
+            val |= in_corpus & table["speaker"].isin(validates)
             missing = sorted(set(speakers) - set(table["speaker"][in_corpus]))
             if missing:
                 notes.append(f"missing test speakers: {corpus} {', '.join(missing)}")
@@ -242,7 +245,8 @@ class FileSplit(SplitProtocol):
 
     def split(self, table: pd.DataFrame) -> Split:
         lines = self._read()
-        subset_of = dict(zip(lines["path"], lines["subset"], strict=True))
+        paths = match_paths(lines["path"], table["path"])
+        subset_of = dict(zip(paths, lines["subset"], strict=True))
         subset = table["path"].map(subset_of)
         unknown = sorted(path for path in set(subset_of) - set(table["path"]) if subset_of[path])
         unlisted = list(table["path"][subset.isna()])
@@ -269,16 +273,18 @@ class FileSplit(SplitProtocol):
         """Return the lines of the file, with a known subset and no contradictions."""
         if not self.path or not Path(self.path).is_file():
             raise SplitError(f"split file {self.path!r} does not exist. Set split.path=FILE.csv.")
-        lines = read_user_table(Path(self.path), SplitError)
+        lines = read_user_table(Path(self.path), SplitError, columns=("path", "subset"))
         if not {"path", "subset"} <= set(lines):
             raise SplitError(f"{self.path} needs the columns path and subset.")
+        lines["subset"] = lines["subset"].map(name_key)
         wrong = lines[~lines["subset"].isin([*SUBSETS, OUT])]
         if len(wrong):
             raise SplitError(
                 f"{self.path} has the subset {wrong['subset'].iloc[0]!r} for "
                 f"{wrong['path'].iloc[0]}; a subset is train, val, test or empty."
             )
-        contradictory = lines[lines.groupby("path")["subset"].transform("nunique") > 1]
+        keys = lines["path"].map(path_key)
+        contradictory = lines[lines.groupby(keys)["subset"].transform("nunique") > 1]
         if len(contradictory):
             raise SplitError(f"{self.path} has two subsets for {contradictory['path'].iloc[0]}.")
         return lines

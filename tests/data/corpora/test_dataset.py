@@ -1,24 +1,27 @@
 """Datasets of corpora, folders and tables."""
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from emotion.audio.standardise import Standardiser
 from emotion.data.corpora.dataset import corpora_dataset, folder_dataset, table_dataset
-from emotion.data.corpora.index import Index, build_index
+from emotion.data.corpora.index import Index, build_index, open_clips
+from emotion.data.corpora.readers import MEASURED, TABLE_COLUMNS
 from emotion.errors import ConfigError, CorpusError
 from tests.conftest import build_dataset
 from tests.support.archive import write_clip
 
 TABLE = """\
-path,emotion,speaker,mood,sample_rate,row,error,size
-a.wav,angry,01,tense,44.1k,17,none,small
-b.wav,sad,NA,,,,,
-sub/c.wav,angry,,calm,,,,
-d.wav,,01,,,,,
-e.wav,sad,01,,,,,
-a.wav,sad,02,,,,,
+path,emotion,speaker,mood
+a.wav,angry,01,tense
+b.wav,sad,NA,
+sub/c.wav,angry,,calm
+d.wav,,01,
+e.wav,sad,01,
+a.wav,sad,02,
 """
 
 
@@ -52,13 +55,86 @@ def test_a_table_keeps_the_text_of_its_cells(recordings: Path, tmp_path: Path) -
     assert {row["corpus"] for row in rows.values()} == {"csv"}
 
 
-def test_other_columns_of_a_table_are_kept_beside_measured_ones(
+def test_other_columns_of_a_table_are_kept(recordings: Path, tmp_path: Path) -> None:
+    row = by_path(index_table(recordings / "clips.csv", tmp_path))["a.wav"]
+    assert (row["mood"], row["sample_rate"], row["frames"]) == ("tense", 16_000, 4_000)
+
+
+@pytest.mark.parametrize("column", ["size", "sample_rate", "row", "audio_hash", "level_db"])
+def test_a_column_that_the_index_fills_itself_is_refused_by_name(
+    recordings: Path, tmp_path: Path, column: str
+) -> None:
+    (recordings / "clips.csv").write_text(f"path,emotion,{column}\na.wav,sad,1\n")
+    with pytest.raises(CorpusError, match=rf"clips\.csv has a column '{column}'.*Rename"):
+        index_table(recordings / "clips.csv", tmp_path)
+
+
+def test_every_column_that_the_index_fills_is_refused_in_tables(
     recordings: Path, tmp_path: Path
 ) -> None:
-    row = by_path(index_table(recordings / "clips.csv", tmp_path))["a.wav"]
-    assert (row["mood"], row["row"]) == ("tense", "17")
-    assert (row["sample_rate"], row["sample_rate_given"]) == (16_000, "44.1k")
-    assert (row["size"], row["frames"]) == ((recordings / "a.wav").stat().st_size, 4_000)
+    dataset = table_dataset(path=str(recordings / "clips.csv"), root=None, labels=None)
+    index, _ = open_clips(dataset, Standardiser(8_000, duration_ms=100), cache_dir=tmp_path)
+    assert set(index.table) - {"mood", *TABLE_COLUMNS} <= set(MEASURED)
+
+
+def test_codes_of_a_table_are_mapped_to_labels(recordings: Path, tmp_path: Path) -> None:
+    (recordings / "clips.csv").write_text("path,emotion\na.wav,01\nb.wav,ANG \nd.wav,x\n")
+    emotions: Any = {1: "neutral", "ang": "angry"}  # {01: neutral, ang: angry} in YAML
+    index = index_table(recordings / "clips.csv", tmp_path, emotions=emotions)
+    assert index.labels == ("angry", "neutral")
+    assert dict(index.skipped.itertuples(index=False)) == {
+        "d.wav": "has the unknown emotion code 'x'"
+    }
+
+
+def test_invisible_differences_make_no_new_speakers_and_labels(
+    recordings: Path, tmp_path: Path
+) -> None:
+    rows = "a.wav,angry,1001\nb.wav,Angry,1001\xa0\nsub/c.wav,angry ,1001 \nd.wav,sad,1002\n"
+    (recordings / "clips.csv").write_text(f"path,emotion,speaker\n{rows}")
+    index = index_table(recordings / "clips.csv", tmp_path)
+    assert list(index.table["speaker"]) == ["1001", "1001", "1002", "1001"]
+    assert index.labels == ("sad", "angry")
+    assert [note.partition(":")[0] for note in index.notes] == ["emotion", "speaker"]
+
+
+def test_labels_and_clips_may_differ_in_case_and_encoding(recordings: Path, tmp_path: Path) -> None:
+    decomposed = unicodedata.normalize("NFD", "Colère")
+    rows = f"a.wav,{decomposed}\nb.wav,SAD\n"
+    (recordings / "clips.csv").write_text(f"path,emotion\n{rows}")
+    table = str(recordings / "clips.csv")
+    dataset = table_dataset(path=table, root=None, labels=["colère", "sad"])
+    index = build_index(dataset, tmp_path / "index")
+    assert list(index.table["emotion"]) == ["colère", "sad"]
+
+
+def test_paths_of_a_table_are_found_in_any_unicode_form_and_with_backslashes(
+    recordings: Path, tmp_path: Path
+) -> None:
+    decomposed = unicodedata.normalize("NFD", "é/ü.wav")
+    write_clip(recordings / decomposed, seed=9)
+    (recordings / "clips.csv").write_text("path,emotion\né/ü.wav,sad\nsub\\c.wav,angry\n")
+    index = index_table(recordings / "clips.csv", tmp_path)
+    assert list(index.table["path"]) == [decomposed, "sub/c.wav"], "as on disk"
+
+
+def test_a_folder_of_a_mac_has_the_label_that_is_typed(tmp_path: Path) -> None:
+    for seed, name in enumerate(("colère/Zoë_1.wav", "triste/Zoë_2.wav")):
+        write_clip(tmp_path / "own" / unicodedata.normalize("NFD", name), seed=seed)
+    root = str(tmp_path / "own")
+    dataset = folder_dataset(root=root, speaker=r"\w+(?=_)", labels=["Colère", "triste"])
+    index = build_index(dataset, tmp_path / "index")
+    assert [*index.table["emotion"]] == ["colère", "triste"]
+    assert set(index.table["speaker"]) == {"Zoë"}
+
+
+def test_two_files_with_one_name_in_two_unicode_forms_are_not_two_clips(tmp_path: Path) -> None:
+    for seed, form in enumerate(("NFC", "NFD")):
+        write_clip(tmp_path / "own/sad" / unicodedata.normalize(form, "é.wav"), seed=seed)
+    dataset = folder_dataset(root=str(tmp_path / "own"), speaker=None, labels=None)
+    index = build_index(dataset, tmp_path / "index")
+    assert len(index.table) == 1
+    assert "in another Unicode form" in index.skipped["reason"][0]
 
 
 def test_lines_without_a_usable_clip_are_skipped_with_their_reason(
@@ -92,11 +168,10 @@ def test_a_table_written_by_a_spreadsheet_is_read(recordings: Path, tmp_path: Pa
     ("content", "message"),
     [
         ("file,emotion\na.wav,sad\n", "has no column 'path', only file, emotion"),
-        ("path;emotion\na.wav;sad\n", "has no column 'path', only path;emotion"),
         ("path,label\na.wav,sad\n", "has no column 'emotion'"),
         ("path,emotion\nz.wav,sad\n", r"none of the 1 lines .*\(z\.wav is not there\)"),
         ("", "is not a CSV table"),
-        ('path,emotion\n"a.wav,sad\n', "is not a CSV table"),
+        ('path,emotion\n"a.wav,sad\n', "not a CSV table"),
         (b"\x00\xff\xfe", "has no column 'path'"),
     ],
 )  # fmt: skip
@@ -179,6 +254,18 @@ def test_the_case_of_class_names_does_not_matter(folders: Path, tmp_path: Path) 
         (
             lambda: build_dataset("dataset=cs334", "dataset.labels=[sad,fear,sad]"),
             "sad more than once",
+        ),
+        (
+            lambda: build_dataset("dataset=cs334", "dataset.labels=[sad,Sad ]"),
+            "sad, Sad more than once",
+        ),
+        (
+            lambda: table_dataset(path="x", root=None, labels=["a", False]),
+            r"dataset\.labels contains False",
+        ),
+        (
+            lambda: table_dataset(path="x", root=None, labels=None, emotions={"a": "x", "A": "y"}),
+            r"dataset\.emotions has 'a' for x and 'A' for y",
         ),
     ],
 )

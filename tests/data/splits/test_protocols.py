@@ -1,5 +1,6 @@
 """Split protocols: by speaker, fold, text, corpus, publication and file."""
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -277,6 +278,25 @@ def test_paths_that_are_missing_or_unknown_are_named(
     assert split.notes[0].startswith("1 files in ")
     assert split.notes[0].endswith("are not clips of this dataset, such as gone.wav")
     assert split.notes[1].endswith(f"are left out, such as {last}")
+
+
+def test_a_split_file_may_spell_its_paths_and_subsets_in_another_way(
+    clips: pd.DataFrame, written: WriteSplit
+) -> None:
+    paths = clips["path"] + "é/a"
+    on_disk = clips.assign(path=[unicodedata.normalize("NFD", path) for path in paths])
+    lines = lines_of(clips.assign(path=paths.str.replace("/", "\\")), LINES)
+    lines["subset"] = lines["subset"].str.title() + " "
+    split = written(lines).assign(on_disk)
+    assert list(split.subset) == LINES.split()[::-1]
+    assert split.notes == ()
+
+
+def test_published_speakers_are_found_in_any_spelling() -> None:
+    table = table_of({"a": ["dc", "JE", "jk", "KL"]})
+    split = PublishedSplit(test={"a": [["DC\xa0", "je"]]}).assign(table)
+    assert set(table["speaker"][split.subset == "test"]) == {"dc", "JE"}
+    assert not any("missing" in note for note in split.notes)
 
 
 def test_an_empty_subset_leaves_a_clip_out_without_a_note(
