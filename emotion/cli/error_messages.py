@@ -6,7 +6,7 @@ import re
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from emotion.config.composition import compose, first_line
+from emotion.config.composition import CONFIG_FOLDER, all_lines, compose, explain_value, first_line
 from emotion.errors import suggest
 from emotion.utils.files import FULL_DISK_ERRORS, full_disk
 
@@ -19,12 +19,17 @@ HINTS = {
 }
 """What to do next, by the number of an error of the disk."""
 
+NOT_A_CHOICE = "Config group override must be a string or a list"  # Hydra, of null
+ADDED_TWICE = r"(?:Multiple values for |force-add of config groups .*: '\+\+)([\w/]+)"
+
 
 def explain_error(error: BaseException, command: str) -> str:
     """Return one line for an error that this program did not raise itself."""
     error = full_disk(error) or error
     if isinstance(error, HydraException | OmegaConfBaseException):
         return explain_composition(error, command)
+    if str(error).startswith(NOT_A_CHOICE):
+        return "null is not a choice of a config group: name a choice, or leave the setting out."
     if isinstance(error, OSError) and error.strerror:
         what = error.strerror + (f": {error.filename}" if error.filename else "")
         return f"{what}. {HINTS.get(error.errno or 0, '')}".rstrip()
@@ -41,7 +46,13 @@ def explain_composition(error: HydraException | OmegaConfBaseException, command:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         choices = [option for option in error.options or [] if option != "base"]
-        return f"{group}={choice} does not exist.{suggest(choice, choices)}"
+        return (
+            f"{group}={choice} does not exist.{suggest(choice, choices)} For a file of your own, "
+            f"FOLDER/{group}/{choice or 'NAME'}.yaml, add --config-dir FOLDER or set "
+            f"{CONFIG_FOLDER}."
+        )
+    if added := re.match(ADDED_TWICE, str(error)):
+        return f"{added[1]}= is a setting already. Leave out the +: {added[1]}=NAME."
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OmegaConfBaseException):
         cause = cause.__cause__
@@ -49,8 +60,8 @@ def explain_composition(error: HydraException | OmegaConfBaseException, command:
     key = str(getattr(cause, "full_key", None) or "")
     if cause is None or isinstance(cause, ConfigAttributeError | ConfigKeyError):
         unknown = named[1] if named else key
-        return _unknown_setting(unknown, command) if unknown else first_line(error)
-    return f"{key}: {first_line(cause)}" if key else first_line(cause)
+        return _unknown_setting(unknown, command) if unknown else all_lines(error)
+    return explain_value(cause)
 
 
 def _unknown_setting(key: str, command: str) -> str:

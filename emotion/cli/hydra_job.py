@@ -14,8 +14,8 @@ from omegaconf import DictConfig
 
 from emotion.cli.commands import COMMANDS, OK, load_command
 from emotion.cli.error_messages import explain_error
-from emotion.cli.overrides import to_hydra
-from emotion.config.composition import CONFIGS, Composition, chosen_groups, register
+from emotion.cli.overrides import split_config_folder, to_hydra
+from emotion.config.composition import CONFIGS, Composition, chosen_groups, config_folder, register
 from emotion.config.schema import SETTINGS
 from emotion.utils.distributed import is_rank_zero
 
@@ -42,10 +42,12 @@ class HydraJob:
         register()
         set_up_logging()
         threading.excepthook = self._log_thread_error
-        sys.argv = [f"emotion {self.command}", *to_hydra(self.command, self.words)]
         start = hydra.main(f"pkg://{CONFIGS}", self.command, version_base="1.3")
+        words, folder = split_config_folder(self.words)
         try:
-            start(self.task)()
+            with config_folder(folder) as flags:
+                sys.argv = [f"emotion {self.command}", *flags, *to_hydra(self.command, words)]
+                start(self.task)()
         except Exception:
             if self.sweep_folder is not None:  # a sweep that ends prints its table itself
                 from emotion.experiments.sweep_table import describe_sweep

@@ -1,5 +1,6 @@
 """Translates the words of a command line into overrides that Hydra can parse."""
 
+import argparse
 import os
 import re
 from collections.abc import Sequence
@@ -56,6 +57,17 @@ def to_hydra(command: str, words: Sequence[str]) -> list[str]:
     if inputs:
         out.append(f"inputs=[{','.join(map(quote, inputs))}]")
     return flags + out
+
+
+def split_config_folder(words: Sequence[str]) -> tuple[list[str], str | None]:
+    """Return the words without the flag --config-dir (or -cd), and the folder that it names."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config-dir", "-cd")
+    try:
+        flags, rest = parser.parse_known_args(words)
+    except argparse.ArgumentError as err:
+        raise UsageError("--config-dir needs a folder: --config-dir FOLDER.") from err
+    return rest, flags.config_dir
 
 
 def quote_paths(value: str) -> str:

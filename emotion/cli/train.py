@@ -9,8 +9,8 @@ from hydra.errors import HydraException
 from emotion.cli.commands import OK
 from emotion.cli.error_messages import explain_error
 from emotion.cli.hydra_job import output_folder, remove_initial_folder, task_overrides
-from emotion.cli.overrides import UsageError, to_hydra
-from emotion.config.composition import Composition, compose
+from emotion.cli.overrides import UsageError, split_config_folder, to_hydra
+from emotion.config.composition import Composition, compose, config_folder
 from emotion.config.schema import TrainSettings
 from emotion.errors import ConfigError
 from emotion.runs.lock import locked_run
@@ -58,8 +58,10 @@ def train_from_python(overrides: Sequence[str]) -> Run:
         SystemExit: SIGTERM, likewise.
     """
     try:
-        words = to_hydra("train", overrides)
-        composition = compose("train", words)
+        own, choices = split_config_folder(overrides)
+        words = to_hydra("train", own)
+        with config_folder(choices):
+            composition = compose("train", words)
     except UsageError as err:
         raise ConfigError(str(err)) from err
     except HydraException as err:

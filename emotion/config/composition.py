@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import importlib.resources
+import os
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +25,8 @@ from emotion.errors import ConfigError, EmotionError, suggest
 from emotion.utils.distributed import is_rank_zero
 
 CONFIGS = "emotion.conf"
+CONFIG_FOLDER = "EMOTION_CONFIG_DIR"
+"""Environment variable with a folder of further choices, as --config-dir; processes inherit it."""
 
 GROUPS = frozenset(("dataset", "preprocessing", "split", "model", "trainer", "logger"))
 FIXED = (GROUPS - {"trainer", "logger"}) | {"seed", "recipe", "data_root", "init_from"}
@@ -72,7 +76,8 @@ def compose(command: str, overrides: Sequence[str]) -> Composition[Any]:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_module(CONFIGS, version_base="1.3", job_name=command):
-            node = hydra.compose(command, overrides=list(overrides), return_hydra_config=True)
+            words = [*overrides, *_search_path()]
+            node = hydra.compose(command, overrides=words, return_hydra_config=True)
             choices = chosen_groups(node.hydra.runtime.choices)
             run_folder = str(node.hydra.run.dir)
             OmegaConf.set_struct(node, False)
@@ -81,6 +86,36 @@ def compose(command: str, overrides: Sequence[str]) -> Composition[Any]:
             return Composition(node, SETTINGS[command], choices, run_folder)
     finally:
         GlobalHydra.instance().hydra = outer
+
+
+@contextlib.contextmanager
+def config_folder(folder: str | None) -> Iterator[list[str]]:
+    """Take choices from a folder too, within a block and in processes that start in it.
+
+    None is the folder that the environment names. The block receives the flags for Hydra.
+    """
+    before = os.environ.get(CONFIG_FOLDER)
+    if folder or before:
+        path = Path(folder or str(before)).expanduser().absolute()
+        if not path.is_dir():
+            named = "--config-dir" if folder else CONFIG_FOLDER
+            raise ConfigError(f"{named} {path} is not a folder.")
+        os.environ[CONFIG_FOLDER] = str(path)
+    try:
+        yield ["--config-dir", os.environ[CONFIG_FOLDER]] if folder or before else []
+    finally:
+        if before is None:
+            os.environ.pop(CONFIG_FOLDER, None)
+        else:
+            os.environ[CONFIG_FOLDER] = before
+
+
+def _search_path() -> list[str]:
+    """Return an override that adds the folder of further choices; empty without one."""
+    if not (folder := os.environ.get(CONFIG_FOLDER)):
+        return []
+    quoted = folder.replace("\\", "\\\\").replace("'", "\\'")
+    return [f"hydra.searchpath=['file://{quoted}']"]
 
 
 def register() -> None:
@@ -170,8 +205,7 @@ def _errors_named() -> Iterator[None]:
     try:
         yield
     except OmegaConfBaseException as err:
-        key = getattr(err, "full_key", None)
-        raise ConfigError(f"{key}: {first_line(err)}" if key else first_line(err)) from err
+        raise ConfigError(explain_value(err)) from err
 
 
 def _schema_node(schema: type[Any]) -> DictConfig:
@@ -217,12 +251,16 @@ def check_arguments(node: Node, key: str) -> None:
     for name, value in node.items():
         if isinstance(value, Mapping):
             check_arguments(value, f"{key}.{name}")
-        elif name in hints and not _fits(value, hints[name]):
-            hint = hints[name]
-            shown = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
-            raise ConfigError(
-                f"{key}.{name}={value!r} is a {type(value).__name__}, but must be {shown}."
-            )
+        if name in hints and not _fits(value, hints[name]):
+            raise ConfigError(_type_problem(f"{key}.{name}", value, hints[name]))
+
+
+def _type_problem(key: str, value: object, hint: Any) -> str:
+    """Return the message for a value of the wrong type; one value for a list is the likely slip."""
+    if not isinstance(value, Mapping) and (_fits([value], hint) or _fits([str(value)], hint)):
+        return f"{key}={value} must be a list, in brackets: {key}=[{value}]."
+    shown = hint.__name__ if isinstance(hint, type) else re.sub(r"[a-z]\w*\.", "", str(hint))
+    return f"{key}={value!r} is a {type(value).__name__}, but must be {shown}."
 
 
 def _argument_types(target: str) -> dict[str, Any]:
@@ -242,7 +280,9 @@ def _argument_types(target: str) -> dict[str, Any]:
 
 
 def _fits(value: object, hint: Any) -> bool:
-    """Return whether a plain value has a type; types of objects fit everything."""
+    """Return whether a plain value has a type; types of objects, and nodes of them, fit all."""
+    if isinstance(value, Mapping) and "_target_" in value:
+        return True
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, each) for each in arguments)
@@ -256,15 +296,37 @@ def _fits(value: object, hint: Any) -> bool:
         if not isinstance(value, list | tuple):
             return False
         return all(_fits(each, arguments[0]) for each in value if arguments)
-    if origin is Mapping or origin is dict or hint is Path:
-        return isinstance(value, Mapping | str) and (hint is Path) == isinstance(value, str)
+    if hint is Path:
+        return isinstance(value, str)
+    if origin in (Mapping, dict):
+        if not isinstance(value, Mapping):
+            return False
+        return all(_fits(each, arguments[1]) for each in value.values() if arguments)
     return True
 
 
+def explain_value(error: OmegaConfBaseException) -> str:
+    """Return one line for a value that a setting does not take, with the key."""
+    key = getattr(error, "full_key", None)
+    if key and "is not a ListConfig" in str(error):
+        return f"{key} takes a list, in brackets: {key}=[…]."
+    return f"{key}: {first_line(error)}" if key else first_line(error)
+
+
 def first_line(error: BaseException) -> str:
-    """Return the message of an error as one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    """Return the first line of the message of an error."""
+    return _lines(error)[0]
+
+
+def all_lines(error: BaseException) -> str:
+    """Return the message of an error as one line, with the advice in its further lines."""
+    first, *more = _lines(error)
+    return " ".join([first if first.endswith(".") or not more else f"{first}:", *more])
+
+
+def _lines(error: BaseException) -> list[str]:
+    lines = [line.strip().replace("\\'", "'") for line in str(error).splitlines() if line.strip()]
+    return lines or [type(error).__name__]
 
 
 def shipped_file(name: str) -> Path:

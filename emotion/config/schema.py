@@ -33,6 +33,16 @@ def check_choice(key: str, value: object, choices: tuple[object, ...]) -> None:
         )
 
 
+def is_list_of(value: object, kind: type) -> bool:
+    """Return whether a value is a list whose members have a type."""
+    return isinstance(value, list) and all(isinstance(each, kind) for each in value)
+
+
+def is_mapping_to(value: object, kind: type) -> bool:
+    """Return whether a value is a mapping whose values have a type."""
+    return isinstance(value, Mapping) and all(isinstance(each, kind) for each in value.values())
+
+
 @dataclass(frozen=True, kw_only=True)
 class CommonSettings:
     """Settings of every command: conf/command/base.yaml."""
@@ -128,6 +138,11 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         check_choice("search.by", self.by, ("random", "optuna", None))
+        if not isinstance(self.space, Mapping):
+            raise ConfigError(
+                f"search.space={self.space} must hold the values of each setting: space=NAME, or "
+                "search.space={trainer.optimizer.lr: [0.001,0.01]}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +192,17 @@ class GridSettings:
     threads: int | None
     retry: bool
     recorded: str | None = field(metadata=PATH)
+
+    def __post_init__(self) -> None:
+        if self.folds != "all" and not is_list_of(self.folds, int):
+            raise ConfigError(
+                f"study.folds={self.folds} must be all, or a list, in brackets: study.folds=[0,1]."
+            )
+        if self.protocols is not None and not is_mapping_to(self.protocols, str):
+            raise ConfigError(
+                f"study.protocols={self.protocols} must hold the overrides of each protocol: "
+                "study.protocols={mine: 'dataset=ravdess split=emobox'}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
+from hydra.errors import HydraException, MissingConfigException
 
+from emotion.cli.error_messages import explain_error
 from emotion.config.composition import (
     build,
     compose,
+    config_folder,
     load_settings,
     override_resumed,
     to_yaml,
@@ -28,6 +32,69 @@ def choices(group: str) -> list[str]:
 def test_every_command_composes(command: str) -> None:
     composition = compose(command, [])
     assert isinstance(composition.settings, SETTINGS[command])
+
+
+def groups_of(command: str) -> list[str]:
+    """Return the config groups in the defaults list of a command."""
+    defaults = yaml.safe_load((CONF / f"{command}.yaml").read_text("utf-8"))["defaults"]
+    return [key for entry in defaults if isinstance(entry, dict) for key in entry]
+
+
+@pytest.mark.parametrize(
+    ("command", "group"), [(command, group) for command in COMMANDS for group in groups_of(command)]
+)
+def test_a_choice_that_does_not_exist_is_an_error_in_every_group_of_every_command(
+    command: str, group: str
+) -> None:
+    with pytest.raises(MissingConfigException, match=f"{group}/nothing"):
+        compose(command, [f"{group}=nothing"])
+
+
+def test_choices_of_a_config_folder_are_found_until_its_block_ends(tmp_path: Path) -> None:
+    folder = tmp_path / "it's mine, {a}"
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "small.yaml").write_text("defaults: [cnn, _self_]\nchannels: [4, 8]\n")
+    with config_folder(str(folder)) as flags:
+        assert flags == ["--config-dir", str(folder)]
+        assert compose("train", ["model=small"]).settings.model["channels"] == [4, 8]
+        with config_folder(None) as inherited:  # a process that starts within the block
+            assert inherited == flags
+    with pytest.raises(MissingConfigException):
+        compose("train", ["model=small"])
+
+
+LISTS = {
+    "train": ["dataset.labels", "dataset.corpora"],
+    "study": ["study.models", "study.trainers", "study.seeds", "study.folds"],
+    "benchmark": ["models", "batch_sizes", "threads"],
+    "predict": ["labels"],
+    "serve": ["labels"],
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "key"), [(command, key) for command, keys in LISTS.items() for key in keys]
+)
+def test_one_value_where_a_list_is_meant_is_an_error_with_brackets(command: str, key: str) -> None:
+    with pytest.raises((ConfigError, HydraException)) as caught:
+        build(compose(command, [f"{key}=8"]).settings.dataset, "dataset")
+    error = caught.value
+    message = str(error) if isinstance(error, ConfigError) else explain_error(error, command)
+    assert f"list, in brackets: {key}=[" in message
+
+
+@pytest.mark.parametrize(
+    "word", ["study.protocols=ravdess", "study.protocols={a: [loso]}", "search.space=lr"]
+)
+def test_one_value_where_a_mapping_is_meant_is_an_error(word: str) -> None:
+    with pytest.raises(ConfigError, match="must hold"):
+        assert compose("study", [word]).settings
+
+
+def test_lists_within_a_mapping_are_checked() -> None:
+    node = {"_target_": "emotion.data.splits.protocols.PublishedSplit", "test": {"savee": "DC"}}
+    with pytest.raises(ConfigError, match="must be Mapping"):
+        build(node, "split")
 
 
 @pytest.mark.parametrize("name", choices("dataset"))
