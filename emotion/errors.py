@@ -16,6 +16,10 @@ class AudioError(EmotionError):
     """A file without usable audio."""
 
 
+class TooLongError(AudioError):
+    """A recording beyond the limits of length."""
+
+
 class CorpusError(EmotionError):
     """A corpus that is missing, empty or does not match its reader."""
 

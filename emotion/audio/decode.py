@@ -2,17 +2,21 @@
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
+from emotion.audio.byte_range import ByteRange, RangeReader
+from emotion.audio.mono import OPPOSITE_PHASE, mix_down
+from emotion.audio.mpeg import find_mpeg_recordings
+from emotion.audio.ogg import find_ogg_recordings
 from emotion.audio.unreadable import decode_error, file_error
-from emotion.errors import AudioError
+from emotion.errors import AudioError, TooLongError
 
 Wave = npt.NDArray[np.float32]  # mono samples, (T,), full scale at 1
 
@@ -21,9 +25,14 @@ SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif",
 
 MIN_RATE, MAX_RATE = 1_000, 768_000
 MAX_CHANNELS = 64
-MAX_SECONDS = 4 * 3600
-MAX_PEAK = 2.0**31  # of samples, which may be 32-bit integers; squares of greater ones overflow
+MAX_SAMPLES = 1 << 27
+"""Limit of decoded samples of all channels in one clip: 46 minutes at 48 kHz, 0.5 GB."""
+
+MAX_FILE_SAMPLES = 1 << 31  # of a file that is read block by block: 6 hours at 48 kHz, stereo
 BLOCK_SAMPLES = 1 << 22  # of all channels, read at a time: a header alone allocates no memory
+
+OGG_END_S = 60  # read without seeking: libsndfile's seeks to the last page of Vorbis are inexact
+UNKNOWN_FRAMES = 1 << 62  # libsndfile gives at least these where a header has no length
 
 READ_ERRORS = (sf.LibsndfileError, OSError, ValueError, TypeError)
 """Errors of soundfile for a bad file; TypeError where the suffix means raw samples (.raw)."""
@@ -39,17 +48,28 @@ class Header:
     container: str
 
 
-def read_header(path: Path) -> Header:
-    """Return a file's header; the file is decoded only where its header has no length.
+def read_header(path: Path, *, max_samples: int = MAX_SAMPLES) -> Header:
+    """Return a file's header; only a file whose header has no length is decoded, to count.
+
+    Of a file that consists of several recordings, it is that of all of them.
 
     Raises:
+        TooLongError: a file without a length has more than `max_samples` samples of all channels.
         AudioError: with the reason, phrased to follow the file's name.
     """
-    with _open_audio(path) as file:
-        header = _header(file)
-        if _has_length(file):
-            return header
-        return replace(header, frames=sum(map(len, _blocks(file, file.frames))))
+    frames, channels = 0, 1
+    with _audio_errors(path):
+        for stream in _open_streams(path):
+            rate, container = stream.file.samplerate, stream.file.format
+            channels = max(channels, stream.file.channels)
+            if stream.estimate is None:
+                frames += _count(stream, math.inf, max_samples=max_samples)
+            else:
+                frames += stream.estimate
+        _check_samples(frames * channels, MAX_FILE_SAMPLES)
+        if not frames:
+            raise AudioError("holds no samples")
+        return Header(rate, frames, channels, container)
 
 
 def header_rows(paths: Sequence[Path]) -> list[dict[str, object]]:
@@ -63,37 +83,56 @@ def header_rows(paths: Sequence[Path]) -> list[dict[str, object]]:
     return rows
 
 
-def decode(path: Path, *, start_s: float = 0.0, stop_s: float = math.inf) -> tuple[Wave, int]:
-    """Return a file's samples, averaged to mono, (T,) float32, and their rate in Hz.
+def decode(
+    path: Path,
+    *,
+    start_s: float = 0.0,
+    stop_s: float = math.inf,
+    max_samples: int = MAX_SAMPLES,
+    truncate: bool = False,
+    warn: Callable[[str], object] | None = None,
+) -> tuple[Wave, int]:
+    """Return a file's samples, mixed down to mono, (T,) float32, and their rate in Hz.
 
-    Only the samples between the seconds `start_s` and `stop_s` are returned.
+    Args:
+        path: the file.
+        start_s: of the part that is returned, in seconds.
+        stop_s: end of that part; infinite for the file's end.
+        max_samples: limit of samples of all channels in that part.
+        truncate: leave out samples beyond the limit; else they are an error.
+        warn: called with sentences that follow the file's name: where samples are left out, or
+            channels cannot be averaged.
 
     Raises:
+        TooLongError: the part has more than `max_samples` samples.
         AudioError: with the reason, phrased to follow the file's name.
     """
-    with _open_audio(path) as file:
-        rate = file.samplerate
-        start = round(start_s * rate)
-        stop = file.frames if stop_s == math.inf else min(file.frames, round(stop_s * rate))
-        if start and start >= file.frames:
-            raise AudioError(f"ends at {file.frames / rate:.2f} s, before {start_s:.2f} s")
-        _skip(file, start)
-        blocks = list(_blocks(file, stop - start))
-        if not blocks:
-            raise AudioError("holds no samples")
-        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks), rate
+    with _audio_errors(path):
+        blocks: list[Wave] = []
+        for block in _read(
+            path,
+            start_s=start_s,
+            stop_s=stop_s,
+            max_samples=max_samples,
+            truncate=truncate,
+            warn=warn,
+        ):
+            wave, rate = block
+            blocks.append(wave)
+        del block, wave
+        return _concatenate(blocks), rate
 
 
-def read_blocks(path: Path, *, seconds: float = 30.0) -> Iterator[tuple[Wave, int]]:
+def read_blocks(
+    path: Path, *, seconds: float = 30.0, warn: Callable[[str], object] | None = None
+) -> Iterator[tuple[Wave, int]]:
     """Yield a file's samples in blocks of `seconds`, mono (T,) float32, with their rate in Hz.
 
     Raises:
         AudioError: with the reason, phrased to follow the file's name.
     """
-    with _open_audio(path) as file:
-        rate = file.samplerate
-        for wave in _blocks(file, file.frames, size=max(1, round(seconds * rate))):
-            yield wave, rate
+    with _audio_errors(path):
+        yield from _read(path, block_s=seconds, max_samples=MAX_FILE_SAMPLES, warn=warn)
 
 
 class _SequentialFile(sf.SoundFile):  # type: ignore[misc]
@@ -107,78 +146,183 @@ class _SequentialFile(sf.SoundFile):  # type: ignore[misc]
         return False
 
 
-@contextmanager
-def _open_audio(path: Path) -> Iterator[_SequentialFile]:
-    """Open a file with a valid header; errors of reading it become AudioError.
+@dataclass(frozen=True)
+class _Stream:
+    """One recording of a file, opened.
 
-    Only regular files are opened: a pipe might block for ever.
+    `frames` is its length by its header, None where that is missing (as in streamed FLAC) or an
+    estimate; `estimate` is the length by header or by counting, None where only decoding tells.
     """
-    reason = file_error(path)
-    if reason:
-        raise AudioError(reason)
+
+    file: _SequentialFile
+    frames: int | None
+    estimate: int | None
+
+
+@contextmanager
+def _audio_errors(path: Path) -> Iterator[None]:
+    """Convert the errors of reading a file to AudioError."""
     try:
-        with _SequentialFile(os.fsencode(path)) as file:
-            _check(_header(file), has_length=_has_length(file))
-            yield file
+        yield
     except READ_ERRORS as err:
         raise AudioError(decode_error(path, err)) from err
     except MemoryError as err:
         raise AudioError("is too long for the memory that is free") from err
 
 
-def _header(file: _SequentialFile) -> Header:
-    return Header(file.samplerate, file.frames, file.channels, file.format)
+def _open_streams(path: Path) -> Iterator[_Stream]:
+    """Open each recording of a file in turn, with a valid header.
+
+    Only regular files are opened: a pipe might block for ever.
+    """
+    reason = file_error(path)
+    if reason:
+        raise AudioError(reason)
+    spans = _find_recordings(path)
+    if not spans:
+        with _SequentialFile(os.fsencode(path)) as file:
+            _check(file)
+            frames = file.frames if file.frames < UNKNOWN_FRAMES else None
+            yield _Stream(file, frames, frames)
+        return
+    rate = 0
+    with path.open("rb") as content:
+        for span in spans:
+            reader = RangeReader(content, span)
+            with _SequentialFile(reader) as file:
+                _check(file)
+                rate = rate or file.samplerate
+                if file.samplerate != rate:
+                    raise AudioError(f"joins recordings of {rate} and of {file.samplerate} Hz")
+                frames = file.frames if span.frames is None else None
+                yield _Stream(file, frames, file.frames if span.frames is None else span.frames)
+            if reader.error is not None:
+                raise reader.error
 
 
-def _has_length(file: _SequentialFile) -> bool:
-    """Return whether the header contains the length; that of streamed FLAC does not."""
-    return bool(file.frames < 2**62)
+def _find_recordings(path: Path) -> list[ByteRange]:
+    """Return the recordings of a file that libsndfile cannot read as a whole, else []."""
+    with path.open("rb") as file:
+        start = file.read(4)
+        size = os.fstat(file.fileno()).st_size
+        if start == b"OggS":
+            return find_ogg_recordings(file, size)
+        if start[:3] == b"ID3" or start[:1] == b"\xff":
+            return find_mpeg_recordings(file, size)
+    return []
 
 
-def _skip(file: _SequentialFile, frames: int) -> None:
-    """Skip frames: by seeking where the file allows it, else by reading them."""
-    if frames and sf.SoundFile.seekable(file) and _has_length(file):
-        file.seek(frames)
-    else:
-        for _ in _blocks(file, frames):
-            pass
+def _read(
+    path: Path,
+    *,
+    start_s: float = 0.0,
+    stop_s: float = math.inf,
+    block_s: float = math.inf,
+    max_samples: int,
+    truncate: bool = False,
+    warn: Callable[[str], object] | None,
+) -> Iterator[tuple[Wave, int]]:
+    """Yield the samples between two times in mono blocks, (T,) float32, with their rate in Hz.
+
+    The arguments are those of `decode`; a block has at most `block_s` seconds.
+    """
+    position = done = rate = 0  # frames before the stream; samples read, of all channels
+    phase_warned = False
+    for stream in _open_streams(path):
+        rate, channels = stream.file.samplerate, stream.file.channels
+        start = round(start_s * rate) - position
+        wanted = (math.inf if stop_s == math.inf else round(stop_s * rate)) - position
+        skipped = _skip(stream, start)
+        position += skipped
+        if skipped < start:
+            continue
+        wanted -= skipped
+        if stream.estimate is not None and not truncate:
+            total = done + min(wanted, stream.estimate - skipped) * channels
+            _check_samples(total, max_samples)
+        size = BLOCK_SAMPLES // channels
+        size = size if block_s == math.inf else min(size, round(block_s * rate))
+        for samples in _blocks(stream.file, wanted, size=max(1, size)):
+            position += len(samples)
+            done += samples.size
+            if not truncate:
+                _check_samples(done, max_samples)
+            surplus = max(0, math.ceil((done - max_samples) / channels))
+            if surplus < len(samples):
+                wave, opposite = mix_down(samples[: len(samples) - surplus])
+                if opposite and not phase_warned and warn is not None:
+                    warn(OPPOSITE_PHASE)
+                phase_warned = phase_warned or opposite
+                yield wave, rate
+            if surplus:
+                if warn is not None:
+                    warn(f"is long: only its first {max_samples / channels / rate:.0f} s are read")
+                return
+    if not done and position and round(start_s * rate) >= position:
+        raise AudioError(f"ends at {position / rate:.2f} s, before {start_s:.2f} s")
+    if not done:
+        raise AudioError("holds no samples")
 
 
-def _blocks(file: _SequentialFile, frames: int, *, size: int | None = None) -> Iterator[Wave]:
-    """Yield the next frames in blocks of at most `size`, averaged to mono, (T,) float32."""
-    size = size or max(1, BLOCK_SAMPLES // file.channels)
-    longest = MAX_SECONDS * file.samplerate
+def _blocks(file: _SequentialFile, frames: float, *, size: int) -> Iterator[Wave]:
+    """Yield the next frames in blocks of at most `size`, (T, channels)."""
     done = 0
     while done < frames:
-        samples = file.read(min(size, frames - done), dtype="float32", always_2d=True)
+        samples = file.read(int(min(size, frames - done)), dtype="float32", always_2d=True)
         if not len(samples):
             return
         done += len(samples)
-        if done > longest:
-            raise AudioError(f"is longer than {MAX_SECONDS // 3600} hours")
-        yield _to_mono(samples)
+        yield samples
 
 
-def _to_mono(samples: Wave) -> Wave:
-    """Return the mean of all channels: (T, channels) -> (T,)."""
-    with np.errstate(over="ignore", invalid="ignore"):  # rejected below
-        wave: Wave = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
-    low, high = float(wave.min()), float(wave.max())
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise AudioError("holds samples that are not finite numbers")
-    if max(high, -low) > MAX_PEAK:
-        raise AudioError(f"holds samples far beyond full scale ({max(high, -low):.1g})")
-    return np.ascontiguousarray(wave)
+def _count(stream: _Stream, frames: float, *, max_samples: int) -> int:
+    """Read frames and return their number, which may be smaller."""
+    channels = stream.file.channels
+    done = 0
+    for samples in _blocks(stream.file, frames, size=max(1, BLOCK_SAMPLES // channels)):
+        done += len(samples)
+        _check_samples(done * channels, max_samples)
+    return done
 
 
-def _check(header: Header, *, has_length: bool) -> None:
-    if not header.frames:
-        raise AudioError("holds no samples")
-    if not MIN_RATE <= header.sample_rate <= MAX_RATE:
+def _skip(stream: _Stream, frames: int) -> int:
+    """Skip frames, by seeking where the file allows it; return their number, maybe smaller."""
+    if frames <= 0:
+        return 0
+    if stream.frames is None or not sf.SoundFile.seekable(stream.file):
+        return _count(stream, frames, max_samples=MAX_FILE_SAMPLES)
+    frames = min(frames, stream.frames)
+    position = frames
+    if stream.file.format == "OGG":
+        position = max(0, min(frames, stream.frames - OGG_END_S * stream.file.samplerate))
+    stream.file.seek(position)
+    return position + _count(stream, frames - position, max_samples=MAX_FILE_SAMPLES)
+
+
+def _concatenate(blocks: list[Wave]) -> Wave:
+    """Return blocks as one wave; each is removed once copied, which halves the memory."""
+    if len(blocks) == 1:
+        return blocks[0]
+    wave: Wave = np.empty(sum(map(len, blocks)), dtype=np.float32)
+    end = len(wave)
+    while blocks:
+        block = blocks.pop()
+        wave[end - len(block) : end] = block
+        end -= len(block)
+    return wave
+
+
+def _check(file: _SequentialFile) -> None:
+    if not MIN_RATE <= file.samplerate <= MAX_RATE:
         raise AudioError(
-            f"has a sample rate of {header.sample_rate} Hz (allowed: {MIN_RATE} to {MAX_RATE} Hz)"
+            f"has a sample rate of {file.samplerate} Hz (allowed: {MIN_RATE} to {MAX_RATE} Hz)"
         )
-    if header.channels > MAX_CHANNELS:
-        raise AudioError(f"has {header.channels} channels (allowed: up to {MAX_CHANNELS})")
-    if has_length and header.frames > MAX_SECONDS * header.sample_rate:
-        raise AudioError(f"is longer than {MAX_SECONDS // 3600} hours by its header")
+    if file.channels > MAX_CHANNELS:
+        raise AudioError(f"has {file.channels} channels (allowed: up to {MAX_CHANNELS})")
+
+
+def _check_samples(samples: float, limit: int) -> None:
+    if samples > limit:
+        raise TooLongError(
+            f"is too long: more than {limit / 1e6:,.0f} million samples (cut it into parts)"
+        )

@@ -28,7 +28,7 @@ from emotion.utils.files import build_folder, write_json, written_whole
 from emotion.utils.locks import SharedLock
 from emotion.utils.tables import read_table, write_table
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 ABOUT = "about.json"
 SAMPLES = "samples.bin"
 SKIPPED_COLUMNS = ["path", "reason"]
@@ -36,7 +36,7 @@ PART_CLIPS = 128
 SINGLE_PROCESS_CLIPS = 64  # up to this many are decoded here: starting processes takes longer
 
 NUMERIC_COLUMNS = {
-    **dict.fromkeys(("clipped", "offset", "length"), "int64"),
+    **dict.fromkeys(("clipped", "frames", "offset", "length"), "int64"),
     **{name: "float64" for name in ("scale", *STATISTICS) if name not in ("audio_hash", "clipped")},
 }
 
@@ -45,7 +45,11 @@ Progress = Callable[[int, int], None]  # called with the numbers of finished and
 
 @dataclass(frozen=True)
 class WaveformCache:
-    """An opened cache. `index` has one row per clip: path, offset, length, scale, statistics."""
+    """An opened cache.
+
+    `index` has one row per clip: path, warning (a sentence about decoding, or empty), frames
+    (decoded samples), offset, length, scale, statistics.
+    """
 
     folder: Path
     index: pd.DataFrame

@@ -18,7 +18,7 @@ from emotion.errors import AudioError, CacheError
 from emotion.utils.files import path_in_errors
 
 STATISTICS = [field.name for field in dataclasses.fields(ClipStatistics)]
-COLUMNS = ["path", "error", "offset", "length", "scale", *STATISTICS]
+COLUMNS = ["path", "error", "warning", "frames", "offset", "length", "scale", *STATISTICS]
 
 Clip = tuple[str, int, int]  # path relative to the root, size in bytes, modification time in ns
 
@@ -46,8 +46,9 @@ def build_part(part: CachePart, standardiser: Standardiser, root: Path) -> list[
         for name, size, mtime_ns in part.clips:
             path = root / name
             error = ""
+            warnings: list[str] = []
             try:
-                wave, rate = decode(path)
+                wave, rate = decode(path, warn=warnings.append)
             except AudioError as err:
                 error = str(err)
             if _size_and_time(path) != (size, mtime_ns):
@@ -59,8 +60,10 @@ def build_part(part: CachePart, standardiser: Standardiser, root: Path) -> list[
                 continue
             samples, scale = quantise(standardiser(wave, rate), standardiser.storage)
             file.write(samples.data)
-            location = {"path": name, "error": "", "offset": offset, "length": len(samples)}
-            rows.append(location | {"scale": scale} | vars(measure_clip(wave, rate)))
+            decoded = {"path": name, "error": "", "warning": "; ".join(warnings)}
+            stored = {"offset": offset, "length": len(samples), "scale": scale}
+            statistics = vars(measure_clip(wave, rate))
+            rows.append(decoded | {"frames": len(wave)} | stored | statistics)
             offset += len(samples)
     return rows
 

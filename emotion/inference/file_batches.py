@@ -1,6 +1,7 @@
 """Decode audio files in batches; files that cannot be read are logged and left out."""
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -8,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Generic, TypeVar
 
-from emotion.audio.decode import Wave, decode
+from emotion.audio.decode import Wave
 from emotion.errors import AudioError, ConfigError
 from emotion.inference.inputs import InputFile
 from emotion.inference.segments import Segment
+from emotion.runtime.clips import decode_clip
 from emotion.utils.printable import printable
 from emotion.utils.progress import progress_bar
 
@@ -21,9 +23,6 @@ T = TypeVar("T")
 
 WARN_FRACTION = 0.5
 """Fraction of a clip outside the model's window from which a warning is logged."""
-
-MAX_DECODED_S = 600.0
-"""Seconds decoded of a file; only a timeline reads the rest of a longer one."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +40,21 @@ class AudioPart:
         times = {"start_s": self.segment.start_s, "end_s": self.segment.end_s}
         return {"path": self.source.name, **times, "speaker": self.segment.speaker}
 
-    def decode(self) -> tuple[Wave, int]:
-        """Return the samples, (T,), and the sample rate in Hz.
+    def decode(self, window_s: float) -> tuple[Wave, int]:
+        """Return the samples, (T,), and the sample rate in Hz, for a model's window in seconds.
 
         Raises:
             AudioError: the file cannot be read.
         """
-        if self.segment is None:
-            return decode(self.source.path, stop_s=MAX_DECODED_S)
-        start_s = self.segment.start_s
-        stop_s = min(self.segment.end_s, start_s + MAX_DECODED_S)
-        return decode(self.source.path, start_s=start_s, stop_s=stop_s)
+        start_s, end_s = 0.0, math.inf
+        if self.segment is not None:
+            start_s, end_s = self.segment.start_s, self.segment.end_s
+        path = self.source.path
+        return decode_clip(path, window_s=window_s, start_s=start_s, end_s=end_s, warn=self.warn)
+
+    def warn(self, text: str) -> None:
+        """Log a warning about the file."""
+        log.warning("%s %s", printable(self.source.name), text)
 
 
 @dataclass
@@ -110,12 +113,12 @@ class FileBatches(Generic[T]):
     def _read(self, part: AudioPart) -> tuple[T] | None:
         """Return the prepared clip of a part, or None and a warning if it cannot be read."""
         try:
-            wave, rate = part.decode()
+            wave, rate = part.decode(self.window_s)
         except AudioError as err:
-            log.warning("%s %s", printable(part.source.name), err)
+            part.warn(str(err))
             return None
         seconds = len(wave) / rate
-        if seconds > min(self.window_s, MAX_DECODED_S - 1) / (1 - WARN_FRACTION):
+        if seconds > self.window_s / (1 - WARN_FRACTION):
             text = "%s: only the first %.1f of %.1f s are classified; use timeline=true for all"
             log.warning(text, printable(part.source.name), self.window_s, seconds)
         return (self.prepare(wave, rate),)

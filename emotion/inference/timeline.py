@@ -1,7 +1,8 @@
 """Predictions over time for long recordings, read block by block: a table and a plot."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def write_timelines(
     names: set[str] = set()
     for source in sources:
         try:
-            windows = predict_windows(source.path, predictor, **settings)
+            warn = partial(log.warning, "%s %s", printable(source.name))
+            windows = predict_windows(source.path, predictor, warn=warn, **settings)
         except AudioError as err:
             log.warning("%s %s: it has no timeline", printable(source.name), err)
             unreadable += 1
@@ -47,15 +49,23 @@ def write_timelines(
     return unreadable
 
 
-def predict_windows(path: Path, predictor: Predictor, **settings: Any) -> list[WindowPrediction]:
+def predict_windows(
+    path: Path,
+    predictor: Predictor,
+    *,
+    warn: Callable[[str], object] | None = None,
+    **settings: Any,
+) -> list[WindowPrediction]:
     """Return the predictions of a file's overlapping windows, in order.
+
+    `warn` is called with sentences that follow the file's name; the settings are those of `Stream`.
 
     Raises:
         AudioError: the file cannot be read.
     """
     stream: Stream | None = None
     windows: list[WindowPrediction] = []
-    for wave, rate in read_blocks(path):
+    for wave, rate in read_blocks(path, warn=warn):
         stream = stream or Stream(predictor, rate, **settings)
         windows += stream.feed(wave)
     return windows + stream.close() if stream is not None else windows

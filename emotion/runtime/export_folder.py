@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from emotion.audio.decode import decode
 from emotion.audio.speech_detector import SpeechDetector
 from emotion.errors import EmotionError
+from emotion.runtime.clips import decode_clip
 from emotion.runtime.onnx_model import NETWORK, OnnxModel, read_about
 from emotion.runtime.out_of_distribution import TrainingProfile
 from emotion.runtime.predictor import Predictor
@@ -58,12 +59,18 @@ def predict_files(folder: Path, files: Sequence[str]) -> int:
     unread = 0
     for file in files:
         try:
-            clip = predictor.prepare(*decode(Path(file)))
+            warn = partial(_warn, file)
+            wave, rate = decode_clip(Path(file), window_s=predictor.window_s, warn=warn)
+            clip = predictor.prepare(wave, rate)
         except EmotionError as err:
-            print(f"{file} {err}", file=sys.stderr)
+            _warn(file, str(err))
             unread += 1
             continue
         (prediction,) = predictor.predict([clip])
         row = prediction_row({"path": file}, prediction, predictor.labels)
         print(as_json_lines([row]), end="")
     return 3 if unread else 0
+
+
+def _warn(file: str, text: str) -> None:
+    print(f"{file} {text}", file=sys.stderr)

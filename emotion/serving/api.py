@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emotion.errors import AudioError, EmotionError
+from emotion.errors import AudioError, EmotionError, TooLongError
 from emotion.inference.timeline import window_rows
 from emotion.runtime.rows import prediction_row
 from emotion.serving.service import (
@@ -26,7 +26,6 @@ from emotion.serving.service import (
     Limits,
     Result,
     Service,
-    TooLongError,
     UnknownModelError,
     error_sentence,
 )

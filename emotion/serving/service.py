@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from emotion.audio.decode import Wave, decode, read_header
-from emotion.errors import AudioError, ConfigError, EmotionError, suggest
+from emotion.audio.decode import MAX_SAMPLES, Wave, decode, read_header
+from emotion.errors import AudioError, ConfigError, EmotionError, TooLongError, suggest
 from emotion.inference.timeline import predict_windows
 from emotion.runtime.predictor import Prediction, Predictor
 from emotion.runtime.stream import WindowPrediction
@@ -23,10 +23,6 @@ TIMELINE_WINDOWS = 1.2
 
 class BusyError(EmotionError):
     """Too many recordings are waiting."""
-
-
-class TooLongError(AudioError):
-    """A recording beyond the limits."""
 
 
 class UnknownModelError(EmotionError):
@@ -59,6 +55,11 @@ class Limits:
     def max_bytes(self) -> int:
         """Size of an upload, in bytes."""
         return round(self.max_mb * 1e6)
+
+    @property
+    def max_samples(self) -> int:
+        """Samples of all channels of a decoded recording."""
+        return round(min(self.max_seconds * MAX_SAMPLES_PER_S, MAX_SAMPLES))
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,8 @@ class Service:
         served = self.model(model)
         predictor = served.predictor
         with self._turn():
-            self._check_header(file)
-            wave, rate = decode(file)
+            self._check_length(file)
+            wave, rate = decode(file, max_samples=self.limits.max_samples)
             (prediction,) = predictor.predict([predictor.prepare(wave, rate)])
             if timeline is None:
                 window_s = min(predictor.window_s, DEFAULT_WINDOW_S)
@@ -161,16 +162,17 @@ class Service:
         finally:
             self._slots.release()
 
-    def _check_header(self, file: Path) -> None:
-        """Check the duration and the decoded size against the limits, without decoding."""
-        header, max_seconds = read_header(file), self.limits.max_seconds
+    def _check_length(self, file: Path) -> None:
+        """Check the duration and the decoded size; only a file without a length is decoded."""
+        header = read_header(file, max_samples=self.limits.max_samples)
+        max_seconds = self.limits.max_seconds
         seconds, samples = header.frames / header.sample_rate, header.frames * header.channels
         if seconds > max_seconds:
             raise TooLongError(f"is {seconds:,.1f} s long; at most {max_seconds:g} s are allowed")
-        if samples > max_seconds * MAX_SAMPLES_PER_S:
+        if samples > self.limits.max_samples:
             raise TooLongError(
                 f"contains {samples / 1e6:,.0f} million samples; at most "
-                f"{max_seconds * MAX_SAMPLES_PER_S / 1e6:,.0f} are allowed"
+                f"{self.limits.max_samples / 1e6:,.0f} are allowed"
             )
 
 

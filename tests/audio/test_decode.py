@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from emotion.audio.decode import SUFFIXES, Header, decode, read_header
+from emotion.audio.decode import SUFFIXES, Header, decode, read_blocks, read_header
+from emotion.audio.mono import OPPOSITE_PHASE
 from emotion.errors import AudioError
 from tests.support.archive import LFS_POINTER, add_chunks, voice, write_clip
+from tests.support.compressed import hum, mp3, ogg, without_tag
 
 OPENERS = pytest.mark.parametrize("opener", [read_header, decode])
 
@@ -115,3 +117,69 @@ def test_a_truncated_file_gives_the_samples_it_has(tmp_path: Path) -> None:
     wave, _ = decode(path)
     assert len(wave) == len(whole) - 2_000 == read_header(path).frames
     np.testing.assert_array_equal(wave, whole[: len(wave)])
+
+
+def test_variable_bit_rate_without_a_length_is_read_to_its_end(tmp_path: Path) -> None:
+    for samples in (hum(44.0), hum(44.0)[::-1]):  # the first frames are small, or large
+        whole = mp3(samples)
+        (tmp_path / "whole.mp3").write_bytes(whole)
+        (tmp_path / "a.mp3").write_bytes(without_tag(whole))
+        expected, _ = decode(tmp_path / "whole.mp3")
+        wave, _ = decode(tmp_path / "a.mp3")
+        assert len(expected) == 44 * 16_000
+        assert abs(len(wave) - len(expected)) < 4 * 576  # the tag trims the encoder's delay
+        assert read_header(tmp_path / "a.mp3").frames == len(wave)
+        assert sum(len(block) for block, _ in read_blocks(tmp_path / "a.mp3")) == len(wave)
+
+
+JOINED = {
+    "MP3": [mp3(hum(5.0)), mp3(hum(7.0), mode="CONSTANT"), without_tag(mp3(hum(4.0)))],
+    "MP3 of one and of two channels": [mp3(hum(3.0)), mp3(hum(2.0, channels=2))],
+    "Vorbis": [ogg(hum(5.0), "VORBIS"), ogg(hum(7.0), "VORBIS")],
+    "Opus": [ogg(hum(5.0), "OPUS"), ogg(hum(3.0), "OPUS")],
+}
+
+
+@pytest.mark.parametrize("kind", JOINED)
+def test_all_recordings_of_a_joined_file_are_read(tmp_path: Path, kind: str) -> None:
+    waves = []
+    for content in JOINED[kind]:
+        (tmp_path / "part").write_bytes(content)
+        waves.append(decode(tmp_path / "part")[0])
+    path = tmp_path / "joined"
+    path.write_bytes(b"".join(JOINED[kind]))
+    expected = np.concatenate(waves)
+    wave, rate = decode(path)
+    np.testing.assert_array_equal(wave, expected)
+    assert read_header(path).frames == len(expected)
+    part, _ = decode(path, start_s=4.5, stop_s=5.5)
+    np.testing.assert_allclose(part, wave[72_000:88_000], atol=1e-6)
+    with pytest.raises(AudioError, match=f"ends at {len(wave) / rate:.2f} s, before 99.00 s"):
+        decode(path, start_s=99.0)
+
+
+def test_joined_recordings_of_different_rates_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.ogg"
+    path.write_bytes(ogg(hum(1.0), "VORBIS") + ogg(hum(1.0), "VORBIS", rate=24_000))
+    with pytest.raises(AudioError, match="joins recordings of 16000 and of 24000 Hz"):
+        decode(path)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_a_part_of_a_file_has_the_samples_of_the_whole(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "a.ogg"
+    path.write_bytes(ogg(hum(90.0), subtype))
+    wave, _ = decode(path)
+    for start in (1, 20, 45, 88, 89.5):
+        part, _ = decode(path, start_s=start, stop_s=start + 0.5)
+        np.testing.assert_array_equal(part, wave[int(start * 16_000) :][:8_000])
+
+
+def test_opposite_phase_is_reported_once_and_the_clip_is_not_silent(tmp_path: Path) -> None:
+    left = voice(0.5, 16_000)
+    sf.write(tmp_path / "a.wav", np.stack([left, -left], axis=1), 16_000, subtype="FLOAT")
+    warnings: list[str] = []
+    wave, _ = decode(tmp_path / "a.wav", warn=warnings.append)
+    np.testing.assert_array_equal(wave, left)
+    assert warnings == [OPPOSITE_PHASE]
+    assert "phase" in OPPOSITE_PHASE

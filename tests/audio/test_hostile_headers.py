@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion.audio.clip_statistics import measure_clip
-from emotion.audio.decode import MAX_PEAK, decode, read_header
+from emotion.audio.decode import decode, read_header
+from emotion.audio.mono import MAX_PEAK
 from emotion.audio.quantise import quantise
 from emotion.audio.standardise import Standardiser
 from emotion.errors import AudioError

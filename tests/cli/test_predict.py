@@ -12,7 +12,8 @@ import pytest
 import soundfile as sf
 
 from emotion.cli.main import run
-from emotion.inference import file_batches, load_models
+from emotion.inference import load_models
+from emotion.runtime import clips
 from tests.support.fake_model import LABELS, FakeModel, noise
 
 RATE = 8000
@@ -132,7 +133,7 @@ def test_segments_give_one_row_each_and_those_after_the_end_are_logged(capfd) ->
 
 def test_only_the_start_of_a_long_file_is_decoded(monkeypatch) -> None:
     predict("long.wav", "output=whole.csv")
-    monkeypatch.setattr(file_batches, "MAX_DECODED_S", 2.0)
+    monkeypatch.setattr(clips, "MAX_DECODED_S", 2.0)
     predict("long.wav", "output=part.csv")
     assert Path("part.csv").read_bytes() == Path("whole.csv").read_bytes()
 

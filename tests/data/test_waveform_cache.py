@@ -4,6 +4,7 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,9 +31,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are decoded from here on."""
     names: list[str] = []
 
-    def counted(path: Path) -> tuple[Wave, int]:
+    def counted(path: Path, **settings: Any) -> tuple[Wave, int]:
         names.append(path.name)
-        return decode(path)
+        return decode(path, **settings)
 
     monkeypatch.setattr(worker, "decode", counted)
     return names
@@ -101,10 +102,10 @@ def test_a_killed_build_is_continued_and_only_what_is_missing_is_decoded(
     monkeypatch.setattr(caches, "PART_CLIPS", 4)
     killed = iter(range(6))
 
-    def dying(path: Path) -> tuple[Wave, int]:
+    def dying(path: Path, **settings: Any) -> tuple[Wave, int]:
         if next(killed) == 5:
             raise KeyboardInterrupt
-        return decode(path)
+        return decode(path, **settings)
 
     with monkeypatch.context() as patch:
         patch.setattr(worker, "decode", dying)
@@ -144,10 +145,10 @@ def test_a_build_killed_before_its_last_rename_is_only_renamed(
 
 
 def _open_and_log(root: Path, barrier: "multiprocessing.synchronize.Barrier") -> None:
-    def logged(path: Path) -> tuple[Wave, int]:
+    def logged(path: Path, **settings: Any) -> tuple[Wave, int]:
         with (root / "decoded.log").open("a") as log:
             log.write(f"{path.name}\n")
-        return decode(path)
+        return decode(path, **settings)
 
     worker.decode = logged
     barrier.wait(60)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,9 +26,9 @@ def root(tmp_path: Path) -> Path:
 def on_decode(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[Path], object]) -> None:
     """Call a function on a file after it is decoded."""
 
-    def acting(path: Path) -> tuple[Wave, int]:
+    def acting(path: Path, **settings: Any) -> tuple[Wave, int]:
         try:
-            return decode(path)
+            return decode(path, **settings)
         finally:
             if path.name == name:
                 act(path)

@@ -9,10 +9,10 @@ import soundfile as sf
 
 from emotion.audio.decode import Wave
 from emotion.errors import ConfigError
-from emotion.inference import file_batches
 from emotion.inference.file_batches import AudioPart, FileBatches
 from emotion.inference.inputs import InputFile
 from emotion.inference.segments import Segment
+from emotion.runtime import clips
 
 RATE = 8000
 
@@ -68,7 +68,7 @@ def test_segment_is_cut_and_named_by_its_times(tmp_path: Path) -> None:
 def test_warning_if_most_of_a_file_is_outside_the_window(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_batches, "MAX_DECODED_S", 3.0)
+    monkeypatch.setattr(clips, "MAX_DECODED_S", 3.0)
     parts = [write_part(tmp_path, "short.wav", 1.9), write_part(tmp_path, "long.wav", 4.0)]
     with caplog.at_level(logging.WARNING):
         ((_, (_, decoded_s)),) = batches(parts).batches()

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.broken import sound
-from emotion.errors import ConfigError
-from emotion.serving.service import Limits, Service, TooLongError, UnknownModelError, error_sentence
+from emotion.errors import ConfigError, TooLongError
+from emotion.serving.service import Limits, Service, UnknownModelError, error_sentence
 from tests.support.served_model import LoudnessModel, served_model
 
 

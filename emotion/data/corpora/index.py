@@ -141,8 +141,7 @@ def select_clips(index: Index, cache: WaveformCache) -> Index:
     Raises:
         CorpusError: no clip has one of the labels.
     """
-    decoded = cache.index.assign(row=range(len(cache.index)))
-    table = index.table.merge(decoded, on="path", how="inner", validate="1:1")
+    table = merge_decoded(index.table, cache.index.assign(row=range(len(cache.index))))
     reasons = pd.Series("", index=table.index)
     reasons[table["loudest_db"] < SILENT_DB] = "is silent"
     reasons = reasons.mask(reasons == "", _conflicts(table))
@@ -158,7 +157,19 @@ def select_clips(index: Index, cache: WaveformCache) -> Index:
             f"{', '.join(found)}. Set dataset.labels=[{','.join(found)}]."
         )
     skipped = pd.concat([index.skipped, cache.skipped, skipped], ignore_index=True)
-    return replace(index, table=kept, skipped=skipped)
+    warned = cache.index[cache.index["warning"] != ""]
+    warnings = summarise_files(warned["path"], warned["warning"])
+    return replace(index, table=kept, skipped=skipped, notes=(*index.notes, *warnings))
+
+
+def merge_decoded(table: pd.DataFrame, decoded: pd.DataFrame) -> pd.DataFrame:
+    """Return the index of the decoded clips with the columns of the waveform cache's index.
+
+    The number of decoded frames replaces that of the header, which may be an estimate.
+    """
+    columns = decoded.drop(columns=["frames", "warning"])
+    merged = table.merge(columns, on="path", how="inner", validate="1:1")
+    return merged.assign(frames=merged["path"].map(decoded.set_index("path")["frames"]))
 
 
 def found_labels(emotions: Iterable[str]) -> tuple[str, ...]:
@@ -170,13 +181,18 @@ def found_labels(emotions: Iterable[str]) -> tuple[str, ...]:
 
 def summarise_skipped(skipped: pd.DataFrame) -> list[str]:
     """Return one line per reason: the number of files and one of them."""
+    return [f"left out: {line}" for line in summarise_files(skipped["path"], skipped["reason"])]
+
+
+def summarise_files(paths: pd.Series, remarks: pd.Series) -> list[str]:
+    """Return one line per remark about files: their number and one of them."""
     lines = []
-    for reason, count in Counter(skipped["reason"]).most_common():
-        paths = skipped["path"][skipped["reason"] == reason]
+    for remark, count in Counter(remarks).most_common():
+        first = paths[remarks == remark].iloc[0]
         if count == 1:
-            lines.append(f"left out: {paths.iloc[0]} {reason}")
+            lines.append(f"{first} {remark}")
         else:
-            lines.append(f"left out: {count} files, each {reason}, such as {paths.iloc[0]}")
+            lines.append(f"{count} files, each {remark}, such as {first}")
     return [printable(line) for line in lines]
 
 

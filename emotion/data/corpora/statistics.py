@@ -12,7 +12,13 @@ import soundfile as sf
 from emotion.audio.clip_statistics import SILENT_DB
 from emotion.audio.standardise import Standardiser
 from emotion.data.corpora.dataset import Dataset
-from emotion.data.corpora.index import build_index, found_labels, select_clips, summarise_skipped
+from emotion.data.corpora.index import (
+    build_index,
+    found_labels,
+    merge_decoded,
+    select_clips,
+    summarise_skipped,
+)
 from emotion.data.corpora.readers import PatternReader, Reader
 from emotion.data.waveform_cache import open_waveform_cache
 from emotion.utils.progress import progress_bar
@@ -88,13 +94,13 @@ def compute_statistics(
         index.table, preprocessing, root=dataset.root, folder=folder, progress=progress
     )
     kept = select_clips(index, cache)
-    clips = index.table.merge(cache.index, on="path", validate="1:1")
+    clips = merge_decoded(index.table, cache.index)
     clips["seconds"] = clips["frames"] / clips["sample_rate"]
     standard = suggest_standard(clips[clips["path"].isin(kept.table["path"])])
     findings = find_irregular(clips, dataset.root, dataset.readers.values())
     reason = kept.skipped["reason"].str.replace("as .*, with", "as one with", regex=True)
     left_out = kept.skipped.assign(reason=reason)  # all conflicting recordings have one reason
-    remarks = [*map(str, findings), *summarise_skipped(left_out), *index.notes]
+    remarks = [*map(str, findings), *summarise_skipped(left_out), *kept.notes]
     sections = {
         f"{len(clips):,} clips, {clips['seconds'].sum() / 3600:.2f} h, under {dataset.root}": (
             f"{len(kept.table):,} of them can be used with the labels {', '.join(kept.labels)}"
@@ -232,9 +238,9 @@ def _averaged(stereo: "pd.Series[str]", root: Path) -> str:
     """Return the treatment of stereo clips, and whether their channels are equal."""
     if len(stereo) > COMPARED_FILES:
         return "averaged to mono"
-    waves = [sf.read(root / path, always_2d=True)[0] for path in stereo]
+    waves = (sf.read(root / path, always_2d=True, dtype="float32")[0] for path in stereo)
     same = sum(bool((wave == wave[:, :1]).all()) for wave in waves)
-    return f"averaged to mono, left = right in {'all' if same == len(waves) else same}"
+    return f"averaged to mono, left = right in {'all' if same == len(stereo) else same}"
 
 
 def _odd_rates(clips: pd.DataFrame) -> list[tuple[str, str]]:

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile as sf
 
 from emotion.audio import decode as decoding
 from emotion.audio.decode import Header, read_header
+from emotion.audio.mono import OPPOSITE_PHASE
 from emotion.audio.standardise import Standardiser
 from emotion.data.corpora import index as indexing
 from emotion.data.corpora.dataset import Dataset
@@ -26,7 +29,8 @@ from emotion.data.corpora.index import (
 from emotion.data.waveform_cache import WaveformCache
 from emotion.errors import AudioError, CorpusError
 from tests.conftest import build_dataset
-from tests.support.archive import AIFF, CLIPS, CONFLICT, SILENT, SKIPPED, STEREO, write_clip
+from tests.support.archive import AIFF, CLIPS, CONFLICT, SILENT, SKIPPED, STEREO, voice, write_clip
+from tests.support.compressed import hum, mp3
 
 SHORT = Standardiser(8_000, duration_ms=100)
 COMMON = "sad,angry,disgust,fear,happy,neutral"
@@ -358,3 +362,25 @@ def test_missing_clips_are_generated_once_and_an_interrupted_run_leaves_no_root(
     for _ in range(2):
         assert len(build_index(dataset, tmp_path / "index").table) == CLIPS["tess"]
     assert len(calls) == 2
+
+
+def test_decoded_frames_replace_those_of_a_wrong_header_and_warnings_are_notes(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "root"
+    for name in ("angry", "sad"):
+        write_clip(root / name / "a.wav", seed=len(name))
+    whole = mp3(hum(10.0, quiet=0.0))
+    (root / "angry" / "cut.mp3").write_bytes(whole[: len(whole) // 2])
+    left = voice(0.5, 16_000)
+    for name in ("b", "c"):
+        sf.write(root / "sad" / f"{name}.wav", np.stack([left, -left], axis=1), 16_000)
+    dataset = build_dataset("dataset=folder", f"dataset.root={root}")
+    index, _ = open_clips(dataset, SHORT, cache_dir=tmp_path / "cache")
+    table = index.table.set_index("path")
+    for path in table.index:
+        assert table["frames"][path] == len(decoding.decode(root / path)[0])
+    assert not any(table["loudest_db"] < -60)
+    (note,) = [note for note in index.notes if "phase" in note]
+    assert note == f"2 files, each {OPPOSITE_PHASE}, such as sad/b.wav"
+    assert "warning" not in table
