@@ -114,8 +114,9 @@ def predict_clips(run: Run, data: EmotionDataModule, clips: pd.DataFrame) -> Sco
     """Return a run's predictions for clips of a datamodule, with calibrated logits."""
     chosen = data.index.table["path"].isin(clips["path"])
     data.use_split(Split(pd.Series(np.where(chosen, TEST, OUT), index=data.index.table.index)))
-    scored = predict_test_clips(run, run.settings, data)
-    temperature = float(open_model(run).temperature)
+    model = open_model(run)
+    temperature = float(model.temperature)
+    scored = predict_test_clips(model, run.settings, data)
     return ScoredPredictions(scored.table, scored.logits / temperature, scored.labels)
 
 

@@ -17,7 +17,9 @@ from emotion.errors import ConfigError, RunError
 from emotion.evaluation.compare import compare_predictions
 from emotion.evaluation.external_predictions import read_predictions, read_split
 from emotion.evaluation.leaks import Audit, audit_split
+from emotion.evaluation.perturbations import list_conditions
 from emotion.evaluation.scored_predictions import ScoredPredictions
+from emotion.models.base import EmotionClassifier
 from emotion.runs.checkpoints import read_checkpoint
 from emotion.runs.load_model import open_model
 from emotion.runs.references import add_reference
@@ -55,8 +57,9 @@ def evaluate_run(run: Run, settings: EvaluateSettings) -> str:
     """Score a run on its test clips or another dataset; write RUN/evaluate/<name>/.
 
     Raises:
-        RunError: a run without test clips.
+        RunError: a run without test clips, or one that is not finished.
     """
+    model, temperature = open_model(run), _temperature(run)
     trainer = replace(run.settings.trainer, accelerator=settings.accelerator)
     own = replace(run.settings, cache_dir=settings.cache_dir, trainer=trainer)
     if settings.dataset is not None:
@@ -68,14 +71,13 @@ def evaluate_run(run: Run, settings: EvaluateSettings) -> str:
         name = folder_name("-".join(sorted(set(data.index.table["corpus"]))))
     else:
         _check_tested(run)
-        protocol = FileSplit(path=str(run.folder / "split.csv"), val_fraction=0)
+        protocol = FileSplit(path=str(run.split_file), val_fraction=0)
         data = build_datamodule(own, protocol=protocol)
         data.setup()
         audit = Audit(tuple(run.metrics["audit"]["leaks"]))
         name = OWN
     accesses = _record_test_access(data.table, settings, by=run.folder)
-    scored = predict_test_clips(run, own, data)
-    temperature = _temperature(run)
+    scored = predict_test_clips(model, own, data)
     folder = run.folder / "evaluate" / name
     metrics = scored.metrics(temperature)
     write_table(folder / "predictions.csv", scored.predictions(temperature))
@@ -87,10 +89,9 @@ def evaluate_run(run: Run, settings: EvaluateSettings) -> str:
 
 
 def predict_test_clips(
-    run: Run, settings: TrainSettings, data: EmotionDataModule
+    model: EmotionClassifier, settings: TrainSettings, data: EmotionDataModule
 ) -> ScoredPredictions:
-    """Return the predictions of a run's best model for the test clips of a datamodule."""
-    model = open_model(run)
+    """Return the predictions of a model for the test clips of a datamodule."""
     own = settings.trainer
     trainer = build_predicting_trainer(accelerator=own.accelerator, precision=own.precision)
     data.place_on(trainer.strategy.root_device)
@@ -139,8 +140,7 @@ def evaluate_predictions(settings: EvaluateSettings) -> str:
     given = settings.predictions
     files = [Path(name).expanduser() for name in (given if isinstance(given, list) else [given])]
     lines, tables = merged, []
-    for file in files:
-        scored = read_predictions(file, split)
+    for file, scored in [(file, read_predictions(file, split)) for file in files]:
         accesses = _record_test_access(split, settings, by=file)
         metrics = scored.metrics(1.0)
         folder = Path(settings.output_root) / "evaluate" / file.stem
@@ -175,8 +175,9 @@ def evaluate_perturbed(run: Run, settings: EvaluateSettings) -> str:
     from emotion.experiments.robustness import evaluate_conditions
 
     _check_tested(run)
+    conditions = list_conditions(settings.perturb)
     _record_test_access(run.split, settings, by=run.folder)
-    curves = evaluate_conditions(run, names=settings.perturb, seed=settings.seed)
+    curves = evaluate_conditions(run, conditions, seed=settings.seed)
     folder = run.folder / "evaluate" / "perturbed"
     clean = float(run.metrics[TEST]["uar"])
     write_json(folder / "robustness.json", {"clean": clean, "curves": curves})

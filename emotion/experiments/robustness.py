@@ -12,7 +12,7 @@ from emotion.audio.decode import Wave, decode
 from emotion.audio.standardise import resample
 from emotion.data.labels import encode_labels
 from emotion.data.splits.base import TEST, TRAIN
-from emotion.evaluation.perturbations import PERTURBATIONS, apply_perturbation, list_conditions
+from emotion.evaluation.perturbations import PERTURBATIONS, apply_perturbation
 from emotion.inference.torch_model import TorchModel
 from emotion.metrics.classification import score
 from emotion.runs.run import Run
@@ -24,14 +24,13 @@ BATCH_CLIPS = 64
 
 
 def evaluate_conditions(
-    run: Run, *, names: str | Sequence[str], seed: int
+    run: Run, conditions: Sequence[tuple[str, float]], *, seed: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return the conditions of each perturbation: strength, label and UAR.
+    """Return the conditions by perturbation, each with its strength, label and UAR.
 
     Clips are perturbed as recorded, then standardised; babble is mixed from training clips. Noise,
     talkers and room of a clip are the same at every strength.
     """
-    conditions = list_conditions(names)
     model = TorchModel(run)
     root = Path(run.settings.dataset["root"])
     split = run.split

@@ -47,8 +47,9 @@ def select_check_clips(run: Run, *, cache_dir: Path, limit: int | None) -> Check
     They are at most `limit` clips, spread evenly over all; None for all.
     """
     settings = dataclasses.replace(run.settings, cache_dir=str(cache_dir))
+    protocol = FileSplit(path=str(run.split_file))
     try:
-        data = build_datamodule(settings, protocol=FileSplit(path=str(run.folder / "split.csv")))
+        data = build_datamodule(settings, protocol=protocol)
         data.setup()
     except EmotionError as err:
         log.info("the clips of %s are missing (%s): synthetic clips are used", run.folder, err)

@@ -105,8 +105,8 @@ def report_data(run: Run) -> ReportData:
     """Return the contents of a run's report, from the files of its folder."""
     settings, environment = run.settings, run.environment
     choices = environment.get("choices") or {}
-    split = _table(run, "split.csv")
-    corpora = sorted(set(split["corpus"])) if len(split) else []
+    split = run.split
+    corpora = sorted(set(split["corpus"]))
     nodes = {"model": settings.model, "dataset": settings.dataset, "split": settings.split}
     classes = {name: str(node["_target_"]).rpartition(".")[2] for name, node in nodes.items()}
     public = {key: value for key, value in settings.split.items() if not key.startswith("_")}

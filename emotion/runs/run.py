@@ -14,10 +14,12 @@ from emotion.config.schema import TrainSettings
 from emotion.data.splits.base import TRAIN, VAL
 from emotion.errors import RunError
 from emotion.runs.test_access_log import fingerprint_clips, test_accesses
+from emotion.utils.files import file_digest
 from emotion.utils.tables import read_table
 
 log = logging.getLogger(__name__)
 
+SPLIT = "split.csv"
 LATEST = "latest"
 FINISHED = "finished"
 """Status in metrics.json of a run that has written all its files."""
@@ -68,9 +70,27 @@ class Run:
         return read_table(path, {f"p_{label}": "float64" for label in self.labels})
 
     @cached_property
+    def split_file(self) -> Path:
+        """The file split.csv, unchanged since the run started.
+
+        Raises:
+            RunError: the run has none, or it was changed.
+        """
+        path = self.folder / SPLIT
+        if not path.is_file():
+            raise RunError(f"{self.folder} has no {SPLIT}. Restore it, or train a new run.")
+        if file_digest(path) != self.environment.get("fingerprints", {}).get("split"):
+            raise RunError(
+                f"{path} was changed after the start of the run, whose weights and metrics belong "
+                f"to the subsets before. Restore the file, or train a new run on a copy of it: "
+                "split=file split.path=COPY.csv."
+            )
+        return path
+
+    @cached_property
     def split(self) -> pd.DataFrame:
-        """One row per clip: path, corpus, speaker, emotion, subset."""
-        return read_table(self.folder / "split.csv")
+        """One row per clip: path, corpus, speaker, emotion, subset; see `split_file`."""
+        return read_table(self.split_file)
 
     @property
     def best(self) -> Path:

@@ -21,11 +21,11 @@ from emotion.models.base import EmotionClassifier
 from emotion.models.build import build_model
 from emotion.runs.checkpoints import read_checkpoint
 from emotion.runs.references import add_reference
-from emotion.runs.run import Run, find_run, training_clips
+from emotion.runs.run import SPLIT, Run, find_run, training_clips
 from emotion.training import environment
 from emotion.training.lightning_trainer import build_trainer
 from emotion.utils.distributed import is_rank_zero
-from emotion.utils.files import write_json, write_text
+from emotion.utils.files import file_digest, write_json, write_text
 from emotion.utils.tables import write_table
 
 log = logging.getLogger(__name__)
@@ -34,11 +34,19 @@ SPLIT_COLUMNS = ["path", "corpus", "speaker", "emotion", "subset"]
 
 
 class Timing:
-    """Seconds of each part of a run, summed over resumes; written to timing.json."""
+    """Seconds of each part of a run, summed over resumes; written to timing.json.
+
+    Nothing is written before `start`, so that a run that is refused stays as it is.
+    """
 
     def __init__(self, run: Run) -> None:
         self.folder = run.folder
         self.seconds = dict(run.timing)
+        self.started = False
+
+    def start(self) -> None:
+        """Write the seconds from here on."""
+        self.started = True
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -51,9 +59,9 @@ class Timing:
             self.add({name: spent})
 
     def add(self, seconds: Mapping[str, float]) -> None:
-        """Set values, and write all of them once the folder is a run."""
+        """Set values, and write all of them once the run has started."""
         self.seconds |= seconds
-        if is_rank_zero() and (self.folder / "config.yaml").exists():
+        if is_rank_zero() and self.started:
             write_json(self.folder / "timing.json", self.seconds)
 
 
@@ -123,17 +131,21 @@ def write_run_files(session: Session, choices: Mapping[str, str]) -> None:
     licences = dict(data.dataset.licences)
     if session.initial:  # the licences of the initial weights hold for this run too
         licences = session.initial.environment["licences"] | licences
+    folder = session.run.folder
+    write_table(folder / SPLIT, data.table[SPLIT_COLUMNS])
     described = environment.describe_environment() | {
         "seed": settings.seed,
         "choices": dict(choices),
-        "fingerprints": {"index": data.index.fingerprint, "cache": data.cache.key},
+        "fingerprints": {
+            "index": data.index.fingerprint,
+            "cache": data.cache.key,
+            "split": file_digest(folder / SPLIT),
+        },
         "notes": data_notes(data),
         "parameters": parameters,
         "licences": licences,
     }
-    folder = session.run.folder
     write_json(folder / "environment.json", described)
-    write_table(folder / "split.csv", data.table[SPLIT_COLUMNS])
     write_table(folder / "skipped.csv", data.index.skipped)
     if session.initial:
         add_reference(session.initial.folder, by=folder / "config.yaml")

@@ -1,14 +1,15 @@
 """Trains, tests and reports one run, or resumes it."""
 
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from emotion.config.composition import override_resumed, to_yaml
 from emotion.config.schema import TrainSettings
 from emotion.data.datamodule import EmotionDataModule, build_datamodule
-from emotion.data.splits.base import Split
+from emotion.data.splits.base import TRAIN, Split
 from emotion.data.splits.protocols import FileSplit
 from emotion.errors import ConfigError, RunError
 from emotion.runs.checkpoints import (
@@ -19,6 +20,7 @@ from emotion.runs.checkpoints import (
 )
 from emotion.runs.report import report_data, write_report
 from emotion.runs.run import FINISHED, Run
+from emotion.training.callbacks.fit_start import FitStart
 from emotion.training.callbacks.progress import EpochProgress
 from emotion.training.callbacks.utilisation import Utilisation
 from emotion.training.lightning_trainer import child_processes_killed, quiet_lightning
@@ -62,7 +64,7 @@ def train(settings: TrainSettings, folder: Path, *, choices: Mapping[str, str]) 
     initialise_weights(session)
     if is_rank_zero():
         write_run_files(session, choices)
-    return _fit_and_test(session)
+    return _fit_and_test(session, lambda: None)
 
 
 def resume(run: Run, overrides: Sequence[str]) -> Run:
@@ -73,9 +75,8 @@ def resume(run: Run, overrides: Sequence[str]) -> Run:
     if run.finished:
         log.info("%s is finished", run.folder)
         return run
+    run.split_file  # noqa: B018 - raises an error if the file was changed
     settings = override_resumed(run.settings, overrides)
-    if is_rank_zero() and settings != run.settings:
-        write_text(run.folder / "config.yaml", to_yaml(settings))
     with threads_as_started(run):
         return _resume(run, settings)
 
@@ -88,20 +89,46 @@ def _resume(run: Run, settings: TrainSettings) -> Run:
         data.use_split(_saved_split(run, data))
     session = open_session(settings, run, data, timing)
     checkpoint = newest_checkpoint(run.folder / "checkpoints")
+    epochs, step, fitted = 0, 0, False
     if checkpoint is None:
         initialise_weights(session)
-        log.info("resumed at epoch 0, step 0")
-        return _fit_and_test(session)
-    delete_damaged_last(checkpoint)
-    state = read_checkpoint(checkpoint)
-    log.info("resumed at epoch %d, step %d", epochs_done(state), state["global_step"])
-    return _fit_and_test(session, checkpoint=checkpoint, fitted=_is_fitted(state, settings))
+    else:
+        check_continued(run, settings, clips=len(data.rows[TRAIN]))
+        state = read_checkpoint(checkpoint)
+        epochs, step, fitted = epochs_done(state), state["global_step"], _is_fitted(state, settings)
+    log.info("resumed at epoch %d, step %d", epochs, step)
+
+    def save_settings() -> None:
+        if is_rank_zero() and settings != run.settings:
+            write_text(run.folder / "config.yaml", to_yaml(settings))
+        if is_rank_zero() and checkpoint is not None:
+            delete_damaged_last(checkpoint)
+
+    return _fit_and_test(session, save_settings, checkpoint=checkpoint, fitted=fitted)
 
 
-def _fit_and_test(session: Session, *, checkpoint: Path | None = None, fitted: bool = False) -> Run:
-    """Fit the model unless it is fitted, from a checkpoint if there is one; test and report it."""
+def _fit_and_test(
+    session: Session,
+    write_first: Callable[[], None],
+    *,
+    checkpoint: Path | None = None,
+    fitted: bool = False,
+) -> Run:
+    """Fit the model unless it is fitted, from a checkpoint if there is one; test and report it.
+
+    `write_first` writes what changes in the folder before the first step, once all checks of the
+    settings, Lightning's included, have passed.
+    """
     settings, folder, timing = session.settings, session.run.folder, session.timing
     trainer = session.trainer
+
+    def start() -> None:
+        write_first()
+        timing.start()
+
+    if fitted:
+        start()
+    trainer.callbacks.insert(0, FitStart(start))  # type: ignore[attr-defined] # undeclared
     with quiet_lightning():
         with timing.part("fit"), child_processes_killed(trainer):
             if not fitted:
@@ -123,6 +150,34 @@ def _fit_and_test(session: Session, *, checkpoint: Path | None = None, fitted: b
     return Run(folder)
 
 
+def check_continued(run: Run, settings: TrainSettings, *, clips: int) -> None:
+    """Check that the state in a run's checkpoint fits the settings that it is resumed with.
+
+    A checkpoint has the state of optimizer and schedule, and a schedule is made for a number of
+    steps, which follows from epochs, batch size and the number of training clips, `clips`.
+
+    Raises:
+        ConfigError: another optimizer or schedule, or more steps than the schedule has.
+    """
+    other = f"Start a new run; init_from={run.folder} keeps the weights."
+    for name in ("optimizer", "schedule"):
+        if getattr(settings.trainer, name) != getattr(run.settings.trainer, name):
+            raise ConfigError(
+                f"trainer.{name} cannot change in a resumed run: its checkpoint has the state of "
+                f"the one it started with. {other}"
+            )
+    before, now = (
+        own.trainer.max_epochs * math.ceil(clips / own.loader.batch_size)
+        for own in (run.settings, settings)
+    )
+    if settings.trainer.schedule and now > before:
+        raise ConfigError(
+            f"trainer.max_epochs={settings.trainer.max_epochs} at loader.batch_size="
+            f"{settings.loader.batch_size} makes {now} steps, but the learning-rate schedule of "
+            f"{run.folder} ends after {before}. Give at most {before} steps. {other}"
+        )
+
+
 def _saved_split(run: Run, data: EmotionDataModule) -> Split:
     """Return the split that a run started with."""
     if run.environment["fingerprints"]["index"] != data.index.fingerprint:
@@ -130,8 +185,7 @@ def _saved_split(run: Run, data: EmotionDataModule) -> Split:
             f"the clips under {data.index.root} have changed since {run.folder} started. "
             "Restore them, or start a new run."
         )
-    file = str(run.folder / "split.csv")
-    split = FileSplit(path=file, val_fraction=0).assign(data.index.table)
+    split = FileSplit(path=str(run.split_file), val_fraction=0).assign(data.index.table)
     return Split(split.subset)
 
 

@@ -1,6 +1,7 @@
 """Two runs against each other, another tool's answers, and what noise does."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,28 @@ def test_a_corpus_of_any_name_is_judged_inside_the_run(
     new = {path for path in root.rglob("predictions.csv") if path.parent not in before}
     assert [path.parent.parent for path in new] == [runs[0].folder / "evaluate"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv"]
+
+
+def test_a_refused_evaluation_counts_no_access_and_writes_nothing(
+    runs: list[Run], root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stopped = Run(shutil.copytree(runs[0].folder, tmp_path / "stopped"))
+    untrained = Run(shutil.copytree(runs[0].folder, tmp_path / "untrained"))
+    (stopped.folder / "metrics.json").unlink()
+    untrained.best.unlink()
+    split = f"split.path={runs[0].folder}/split.csv"
+    good = runs[0].folder / "predictions.csv"
+    (tmp_path / "bad.csv").write_text("path,predicted\na.wav,sad\n")
+    for words, message in (
+        ([f"run={stopped.folder}", "dataset=synthetic", *TINY[:2]], "is not finished"),
+        ([f"run={untrained.folder}"], "has no best.ckpt"),
+        ([f"run={untrained.folder}", "perturb=gian"], "perturb=gian is unknown"),
+        ([f"predictions=[{good},{tmp_path}/bad.csv]", split], "has no prediction"),
+    ):
+        cache = f"cache_dir={root}/cache"
+        assert run(["evaluate", *words, cache, f"output_root={tmp_path}/out"]) == 1
+        assert message in capfd.readouterr().err
+        assert not (tmp_path / "out").exists()
 
 
 def test_noise_makes_a_curve(runs: list[Run], root: Path) -> None:

@@ -20,7 +20,7 @@ from emotion.plots.media import RATE
 from emotion.runs.report import MAX_ERRORS, ReportData, report_data, write_report
 from emotion.runs.run import Run
 from emotion.runs.test_access_log import fingerprint_clips, record_test_access
-from emotion.utils.files import write_json, write_text
+from emotion.utils.files import file_digest, write_json, write_text
 from emotion.utils.tables import write_table
 from tests.support.archive import write_clip
 
@@ -87,9 +87,11 @@ def write_run(folder: Path, *, test_uar: float = 0.8, val_uar: float = 0.7) -> R
     write_text(folder / "config.yaml", to_yaml(settings))
     metrics = {"test": data.metrics["test"] | {"uar": test_uar}}
     write_json(folder / "metrics.json", metrics | {"val": data.metrics["test"] | {"uar": val_uar}})
-    write_json(folder / "environment.json", {"choices": {"model": "cnn", "split": "speaker"}})
     write_table(folder / "predictions.csv", data.predictions)
     write_table(folder / "split.csv", data.split)
+    choices = {"model": "cnn", "split": "speaker"}
+    split = {"split": file_digest(folder / "split.csv")}
+    write_json(folder / "environment.json", {"choices": choices, "fingerprints": split})
     write_table(folder / "skipped.csv", data.skipped)
     write_table(folder / "history.csv", data.history)
     clips = fingerprint_clips(data.predictions["path"])

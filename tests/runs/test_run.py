@@ -9,6 +9,7 @@ import pytest
 
 from emotion.errors import RunError
 from emotion.runs.run import FINISHED, Run, find_run, find_runs, training_clips
+from emotion.utils.files import file_digest, write_json
 from tests.support.runs import write_run
 
 
@@ -42,6 +43,17 @@ def test_a_damaged_file_is_named(copy: Run) -> None:
     (copy.folder / "metrics.json").write_text('{"val": ')
     with pytest.raises(RunError, match=r"metrics\.json is damaged"):
         assert copy.metrics
+
+
+def test_an_edited_split_is_refused(copy: Run) -> None:
+    assert list(copy.split["subset"]) == ["train"]
+    text = (copy.folder / "split.csv").read_text()
+    (copy.folder / "split.csv").write_text(text.replace(",train", ",test"))
+    with pytest.raises(RunError, match=r"split\.csv was changed after the start of the run"):
+        assert Run(copy.folder).split is None
+    (copy.folder / "split.csv").unlink()
+    with pytest.raises(RunError, match=r"has no split\.csv"):
+        assert Run(copy.folder).split_file
 
 
 def test_an_untested_run_has_no_predictions(copy: Run) -> None:
@@ -88,6 +100,8 @@ def test_training_clips_are_those_of_all_runs_back_to_the_first(
         text.replace("init_from: null", f"init_from: {source.folder}")
     )
     clips("child").to_csv(copy.folder / "split.csv", index=False)
+    digest = file_digest(copy.folder / "split.csv")
+    write_json(copy.folder / "environment.json", {"fingerprints": {"split": digest}})
     own = ["child-train.wav", "child-val.wav"]
     assert list(training_clips(copy)["path"]) == [*own, "a.wav"]
     moved = source.folder.rename(source.folder.with_name("moved"))

@@ -11,7 +11,7 @@ from emotion.config.composition import compose, to_yaml
 from emotion.models.build import build_model
 from emotion.runs.checkpoints import write_checkpoint
 from emotion.runs.run import Run
-from emotion.utils.files import write_json, write_text
+from emotion.utils.files import file_digest, write_json, write_text
 from tests.support.archive import voice
 
 RATES = (8_000, 16_000, 22_050, 24_414, 44_100, 48_000)
@@ -33,7 +33,9 @@ def write_run(folder: Path, *overrides: str) -> Run:
     run = Run(folder)
     write_checkpoint(run.best, {"state_dict": model.state_dict(), "labels": list(model.labels)})
     write_text(folder / "split.csv", "path,corpus,speaker,emotion,subset\na.wav,own,x,sad,train\n")
-    write_json(folder / "environment.json", {"licences": {"own": "none"}})
+    digest = file_digest(folder / "split.csv")
+    described = {"licences": {"own": "none"}, "fingerprints": {"split": digest}}
+    write_json(folder / "environment.json", described)
     return run
 
 

@@ -1,5 +1,6 @@
 """Whole runs: their files, their repeatability, and their resumption."""
 
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -10,12 +11,15 @@ import pytest
 
 from emotion.cli.main import run
 from emotion.errors import RunError
+from emotion.runs.checkpoints import SafeCheckpointIO
 from emotion.runs.run import Run
 from emotion.training.callbacks.progress import EpochProgress
 from emotion.training.train import resume
 from tests.support.archive import write_clip
 from tests.support.damages import DAMAGES
 from tests.support.trained import Train
+
+Capture = pytest.CaptureFixture[str]
 
 CONTRACT = [
     "config.yaml",
@@ -154,6 +158,93 @@ def test_a_run_is_not_resumed_with_other_clips(finished: Run, tmp_path: Path) ->
     (run.folder / "environment.json").write_text(about.replace(index, "0" * len(index)))
     with pytest.raises(RunError, match=r"have changed since .*Restore them, or start a new run"):
         resume(Run(run.folder), [])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train resume",
+        "train init_from",
+        "evaluate run",
+        "evaluate run perturb=gain",
+        "evaluate run dataset=synthetic",
+        "export run",
+    ],
+)
+def test_a_run_whose_split_was_edited_is_refused(
+    finished: Run,
+    base: list[str],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    name, key, *more = command.split()
+    edited = Run(shutil.copytree(finished.folder, tmp_path / "run"))
+    if key == "resume":
+        (edited.folder / "metrics.json").unlink()
+    text = (edited.folder / "split.csv").read_text()
+    (edited.folder / "split.csv").write_text(text.replace(",test\n", ",train\n", 1))
+    before = files_of(edited.folder)
+    words = [name, f"{key}={edited.folder}", base[0], f"cache_dir={edited.settings.cache_dir}"]
+    words += [f"hydra.run.dir={tmp_path}/new"] if key == "init_from" else []
+    assert run([*words, *more]) == 1
+    assert "split.csv was changed after the start of the run" in capfd.readouterr().err
+    assert files_of(edited.folder) == before
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("trainer.max_epochs=4", r"=4 at loader\.batch_size=16 makes 20 steps.*ends after 10"),
+        ("loader.batch_size=4", r"=2 at loader\.batch_size=4 makes 36 steps.*ends after 10"),
+        ("trainer.optimizer.lr=0.5", r"trainer\.optimizer cannot change in a resumed run"),
+        ("trainer.schedule=null", r"trainer\.schedule cannot change in a resumed run"),
+        ("trainer.precision=9", "9"),
+        ("checkpoint.every_steps=0", r"checkpoint\.every_steps=0 must be at least 1"),
+    ],
+)
+def test_a_refused_resume_leaves_every_file_unchanged(
+    finished: Run, base: list[str], tmp_path: Path, word: str, message: str, capfd: Capture
+) -> None:
+    stopped = unfinished(finished, tmp_path)
+    before = files_of(stopped.folder)
+    assert run(["train", base[0], f"resume={stopped.folder}", word]) == 1
+    assert re.search(message, capfd.readouterr().err)
+    assert files_of(stopped.folder) == before
+
+
+def test_settings_that_lightning_refuses_are_not_saved(
+    finished: Run, base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RunError("the checkpoint cannot be restored")
+
+    stopped = unfinished(finished, tmp_path)
+    damage = stopped.folder / "checkpoints" / "last.ckpt"
+    damage.write_bytes(b"damaged")
+    before = files_of(stopped.folder)
+    words = ["train", base[0], f"resume={stopped.folder}", "checkpoint.every_steps=3"]
+    with monkeypatch.context() as patch:
+        patch.setattr(SafeCheckpointIO, "load_checkpoint", refuse)
+        assert run(words) == 1
+    assert files_of(stopped.folder) == before
+    assert run(words) == 0
+    assert Run(stopped.folder).settings.checkpoint.every_steps == 3
+
+
+def unfinished(finished: Run, tmp_path: Path) -> Run:
+    """Return a copy of a run that was stopped before its test."""
+    stopped = Run(shutil.copytree(finished.folder, tmp_path / "stopped"))
+    for name in ("report.html", "metrics.json", "predictions.csv"):
+        (stopped.folder / name).unlink()
+    return stopped
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return the files of a run except its log and curves, which a refusal may extend."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != "train.log")
+    paths = (path for path in paths if "tensorboard" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 @pytest.mark.slow
