@@ -4,12 +4,11 @@ A reference is recorded in the run, just before the file that cites it is writte
 that file exists.
 """
 
-import contextlib
-import json
 import os
 from pathlib import Path
 
 from emotion.utils.files import READ_ONLY_ERRORS
+from emotion.utils.json_lines import append_json_line, read_json_lines
 
 REFERENCES = "references.jsonl"
 
@@ -34,10 +33,7 @@ def add_reference(path: Path, *, by: Path) -> None:
     if reference in _read(run):
         return
     try:
-        with (run / REFERENCES).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"by": reference}) + "\n")  # one append: safe beside others
-            file.flush()
-            os.fsync(file.fileno())
+        append_json_line(run / REFERENCES, {"by": reference})
     except OSError as err:
         if err.errno not in READ_ONLY_ERRORS:
             raise
@@ -50,8 +46,4 @@ def references(run: Path) -> list[Path]:
 
 
 def _read(run: Path) -> list[str]:
-    path, found = run / REFERENCES, []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        with contextlib.suppress(ValueError):  # a line that a crash cut off
-            found.append(str(json.loads(line)["by"]))
-    return found
+    return [line["by"] for line in read_json_lines(run / REFERENCES, keys=("by",))]

@@ -1,13 +1,13 @@
 """Log of test accesses: which runs and prediction files have used which test clips."""
 
 import hashlib
-import json
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from filelock import FileLock
 
+from emotion.utils.json_lines import append_json_line, read_json_lines
 from emotion.utils.names import path_key
 
 NAME = "ledger.jsonl"
@@ -27,15 +27,10 @@ def record_test_access(output_root: Path, fingerprint: str, *, by: str) -> None:
         if by in test_accesses(output_root, fingerprint):
             return
         entry = {"test": fingerprint, "by": by, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        append_json_line(path, entry)
 
 
 def test_accesses(output_root: Path, fingerprint: str) -> frozenset[str]:
     """Return the runs and prediction files that have used a test subset."""
-    path = output_root / NAME
-    if not path.exists():
-        return frozenset()
-    lines = path.read_text(encoding="utf-8").splitlines()
-    entries = [json.loads(line) for line in lines if line.endswith("}")]  # not an unfinished line
+    entries = read_json_lines(output_root / NAME, keys=("test", "by"))
     return frozenset(entry["by"] for entry in entries if entry["test"] == fingerprint)

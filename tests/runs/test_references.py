@@ -1,6 +1,7 @@
 """References to a run."""
 
 import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -78,6 +79,6 @@ def test_a_run_that_must_not_be_written_to_can_be_cited(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     table = write_table(run)
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     add_reference(run, by=table)
     assert references(run) == []

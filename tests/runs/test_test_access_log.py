@@ -4,6 +4,8 @@ import unicodedata
 from pathlib import Path
 from typing import Literal
 
+import pytest
+
 from emotion.runs import test_access_log as log
 
 FORMS: tuple[Literal["NFC"], Literal["NFD"]] = ("NFC", "NFD")
@@ -23,9 +25,13 @@ def test_the_unicode_form_of_its_paths_makes_no_other_test_subset() -> None:
     assert forms[0] == forms[1]
 
 
-def test_unfinished_line_is_ignored(tmp_path: Path) -> None:
+def test_a_line_that_was_cut_off_hides_no_other_access(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     fingerprint = log.fingerprint_clips(["a"])
     log.record_test_access(tmp_path, fingerprint, by="run1")
     with (tmp_path / log.NAME).open("a", encoding="utf-8") as file:
         file.write('{"test": "')
-    assert log.test_accesses(tmp_path, fingerprint) == {"run1"}
+    log.record_test_access(tmp_path, fingerprint, by="run2")
+    assert log.test_accesses(tmp_path, fingerprint) == {"run1", "run2"}
+    assert "1 of 3 lines are damaged" in caplog.text
