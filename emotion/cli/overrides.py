@@ -12,6 +12,9 @@ from emotion.config.schema import SETTINGS, path_keys
 TAKES_INPUTS = frozenset(["predict", "embed"])
 """Commands whose plain words are inputs; `-` is stdin."""
 
+NAME_KEYS = frozenset(["labels", "emotions", "corpora", "train", "test", "train_only"])
+"""Last parts of keys whose lists and maps contain names: 01, 1e3 and true are text there."""
+
 SETTING = re.compile(r"(\+{0,2}[A-Za-z_][\w./@:-]*=|~[A-Za-z_])")
 """Start of a word that is a setting, by Hydra's grammar."""
 
@@ -51,7 +54,7 @@ def to_hydra(command: str, words: Sequence[str]) -> list[str]:
         elif command == "download" and re.fullmatch(r"\w+", word):
             out.append(f"source={word}")
         elif SETTING.match(word):
-            out.append(word)
+            out.append(f"{key}={quote_text(key, value)}" if equals else word)
         else:
             raise UsageError(f"emotion {command} takes settings as name=value, not {word!r}.")
     if inputs:
@@ -78,6 +81,39 @@ def quote_paths(value: str) -> str:
         parts = [quote(part.strip()) for part in value[1:-1].split(",") if part.strip()]
         return f"[{','.join(parts)}]"
     return quote(value)
+
+
+def quote_text(key: str, value: str) -> str:
+    """Return a value with its text quoted: letters beyond ASCII, and names that look like numbers.
+
+    Names are the elements of lists, and the values of maps, of the keys in NAME_KEYS.
+    """
+    is_names = key.lstrip("+").rpartition(".")[2] in NAME_KEYS
+    if not (is_names or _is_foreign(value)) or "${" in value:
+        return value
+    mapping = re.fullmatch(r"\{([^\[\]{}'\"]*)\}", value)
+    keys = re.findall(r"([^,:]*):", mapping[1]) if mapping else []
+    if mapping and any(map(_is_foreign, keys)):  # Hydra's grammar has no quoted keys
+        kind = "text_map" if is_names else "number_map"
+        return f"${{{kind}:{quote(mapping[1])}}}"
+
+    def quoted(match: re.Match[str]) -> str:
+        text, before = match[2], value[: match.start()]
+        is_inside = before.count("[") + before.count("{") > before.count("]") + before.count("}")
+        if match[1] or not text.strip():
+            return match[0]
+        if _is_foreign(text) or (is_names and is_inside and value[match.end() :][:1] != ":"):
+            stripped = text.strip()
+            return text.replace(stripped, quote(stripped))
+        return match[0]
+
+    separators = "[]{},:" if value[:1] in "[{" else "(),"
+    text = f"[^{re.escape(separators)}'\"]+"
+    return re.sub(rf"""('(?:\\.|[^'])*'|"(?:\\.|[^"])*")|({text})""", quoted, value)
+
+
+def _is_foreign(text: str) -> bool:
+    return not text.isascii()
 
 
 def quote(value: str) -> str:

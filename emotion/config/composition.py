@@ -7,8 +7,9 @@ import os
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -123,6 +124,8 @@ def register() -> None:
     for command, schema in SETTINGS.items():
         ConfigStore.instance().store(f"{command}_schema", _schema_node(schema))
     OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
+    OmegaConf.register_new_resolver("text_map", partial(_pairs, str), replace=True)
+    OmegaConf.register_new_resolver("number_map", partial(_pairs, float), replace=True)
     OmegaConf.register_new_resolver("either", lambda first, second: first or second, replace=True)
 
 
@@ -332,6 +335,12 @@ def _lines(error: BaseException) -> list[str]:
 def shipped_file(name: str) -> Path:
     """Return the path of a file that is packaged beside the configs."""
     return Path(str(importlib.resources.files(CONFIGS) / name))
+
+
+def _pairs(of: Callable[[str], object], pairs: str) -> dict[str, object]:
+    """Return a map of `name: value` pairs that are separated by commas."""
+    items = [pair.partition(":") for pair in pairs.split(",") if pair.strip()]
+    return {name.strip(): of(value.strip()) for name, _, value in items}
 
 
 def _run_folder(resume: str | None, fresh: str) -> str:

@@ -101,3 +101,40 @@ def test_list_of_runs_stays_a_list() -> None:
 
 def test_home_is_expanded() -> None:
     assert quote_paths("~/x") == f"'{Path.home()}/x'"
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "value"),
+    [
+        (["dataset=csv", "dataset.labels=[colère,joie]"], "labels", ["colère", "joie"]),
+        (["dataset=csv", "dataset.labels=[0,01,1e3,true,nan,null,no]"], "labels",
+         ["0", "01", "1e3", "true", "nan", "null", "no"]),
+        (["dataset=csv", "dataset.labels=['a b',\"c\", é d]"], "labels", ["a b", "c", "é d"]),
+        (["dataset=csv", "dataset.emotions={ang: 1e3, 01: no}"], "emotions",
+         {"ang": "1e3", "01": "no"}),
+        (["dataset=csv", "dataset.emotions={colère: wütend, 01: x}"], "emotions",
+         {"colère": "wütend", "01": "x"}),
+        (["dataset=cs334", "dataset.corpora=[tess,ö]"], "corpora", ["tess", "ö"]),
+        (["dataset=folder", "dataset.speaker=zoë(?=_)"], "speaker", "zoë(?=_)"),
+        (["dataset=csv", "dataset.labels=null"], "labels", None),
+    ],
+)  # fmt: skip
+def test_names_are_text_and_letters_beyond_ascii_need_no_quotes(
+    words: list[str], key: str, value: object
+) -> None:
+    assert compose("train", to_hydra("train", words)).settings.dataset[key] == value
+
+
+def test_letters_beyond_ascii_need_no_quotes_in_priors_and_labels() -> None:
+    words = ["priors={wütend: .7, 0: .2}", "labels=[wütend,0]"]
+    settings = compose("predict", to_hydra("predict", words)).settings
+    assert settings.priors == {"wütend": 0.7, "0": 0.2}
+    assert settings.labels == ["wütend", "0"]
+
+
+@pytest.mark.parametrize(
+    "word", ["seed=1,2", "model=cnn,crnn", "dataset.labels=[a,b],[a,c]", "name='é'", "x=${y}é"]
+)
+def test_what_hydra_can_parse_is_not_changed(word: str) -> None:
+    quoted = word.replace("[a,b],[a,c]", "['a','b'],['a','c']")
+    assert to_hydra("train", [word]) == [quoted]
