@@ -74,17 +74,21 @@ def evaluate_run(run: Run, settings: EvaluateSettings) -> str:
         protocol = FileSplit(path=str(run.split_file), val_fraction=0)
         data = build_datamodule(own, protocol=protocol)
         data.setup()
-        audit = Audit(tuple(run.metrics["audit"]["leaks"]))
+        found = run.metrics["audit"]
+        audit = Audit(tuple(found["leaks"]), tuple(found["remarks"]), found["not_checkable"])
         name = OWN
     accesses = _record_test_access(data.table, settings, by=run.folder)
     scored = predict_test_clips(model, own, data)
     folder = run.folder / "evaluate" / name
     metrics = scored.metrics(temperature)
     write_table(folder / "predictions.csv", scored.predictions(temperature))
-    write_json(folder / "metrics.json", {TEST: metrics, "leaks": bool(audit.leaks)})
+    audited = {"leaks": bool(audit.leaks), "audit": audit.as_dict()}
+    write_json(folder / "metrics.json", {TEST: metrics, **audited})
     if run.finished:
         write_report(report_data(Run(run.folder)), run.folder)
     lines = [_headline(name, metrics, accesses, leaks=bool(audit.leaks)), f"in {folder}"]
+    if audit.not_checkable:
+        lines.append(f"leakage not checkable: {audit.not_checkable:,} clips of unknown speakers")
     return "\n".join([*lines, *(f"LEAKS: {leak}" for leak in audit.leaks)])
 
 

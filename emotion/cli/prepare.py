@@ -10,6 +10,7 @@ from emotion.config.composition import Composition, build
 from emotion.config.schema import DatasetSettings, PrepareSettings
 from emotion.data.corpora.index import Index, open_clips, summarise_skipped
 from emotion.data.dask_cluster import on_cluster
+from emotion.data.speakers import count_speakers
 from emotion.data.waveform_cache import WaveformCache
 from emotion.utils.progress import progress_bar
 from emotion.utils.tables import write_table
@@ -58,7 +59,7 @@ def _by_corpus(table: pd.DataFrame) -> list[str]:
         emotions = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         lines.append(
             f"{corpus}: {len(clips):,} clips, {_hours(clips):.2f} h, "
-            f"{clips['speaker'].nunique()} speakers; {emotions}"
+            f"{count_speakers(clips)} speakers; {emotions}"
         )
     return lines
 

@@ -5,6 +5,7 @@ import pandas as pd
 from emotion.utils.names import name_key
 
 UNKNOWN = "unknown"  # speaker of clips without a speaker name
+UNKNOWN_ID = ""
 
 
 def is_unknown(speakers: "pd.Series[str]") -> "pd.Series[bool]":
@@ -13,7 +14,21 @@ def is_unknown(speakers: "pd.Series[str]") -> "pd.Series[bool]":
     return unknown
 
 
+def speaker_corpora(table: pd.DataFrame) -> "pd.Series[str]":
+    """Return the corpus that the speaker of each row belongs to: `speakers_of`, else its own."""
+    corpora: pd.Series[str] = table["speakers_of" if "speakers_of" in table else "corpus"]
+    return corpora
+
+
 def speaker_ids(table: pd.DataFrame) -> "pd.Series[str]":
-    """Return corpus/speaker of each row: two corpora may use the same speaker name."""
-    ids: pd.Series[str] = table["corpus"] + "/" + table["speaker"]
-    return ids
+    """Return corpus/speaker of each row, `UNKNOWN_ID` for an unknown speaker.
+
+    Two corpora may use the same name for two speakers, unless one has the speakers of the other.
+    """
+    ids: pd.Series[str] = speaker_corpora(table) + "/" + table["speaker"]
+    return ids.mask(is_unknown(table["speaker"]), UNKNOWN_ID)
+
+
+def count_speakers(table: pd.DataFrame) -> int:
+    """Return the number of known speakers."""
+    return len(set(speaker_ids(table)) - {UNKNOWN_ID})

@@ -27,7 +27,8 @@ def merge_spellings(
         groups: dict[tuple[str, str], list[str]] = {}
         for group, name in sorted(rows):
             groups.setdefault((group, name_key(name)), []).append(name)
-        shown = {name_key(label): label for label in labels or ()} if column == "emotion" else {}
+        preferred = {"emotion": labels or (), "speakers_of": set(table["corpus"])}
+        shown = {name_key(name): name for name in preferred.get(column, ())}
         spelling: dict[tuple[str, str], str] = {}
         for (group, key), names in groups.items():
             clean: Counter[str] = Counter()

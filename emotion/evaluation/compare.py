@@ -8,7 +8,7 @@ import pandas as pd
 from emotion.data.labels import encode_labels
 from emotion.data.speakers import speaker_ids
 from emotion.errors import RunError
-from emotion.metrics.intervals import speaker_confusions
+from emotion.metrics.intervals import has_unknown, speaker_confusions
 from emotion.metrics.significance import (
     mcnemar,
     paired_difference,
@@ -23,8 +23,8 @@ class Comparison:
     """UAR of `a` minus UAR of `b`, as fractions, on `n` shared clips of `speakers` speakers.
 
     `low` and `high` are the 95 % interval over speakers, `p` is that of the sign-flip test over
-    speakers, `smallest` the true difference that this test set detects with 80 % power; None for
-    too few speakers. `mcnemar_p` ignores speakers and is for information only.
+    speakers, `smallest` the true difference that this test set detects with 80 % power; None, and
+    `p` 1, for too few or unknown speakers. `mcnemar_p` ignores speakers: for information only.
     """
 
     a: str
@@ -99,7 +99,7 @@ def compare_predictions(
         difference=interval.estimate,
         low=interval.low,
         high=interval.high,
-        p=sign_flip_test(*counts),
+        p=1.0 if has_unknown(speaker) else sign_flip_test(*counts),
         smallest=smallest_detectable_difference(interval),
         mcnemar_p=mcnemar(target == a, target == b),
         n=len(both),

@@ -80,7 +80,7 @@ def read_predictions(path: Path, split: pd.DataFrame) -> ScoredPredictions:
         p = np.eye(len(labels))[encode_labels(both["predicted"], labels)]
     if unknown := sorted(set(both["emotion"]) - set(labels)):
         raise RunError(f"{path} has no column p_<label> for the targets {', '.join(unknown)}.")
-    clips = both[["path", "corpus", "speaker", "emotion"]].assign(sex="")
+    clips = both[list(split)].assign(sex="")
     return ScoredPredictions(clips, np.log(np.maximum(p, 1e-12)), labels)  # 0 has no logarithm
 
 

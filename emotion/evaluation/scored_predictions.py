@@ -40,8 +40,13 @@ class ScoredPredictions:
         return softmax(self.logits, temperature)
 
     def predictions(self, temperature: float) -> pd.DataFrame:
-        """Return predictions.csv: path, corpus, speaker, target, predicted, p_<label>…"""
-        clips = self.table[["path", "corpus", "speaker", "emotion"]].reset_index(drop=True)
+        """Return predictions.csv: path, corpus, speaker, target, predicted, p_<label>…
+
+        A column speakers_of follows speaker where the table has one.
+        """
+        columns = ["path", "corpus", "speaker", "speakers_of", "emotion"]
+        clips = self.table[[name for name in columns if name in self.table]]
+        clips = clips.reset_index(drop=True)
         predicted = np.array(self.labels, dtype=object)[self.predicted]
         by_label = zip(self.labels, self.probabilities(temperature).T, strict=True)
         return clips.rename(columns={"emotion": "target"}).assign(

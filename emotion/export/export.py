@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from emotion.data.speakers import count_speakers
 from emotion.data.splits.base import TEST, TRAIN, VAL
 from emotion.export.check_clips import select_check_clips
 from emotion.export.companion_files import write_companion_files
@@ -82,7 +83,7 @@ def describe_model(run: Run, model: TorchModel) -> dict[str, Any]:
         "training": {
             "corpora": sorted(set(trained["corpus"])),
             "clips": len(trained),
-            "speakers": len(trained[["corpus", "speaker"]].drop_duplicates()),
+            "speakers": count_speakers(trained),
         },
         "licences": run.environment["licences"],
         "profile": None if profile is None else profile.as_dict(),

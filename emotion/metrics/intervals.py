@@ -2,7 +2,7 @@
 
 All of it rests on confusion matrices by speaker, (G, C, C). A statistic is a function of counts,
 (…, C, C) -> (…), such as those of `emotion.metrics.classification`. Speakers need names that are
-unique over corpora.
+unique over corpora; an empty name is an unknown speaker.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,8 @@ MIN_SPEAKERS = 3
 class Interval:
     """An estimate with its confidence interval from `n_clusters` speakers.
 
-    `low`, `high` and `standard_error` are None below three speakers; `method` names the method.
+    `low`, `high` and `standard_error` are None below three speakers and where a speaker is unknown;
+    `method` names the method.
     """
 
     estimate: float
@@ -106,6 +107,8 @@ def interval_over_speakers_and_seeds(
     n_seeds, n_speakers = confusions.shape[:2]
     by_seed = statistic(total)  # (S,)
     estimate = float(by_seed.mean())
+    if has_unknown(speaker):
+        return no_interval(estimate, n_speakers - 1)
     if n_speakers < MIN_SPEAKERS:
         return no_interval(estimate, n_speakers)
 
@@ -148,8 +151,13 @@ def seed_spread(values: Column) -> SeedSpread:
     return SeedSpread(mean=float(np.mean(values)), sd=sd, n=len(values))
 
 
+def has_unknown(speaker: Column) -> bool:
+    """Return whether a clip has an unknown speaker: an empty name. Such clips are no cluster."""
+    return any(isinstance(name, str) and not name for name in speaker)
+
+
 def no_interval(estimate: float, n_speakers: int) -> Interval:
-    """Return an estimate without bounds, for too few speakers."""
+    """Return an estimate without bounds, for too few known speakers."""
     return Interval(estimate, None, None, n_speakers, f"none: fewer than {MIN_SPEAKERS} speakers")
 
 

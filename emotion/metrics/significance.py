@@ -10,6 +10,7 @@ from emotion.metrics.intervals import (
     Column,
     Interval,
     Statistic,
+    has_unknown,
     jackknife_variance,
     no_interval,
     speaker_confusions,
@@ -42,6 +43,8 @@ def paired_difference(
     b = speaker_confusions(target, predicted_b, speaker, n_classes=n_classes)
     all_a, all_b, n_speakers = a.sum(axis=0), b.sum(axis=0), len(a)
     estimate = float(statistic(all_a) - statistic(all_b))
+    if has_unknown(speaker):
+        return no_interval(estimate, n_speakers - 1)
     if n_speakers < MIN_SPEAKERS:
         return no_interval(estimate, n_speakers)
     left_out = statistic(all_a - a) - statistic(all_b - b)  # (G,)

@@ -15,6 +15,7 @@ from emotion.audio.decode import decode
 from emotion.audio.standardise import resample
 from emotion.config.composition import to_yaml
 from emotion.data.labels import encode_labels
+from emotion.data.speakers import count_speakers
 from emotion.data.splits.base import SUBSETS, TEST, VAL
 from emotion.errors import AudioError
 from emotion.metrics.calibration import reliability_curve, risk_coverage, softmax
@@ -232,7 +233,7 @@ def _split_counts(split: pd.DataFrame) -> dict[str, list[tuple[int, int]]]:
     counts = {}
     for corpus, clips in split.groupby("corpus"):
         parts = [clips[clips["subset"] == subset] for subset in SUBSETS]
-        counts[str(corpus)] = [(len(part), part["speaker"].nunique()) for part in parts]
+        counts[str(corpus)] = [(len(part), count_speakers(part)) for part in parts]
     return counts
 
 

@@ -30,7 +30,7 @@ from emotion.utils.tables import write_table
 
 log = logging.getLogger(__name__)
 
-SPLIT_COLUMNS = ["path", "corpus", "speaker", "emotion", "subset"]
+SPLIT_COLUMNS = ["path", "corpus", "speaker", "speakers_of", "emotion", "subset"]
 
 
 class Timing:
@@ -93,7 +93,12 @@ def open_session(
     if settings.init_from:
         initial = find_run(settings.init_from, Path(settings.output_root))
     known = training_clips(initial) if initial else None
-    audit = audit_split(data.table, allow_leak=data.protocol.allow_leak, trained_on=known)
+    audit = audit_split(
+        data.table,
+        allow_leak=data.protocol.allow_leak,
+        trained_on=known,
+        mixes_speakers=data.protocol.mixes_speakers,
+    )
     for note in (*data_notes(data), *audit.remarks):
         log.info(note)
     for leak in audit.leaks:
@@ -132,7 +137,8 @@ def write_run_files(session: Session, choices: Mapping[str, str]) -> None:
     if session.initial:  # the licences of the initial weights hold for this run too
         licences = session.initial.environment["licences"] | licences
     folder = session.run.folder
-    write_table(folder / SPLIT, data.table[SPLIT_COLUMNS])
+    columns = [name for name in SPLIT_COLUMNS if name in data.table]
+    write_table(folder / SPLIT, data.table[columns])
     described = environment.describe_environment() | {
         "seed": settings.seed,
         "choices": dict(choices),

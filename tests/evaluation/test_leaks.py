@@ -64,7 +64,32 @@ def test_clips_of_unknown_speakers_are_not_a_leak() -> None:
     table = labelled_clips()
     table.loc[table.subset == "test", "speaker"] = "unknown"
     trained_on = pd.DataFrame({"corpus": "x", "speaker": ["unknown"]})
-    assert not audit_split(table, allow_leak=False, trained_on=trained_on).leaks
+    audit = audit_split(table, allow_leak=False, trained_on=trained_on)
+    assert not audit.leaks
+    assert audit.not_checkable == 11
+    assert "leakage not checkable: 10 clips of unknown speakers (10 test)" in audit.remarks
+
+
+@pytest.mark.parametrize("name", ["unknown", "", "Unknown\xa0"])
+def test_an_unknown_speaker_is_never_one_person(name: str) -> None:
+    table = labelled_clips()
+    table.loc[table.index[:20], "speaker"] = name
+    table.loc[table.index[0], "subset"] = ""
+    audit = audit_split(table, allow_leak=False)
+    assert (audit.leaks, audit.as_dict()["not_checkable"]) == ((), 19)
+    assert audit_split(table, allow_leak=True, mixes_speakers=True).leaks == (
+        "clips of unknown speakers in test and in train",
+    )
+
+
+def test_the_speakers_of_another_corpus_are_the_same_people() -> None:
+    table = labelled_clips().assign(speakers_of="x")
+    table.loc[table.subset == "train", ["corpus", "speaker"]] = ["song", "s0"]
+    with pytest.raises(LeakError, match="speaker x s0 in test and in train"):
+        audit_split(table, allow_leak=False)
+    song = pd.DataFrame({"corpus": ["song"], "speaker": "s0", "speakers_of": "x"})
+    with pytest.raises(LeakError, match="speaker x s0 in test and in the training clips"):
+        audit_split(labelled_clips(), allow_leak=False, trained_on=song)
 
 
 TINY = ["trainer.max_epochs=1", "dataset.generate.speakers=6", "dataset.generate.sentences=2"]

@@ -300,3 +300,12 @@ def test_seed_spread_is_mean_and_deviation():
         seed_spread([])
     with pytest.raises(ConfigError, match="at least one seed"):
         interval_over_speakers_and_seeds([0], [], ["a"], n_classes=2)
+
+
+def test_an_unknown_speaker_is_no_cluster_and_leaves_no_interval() -> None:
+    speaker = np.repeat(["a", "b", "c", "d", ""], 4)
+    target = np.tile([0, 1], 10)
+    found = speaker_interval(target, target, speaker, n_classes=2)
+    assert (found.estimate, found.low, found.high, found.n_clusters) == (1.0, None, None, 4)
+    known = speaker != ""
+    assert speaker_interval(target[known], target[known], speaker[known], n_classes=2).low

@@ -95,8 +95,14 @@ def build_index(dataset: Dataset, folder: Path) -> Index:
             notes.append(f"{reader.corpus}: {found:,} clips here, {published:,} were published")
     columns = dict.fromkeys([*ROW, *(key for row in rows for key in row)])
     table = pd.DataFrame(rows, columns=list(columns)).sort_values("path", ignore_index=True)
+    if "speakers_of" in table:
+        missing = table["speakers_of"].fillna("") == ""
+        table["speakers_of"] = table["speakers_of"].mask(missing, table["corpus"])
     table, merged = merge_spellings(_distinct_paths(table, skipped), dataset.labels)
     notes += merged
+    if "speakers_of" in table:
+        absent = sorted(set(table["speakers_of"]).difference(table["corpus"]))
+        notes += [f"speakers_of={name}: there is no clip of this corpus" for name in absent]
     headers = _read_headers(table, dataset.root, folder).drop(columns=FILE_COLUMNS[1:])
     table = table.merge(headers, on="path", validate="1:1")
     unusable = table["error"] != ""

@@ -21,7 +21,7 @@ ROW = ("path", "size", "mtime_ns", "corpus", "speaker", "sex", "emotion", "text"
 GROUPS = ("speaker", "sex", "emotion", "text", "intensity")
 """Columns that a pattern's named groups fill; other groups are for `require`."""
 
-TABLE_COLUMNS = ("path", "corpus", *GROUPS)
+TABLE_COLUMNS = ("path", "corpus", "speakers_of", *GROUPS)
 """Columns of a table that have a meaning; others are kept."""
 
 MEASURED = (
@@ -84,6 +84,8 @@ class PatternReader:
         require: by group, the required code and the reason to skip a file with another code.
         unique_names: whether a second file of the same name is a copy, not another clip.
         published: number of clips of the published corpus.
+        speakers_of: another corpus with the same speakers, by the same names; splits and the audit
+            of leaks then know that they are the same people.
     """
 
     corpus: str
@@ -96,6 +98,7 @@ class PatternReader:
     require: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     unique_names: bool = False
     published: int | None = None
+    speakers_of: str | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -177,7 +180,8 @@ class PatternReader:
         row = {group: codes.get(group, "") for group in GROUPS}
         row["speaker"] = row["speaker"] or UNKNOWN
         row["sex"] = _sex(self.sex, row["sex"] or row["speaker"])
-        return {"corpus": self.corpus, **row, "emotion": emotion}
+        same = {"speakers_of": self.speakers_of} if self.speakers_of else {}
+        return {"corpus": self.corpus, **row, "emotion": emotion, **same}
 
 
 @dataclass(frozen=True)

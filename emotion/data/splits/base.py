@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from emotion.data.speakers import speaker_ids
+from emotion.data.speakers import UNKNOWN_ID, count_speakers, speaker_corpora, speaker_ids
 from emotion.data.splits.stratify import Column, cut_validation
 from emotion.errors import ConfigError, SplitError, suggest
 from emotion.utils.names import match_names
@@ -42,6 +42,9 @@ class SplitProtocol:
     description: ClassVar[str] = ""
     """The protocol in a sentence, for reports."""
 
+    mixes_speakers: ClassVar[bool] = False
+    """Whether the protocol ignores who speaks, so that test speakers are in training."""
+
     seed: int = 0
     val_fraction: float = 0.15
     allow_leak: bool = False
@@ -74,7 +77,8 @@ class SplitProtocol:
         split = self.split(table[~table["corpus"].isin(added)])
         subset = split.subset.reindex(table.index, fill_value=TRAIN)
         note = f"all clips of {', '.join(added)} are in train; the split is of the other corpora"
-        return Split(subset, (*split.notes, note), split.folds)
+        subset, notes = leave_out_test_speakers(table, subset)
+        return Split(subset, (*split.notes, note, *notes), split.folds)
 
     def split(self, table: pd.DataFrame) -> Split:
         """Return the split of the corpora outside `train_only`; raises as `assign`."""
@@ -95,11 +99,15 @@ class SplitProtocol:
         """
         subset = pd.Series(np.where(test, TEST, TRAIN), index=table.index, dtype=object)
         notes = list(notes)
-        for corpus, clips in table[~test].groupby("corpus"):
-            if self.val_fraction and (validate is None or corpus in validate):
-                validates, note = cut_validation(clips, self.val_fraction, seed=self.seed)
-                subset[validates] = VAL
-                notes += note
+        rest = table[~test]
+        if validate is not None:
+            rest = rest[rest["corpus"].isin(list(validate))]
+        for _, clips in rest.groupby(speaker_corpora(rest)) if self.val_fraction else ():
+            validates, note = cut_validation(clips, self.val_fraction, seed=self.seed)
+            subset[validates] = VAL
+            notes += note
+        subset, left_out = leave_out_test_speakers(table, subset)
+        notes += left_out
         return checked_split(table, subset, notes, folds, validated=self.val_fraction > 0)
 
     def leave_out(self, table: pd.DataFrame, groups: Column, fold: int, needs: str) -> Split:
@@ -108,12 +116,29 @@ class SplitProtocol:
         Raises:
             SplitError: fewer than two groups, which the split `needs`.
         """
-        names = sorted(groups.unique())
+        names = sorted(set(groups) - {UNKNOWN_ID})
         if len(names) < 2:
             raise SplitError(f"{needs}. {suggest_protocols(table)}")
         check_fold(fold, len(names))
         name = names[fold]
         return self.with_test(table, groups == name, notes=[f"tests on {name}"], folds=len(names))
+
+
+def leave_out_test_speakers(table: pd.DataFrame, subset: Column) -> tuple[Column, list[str]]:
+    """Return the subsets without training clips of test speakers in other corpora, and a note.
+
+    Only corpora that share speakers by `speakers_of` have such clips.
+    """
+    if "speakers_of" not in table:
+        return subset, []
+    ids, test = speaker_ids(table), subset == TEST
+    shared = ids.isin(set(ids[test]) - {UNKNOWN_ID}) & subset.isin([TRAIN, VAL])
+    shared &= ~table["corpus"].isin(set(table["corpus"][test]))
+    if not shared.any():
+        return subset, []
+    corpora = ", ".join(sorted(set(table["corpus"][shared])))
+    note = f"{shared.sum():,} clips of test speakers in {corpora} are left out"
+    return subset.mask(shared, OUT), [note]
 
 
 def check_fold(fold: int, folds: int) -> None:
@@ -159,11 +184,11 @@ def checked_split(
 
 def suggest_protocols(table: pd.DataFrame) -> str:
     """Return a sentence that names the protocols that fit a table."""
-    speakers, corpora = speaker_ids(table).nunique(), table["corpus"].nunique()
+    speakers, corpora = count_speakers(table), table["corpus"].nunique()
     fits = ["file"]
     if len(table) > 2:
         fits += ["random", "all"]
-    if (table.groupby("corpus")["speaker"].nunique() > 1).any():
+    if any(count_speakers(clips) > 1 for _, clips in table.groupby(speaker_corpora(table))):
         fits += ["speaker"]
     if speakers > 1:
         fits += ["loso", f"kfold split.folds={min(5, speakers)}"]

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from emotion.data.speakers import speaker_ids
+from emotion.data.speakers import UNKNOWN_ID, count_speakers, speaker_corpora, speaker_ids
 from emotion.data.splits import stratify
 from emotion.data.splits.base import (
     OUT,
@@ -21,6 +21,7 @@ from emotion.data.splits.base import (
     check_corpora,
     check_fold,
     checked_split,
+    leave_out_test_speakers,
     suggest_protocols,
 )
 from emotion.data.user_tables import read_user_table
@@ -41,8 +42,8 @@ class SpeakerSplit(SplitProtocol):
 
     def split(self, table: pd.DataFrame) -> Split:
         test = pd.Series(False, index=table.index)
-        for _, clips in table.groupby("corpus"):
-            if clips["speaker"].nunique() > 1:
+        for _, clips in table.groupby(speaker_corpora(table)):
+            if count_speakers(clips) > 1:
                 speakers = stratify.pick_speakers(clips, self.test_fraction, seed=self.seed)
                 test[clips.index[clips["speaker"].isin(speakers)]] = True
         if not test.any():
@@ -60,6 +61,7 @@ class RandomSplit(SplitProtocol):
         "Test clips are drawn at random, so speakers of the test are also in training: "
         "data leakage."
     )
+    mixes_speakers: ClassVar[bool] = True
 
     test_fraction: float = 0.1
 
@@ -98,13 +100,18 @@ class _Folds(SplitProtocol):
     def fold_rows(self, table: pd.DataFrame, groups: stratify.Column, unit: str) -> stratify.Column:
         """Return the rows of fold number `fold`; each group is in one fold."""
         check_fold(self.fold, self.folds)
-        if groups.nunique() < self.folds:
+        number = len(set(groups) - {UNKNOWN_ID})
+        if number < self.folds:
             raise SplitError(
-                f"split.folds={self.folds} is more than the {groups.nunique()} {unit} here. "
+                f"split.folds={self.folds} is more than the {number} {unit} here. "
                 f"{suggest_protocols(table)}"
             )
         strata = table["corpus"] + "/" + table["emotion"]
-        return stratify.stratified_parts(strata, groups, self.folds, seed=self.seed) == self.fold
+        known = groups != UNKNOWN_ID
+        part = stratify.stratified_parts(
+            strata[known], groups[known], self.folds, seed=self.seed
+        ).reindex(table.index, fill_value=-1)
+        return part == self.fold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +132,7 @@ class TextSplit(_Folds):
     """Test on one fold of the sentences or words; speakers are in training and test."""
 
     description = "The sentences or words of the test are not in training; its speakers are."
+    mixes_speakers: ClassVar[bool] = True
 
     def split(self, table: pd.DataFrame) -> Split:
         test = self.fold_rows(table, stratify.text_ids(table), "texts")
@@ -229,7 +237,8 @@ class PublishedSplit(SplitProtocol):
             return self.with_test(table, test, notes=notes, folds=folds, validate=covered)
         subsets = np.select([test, val], [TEST, VAL], TRAIN)
         subset = pd.Series(subsets, index=table.index, dtype=object)
-        return checked_split(table, subset, notes, folds)
+        subset, left_out = leave_out_test_speakers(table, subset)
+        return checked_split(table, subset, [*notes, *left_out], folds)
 
 
 @dataclass(frozen=True, kw_only=True)

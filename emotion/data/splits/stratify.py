@@ -4,13 +4,18 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
+from emotion.data.speakers import count_speakers, is_unknown
+
 MIN_SPEAKERS = 4  # training speakers, for validation on separate speakers
 Column = pd.Series  # one value per row of a table
 
 
 def pick_speakers(clips: pd.DataFrame, fraction: float, *, seed: int) -> list[str]:
-    """Return a fraction of a corpus' speakers, at least one and not all, balanced by sex."""
-    sexes = clips.groupby("speaker")["sex"].first()
+    """Return a fraction of a corpus' speakers, at least one and not all, balanced by sex.
+
+    Unknown speakers are never among them: they stay in training.
+    """
+    sexes = clips[~is_unknown(clips["speaker"])].groupby("speaker")["sex"].first()
     wanted = min(max(1, round(fraction * len(sexes))), len(sexes) - 1)
     rng = np.random.default_rng(seed)
     drawn = pd.Series(rng.permutation(sexes.index))
@@ -27,7 +32,7 @@ def cut_validation(
 
     Selected by speaker where there are at least four speakers; else by text, within the speakers.
     """
-    if clips["speaker"].nunique() >= MIN_SPEAKERS:
+    if count_speakers(clips) >= MIN_SPEAKERS:
         chosen = pick_speakers(clips, fraction, seed=seed)
         return clips.index[clips["speaker"].isin(chosen)], []
     corpus = clips["corpus"].iloc[0]

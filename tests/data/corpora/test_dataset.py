@@ -9,7 +9,8 @@ import pytest
 from emotion.audio.standardise import Standardiser
 from emotion.data.corpora.dataset import corpora_dataset, folder_dataset, table_dataset
 from emotion.data.corpora.index import Index, build_index, open_clips
-from emotion.data.corpora.readers import MEASURED, TABLE_COLUMNS
+from emotion.data.corpora.readers import MEASURED, TABLE_COLUMNS, PatternReader
+from emotion.data.speakers import speaker_ids
 from emotion.errors import ConfigError, CorpusError
 from tests.conftest import build_dataset
 from tests.support.archive import write_clip
@@ -272,6 +273,19 @@ def test_the_case_of_class_names_does_not_matter(folders: Path, tmp_path: Path) 
 def test_an_invalid_dataset_is_rejected_with_the_setting_to_change(call: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         call()
+
+
+def test_a_reader_may_have_the_speakers_of_another_corpus(tmp_path: Path) -> None:
+    for seed, name in enumerate(("speech/01_sad.wav", "song/01_sad.wav", "other/01_sad.wav")):
+        write_clip(tmp_path / name, seed=seed)
+    pattern = r"(?P<speaker>\d+)_(?P<emotion>\w+)\.wav$"
+    readers = {
+        name: PatternReader(corpus=name, folder=name, pattern=pattern, speakers_of=of)
+        for name, of in (("speech", None), ("song", "Speech"), ("other", None))
+    }
+    dataset = corpora_dataset(root=str(tmp_path), readers=readers, labels=None)
+    table = build_index(dataset, tmp_path / "index").table
+    assert list(speaker_ids(table)) == ["other/01", "speech/01", "speech/01"]
 
 
 def test_corpora_can_be_selected(archive: Path, tmp_path: Path) -> None:

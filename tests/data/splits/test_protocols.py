@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion.data.speakers import speaker_ids
-from emotion.data.splits.base import SUBSETS
+from emotion.data.splits.base import SUBSETS, SplitProtocol
 from emotion.data.splits.protocols import (
     CorpusSplit,
     FileSplit,
@@ -241,6 +241,69 @@ def test_each_fold_leaves_out_one_corpus() -> None:
 @pytest.fixture
 def clips() -> pd.DataFrame:
     return table_of({"a": ["x", "y"]}, texts=1)
+
+
+def speech_and_song() -> pd.DataFrame:
+    """Return two corpora of the same speakers, of whom two are in the first one only."""
+    names = [f"{n:02}" for n in range(12)]
+    return table_of({"speech": names, "song": names[:10]}).assign(speakers_of="speech")
+
+
+@pytest.mark.parametrize("words", ["split=speaker", "split=kfold", "split=loso", "split=all"])
+def test_the_same_people_in_two_corpora_are_in_one_subset(words: str) -> None:
+    table = speech_and_song()
+    split = build_split(words).assign(table)
+    parts = [set(table["speaker"][split.subset == part]) for part in SUBSETS]
+    assert not parts[0] & parts[1]
+    assert not (parts[0] | parts[1]) & parts[2]
+    assert set(table["speaker"]) == set.union(*parts)
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        PublishedSplit(test={"speech": [["01", "02"]]}),
+        PublishedSplit(test={"speech": [["01", "02"]]}, val={"speech": ["03"]}),
+        LeaveOneCorpusOut(fold=2),
+        CorpusSplit(train=["song", "other"], test=["speech"]),
+    ],
+)
+def test_other_clips_of_the_test_speakers_are_left_out(protocol: SplitProtocol) -> None:
+    table = pd.concat([speech_and_song(), table_of({"other": list("abcdef")})], ignore_index=True)
+    table["speakers_of"] = table["speakers_of"].fillna(table["corpus"])
+    split = protocol.assign(table)
+    ids, song = speaker_ids(table), table["corpus"] == "song"
+    tested = set(ids[split.subset == "test"])
+    assert tested
+    assert not tested & set(ids[split.subset.isin(["train", "val"])])
+    assert set(split.subset[song & ids.isin(tested)]) == {""}
+    assert "clips of test speakers in song are left out" in " ".join(split.notes)
+
+
+def test_corpora_in_train_only_lose_the_test_speakers() -> None:
+    table = speech_and_song()
+    split = build_split("split=speaker", "split.train_only=[song]").assign(table)
+    tested = set(table["speaker"][split.subset == "test"])
+    song = table["corpus"] == "song"
+    assert tested
+    assert set(split.subset[song & table["speaker"].isin(tested)]) <= {""}
+
+
+@pytest.mark.parametrize("words", ["split=speaker", "split=kfold", "split=loso", "split=all"])
+def test_clips_of_unknown_speakers_are_in_training(words: str) -> None:
+    table = table_of({"a": [f"{n:02}" for n in range(9)] + ["unknown", ""]})
+    unknown = table["speaker"].isin(["unknown", ""])
+    split = build_split(words).assign(table)
+    assert set(split.subset[unknown]) == {"train"}
+    assert set(split.subset) == set(SUBSETS) - ({"test"} if words == "split=all" else set())
+    known = build_split(words).assign(table[~unknown])
+    assert list(split.subset[~unknown]) == list(known.subset)
+
+
+def test_unknown_speakers_do_not_make_a_split_by_speaker_possible() -> None:
+    table = table_of({"a": ["x", "unknown", ""]})
+    with pytest.raises(SplitError, match=r"needs two speakers.*These clips have 1 speakers"):
+        build_split("split=speaker").assign(table)
 
 
 WriteSplit = Callable[[pd.DataFrame], FileSplit]
