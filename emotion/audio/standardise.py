@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from emotion.audio.arrays import as_wave, check_sample_rate
 from emotion.audio.decode import Wave
 from emotion.audio.quantise import dequantise, quantise
 from emotion.errors import ConfigError
@@ -60,8 +61,13 @@ class Standardiser:
         duration_ms = self.duration_ms
         return None if duration_ms is None else ms_to_samples(duration_ms, self.sample_rate)
 
-    def __call__(self, wave: Wave, sample_rate: int) -> Wave:
-        """Return the standardised clip, (T,) float32, at least one sample long."""
+    def __call__(self, wave: npt.ArrayLike, sample_rate: int) -> Wave:
+        """Return the standardised clip, (T,) float32, at least one sample long.
+
+        Raises:
+            ConfigError: samples, as `as_wave` takes them, or a sample rate that cannot be used.
+        """
+        wave, sample_rate = as_wave(wave), check_sample_rate(sample_rate)
         if self.trim_db is not None:
             wave = trim_silence(wave, sample_rate, below_db=self.trim_db)
         limit_ms = self.duration_ms or self.max_duration_ms
@@ -72,7 +78,7 @@ class Standardiser:
             return fit_length(wave, self.length, padding=self.padding)
         return wave if limit_ms is None else wave[: ms_to_samples(limit_ms, self.sample_rate)]
 
-    def as_in_training(self, wave: Wave, sample_rate: int) -> Wave:
+    def as_in_training(self, wave: npt.ArrayLike, sample_rate: int) -> Wave:
         """Return the standardised clip, (T,), rounded as the waveform cache stores it."""
         return dequantise(*quantise(self(wave, sample_rate), self.storage))
 

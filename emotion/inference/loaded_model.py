@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,32 +56,26 @@ class LoadedModel:
         """Return one row per clip: path, predicted, note, p_<label>…, as `emotion predict` does.
 
         Args:
-            audio: a file, a folder, a pattern or a list of these; or samples, (T,) mono or
-                (T, channels), floats in -1…1, with `sample_rate`.
+            audio: a file, a folder, a pattern or a list of these; or the samples of one clip with
+                `sample_rate`: (T,), (T, channels) or (channels, T), floats with full scale at 1, or
+                integers of 8, 16 or 32 bits.
             sample_rate: of samples, Hz. Their row has an empty path.
 
         Raises:
-            ConfigError: no file matches, none can be read, or samples without a sample rate.
+            ConfigError: no file matches, none can be read, or samples that cannot be used.
         """
+        names: list[Any] = list(audio) if isinstance(audio, list | tuple) else [audio]
         if sample_rate is not None:
-            return [self._predict_samples(np.asarray(audio, dtype=np.float32), sample_rate)]
-        names = audio if isinstance(audio, list | tuple) else [audio]
+            if any(isinstance(name, str | Path) for name in names):
+                raise ConfigError("sample_rate is for samples; a file has its own.")
+            if names and isinstance(audio, list | tuple) and np.ndim(names[0]):
+                raise ConfigError("a list of clips is given. Call predict once for each clip.")
+            clip = self.predictor.prepare(audio, sample_rate)  # type: ignore[arg-type]
+            (prediction,) = self.predictor.predict([clip])
+            return [prediction_row({"path": ""}, prediction, self.labels)]
         if not all(isinstance(name, str | Path) for name in names):
             raise ConfigError("samples need their rate: predict(samples, sample_rate=16000).")
         with open_inputs([str(name) for name in names]) as files:
             parts = [AudioPart(file) for file in files]
             rows, _ = predict_parts(parts, self.predictor, batch_size=BATCH_SIZE)
         return rows
-
-    def _predict_samples(self, samples: npt.NDArray[np.float32], sample_rate: int) -> Row:
-        if samples.ndim == 2:
-            samples = samples.mean(axis=1)
-        if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
-            raise ConfigError(
-                f"samples of shape {samples.shape} cannot be used: give finite values, (T,) or "
-                "(T, channels), with at least one sample."
-            )
-        if sample_rate < 1:
-            raise ConfigError(f"sample_rate={sample_rate} must be at least 1 Hz.")
-        (prediction,) = self.predictor.predict([self.predictor.prepare(samples, sample_rate)])
-        return prediction_row({"path": ""}, prediction, self.labels)

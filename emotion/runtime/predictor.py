@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emotion.audio.decode import Wave
+from emotion.audio.arrays import as_wave, check_sample_rate
 from emotion.audio.speech_detector import SpeechDetector
 from emotion.errors import ConfigError, suggest
 from emotion.runtime.base import EmotionModel, ModelOutput, StandardisedClip
@@ -97,8 +97,15 @@ class Predictor:
         """Length of a clip that the model classifies, in seconds; infinite for any length."""
         return self.model.window_s
 
-    def prepare(self, wave: Wave, sample_rate: int) -> PreparedClip:
-        """Return a decoded clip, (T,), of any rate in Hz, prepared for `predict`."""
+    def prepare(self, wave: npt.ArrayLike, sample_rate: int) -> PreparedClip:
+        """Return a decoded clip, of any rate in Hz, prepared for `predict`.
+
+        Samples are those of `as_wave`: (T,), (T, channels) or (channels, T), floats or integers.
+
+        Raises:
+            ConfigError: samples or a sample rate that cannot be used.
+        """
+        wave, sample_rate = as_wave(wave), check_sample_rate(sample_rate)
         end = None if math.isinf(self.window_s) else math.ceil(self.window_s * sample_rate)
         detector = self.speech_detector
         return PreparedClip(

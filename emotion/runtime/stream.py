@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from emotion.audio.decode import Wave
+from emotion.audio.arrays import as_wave, check_sample_rate
 from emotion.errors import ConfigError
 from emotion.runtime.predictor import Prediction, Predictor
 from emotion.runtime.windows import Window, WindowCutter, choose_window_grid
@@ -41,7 +41,7 @@ class Stream:
             0 turns it off. Windows without speech are left out of it.
 
     Raises:
-        ConfigError: a setting is out of its range.
+        ConfigError: a setting, or the sample rate, is out of its range.
     """
 
     def __init__(
@@ -56,15 +56,22 @@ class Stream:
         if not 0 <= smoothing < 1:
             raise ConfigError(f"smoothing={smoothing}: choose at least 0 and less than 1.")
         self.predictor = predictor
-        self.sample_rate = sample_rate
+        self.sample_rate = check_sample_rate(sample_rate)
         self.smoothing = smoothing
         self.grid = choose_window_grid(predictor.window_s, window_s=window_s, hop_s=hop_s)
-        self.cutter = WindowCutter(self.grid, sample_rate)
+        self.cutter = WindowCutter(self.grid, self.sample_rate)
         self.smoothed: npt.NDArray[np.float64] | None = None
 
-    def feed(self, chunk: Wave) -> list[WindowPrediction]:
-        """Return predictions for the windows that a chunk completes: (T,) mono float32."""
-        return self._predict(self.cutter.push(chunk))
+    def feed(self, chunk: npt.ArrayLike) -> list[WindowPrediction]:
+        """Return predictions for the windows that a chunk completes.
+
+        Samples are those of `as_wave`: (T,), (T, channels) or (channels, T), floats or integers; a
+        chunk may be empty, (0,).
+
+        Raises:
+            ConfigError: samples that cannot be used.
+        """
+        return self._predict(self.cutter.push(as_wave(chunk, empty=True)))
 
     def close(self) -> list[WindowPrediction]:
         """Return the prediction for the last window, which ends with the recording."""

@@ -60,7 +60,9 @@ def test_samples_give_the_row_of_their_file(opened: Path, recordings: Path) -> N
     model = emotion.load(opened)
     wave, rate = sf.read(recordings / "b.wav", dtype="float32")
     (expected,) = model.predict(recordings / "b.wav")
-    for samples in (wave, np.stack([wave, wave], axis=1), wave.tolist()):
+    pcm = np.round(wave * 2.0**31).astype(np.int32)
+    stereo = np.stack([wave, wave], axis=1)
+    for samples in (wave, stereo, stereo.T, wave[None], wave.tolist(), pcm, wave.astype(float)):
         (row,) = model.predict(samples, sample_rate=rate)
         assert row["path"] == ""
         assert row["predicted"] == expected["predicted"]
@@ -74,11 +76,16 @@ def test_samples_that_cannot_be_used_are_refused(run: Run) -> None:
     model = emotion.load(run.folder / "export")
     with pytest.raises(ConfigError, match=r"predict\(samples, sample_rate=16000\)"):
         model.predict(np.zeros(100))
-    for samples in (np.zeros(0), np.zeros((2, 2, 2)), np.full(100, np.nan)):
+    bad = (np.zeros(0), np.zeros((2, 2, 2)), np.full(100, np.nan), np.zeros(100, np.int64))
+    for samples in bad:
         with pytest.raises(ConfigError, match="cannot be used"):
             model.predict(samples, sample_rate=16_000)
-    with pytest.raises(ConfigError, match="sample_rate=0 must be at least 1 Hz"):
+    with pytest.raises(ConfigError, match="sample_rate=0 cannot be used"):
         model.predict(np.zeros(100), sample_rate=0)
+    with pytest.raises(ConfigError, match="Call predict once for each clip"):
+        model.predict([np.zeros(100), np.zeros(100)], sample_rate=16_000)
+    with pytest.raises(ConfigError, match="a file has its own"):
+        model.predict("a.wav", sample_rate=16_000)
 
 
 def test_a_folder_that_is_neither_a_run_nor_an_export_is_an_error(tmp_path: Path) -> None:

@@ -101,3 +101,13 @@ def test_speech_after_the_models_window_does_not_count(window_s: float, note: st
     wave = np.concatenate([np.zeros(RATE, dtype=np.float32), noise(2.0)])
     predictor = Predictor(FakeModel(window_s), speech_detector=FakeSpeechDetector())
     assert predict_one(predictor, wave).note == note
+
+
+def test_integer_samples_give_the_prediction_of_the_same_clip_as_floats() -> None:
+    pcm = np.round(WAVE * 32_767).astype(np.int16)
+    predictor = Predictor(FakeModel(), profiles=[noise_profile()])
+    floats = (pcm / 32_768).astype(np.float32)
+    assert predict_one(predictor, pcm) == predict_one(predictor, floats)
+    for bad, rate in ((np.full(100, np.nan), RATE), (np.zeros(0), RATE), (WAVE, 0)):
+        with pytest.raises(ConfigError, match="cannot be used"):
+            predictor.prepare(bad, rate)

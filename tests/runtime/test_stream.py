@@ -85,3 +85,32 @@ def test_smoothing_is_exponential_and_skips_windows_without_speech() -> None:
 def test_smoothing_that_would_never_change_is_refused() -> None:
     with pytest.raises(ConfigError, match="smoothing=1"):
         Stream(Predictor(FakeModel()), 8000, smoothing=1)
+
+
+@pytest.mark.parametrize("kind", ["float64", "int16", "stereo", "channels first"])
+def test_chunks_of_every_type_and_shape_give_the_same_predictions(kind: str) -> None:
+    pcm = np.round(noise(2.3) * 32_767).astype(np.int16)
+    wave = (pcm / 32_768).astype(np.float32)
+    expected = feed(Stream(Predictor(FakeModel()), 8000), wave, [5000])
+    stereo = np.stack([wave, wave], axis=1)
+    same = {"float64": wave.astype(float), "int16": pcm, "stereo": stereo, "channels first": pcm}
+    stream = Stream(Predictor(FakeModel()), 8000)
+    windows = []
+    for chunk in np.split(same[kind], [5000]):
+        windows += stream.feed(np.stack([chunk, chunk]) if kind == "channels first" else chunk)
+    assert windows + stream.close() == expected
+
+
+def test_chunks_that_cannot_be_used_are_refused_and_change_nothing() -> None:
+    stream = Stream(Predictor(FakeModel()), 8000)
+    assert stream.feed(np.zeros(0)) == []
+    for chunk in (np.full(10, np.nan), np.zeros(10, np.int64), np.zeros((3, 3))):
+        with pytest.raises(ConfigError, match="cannot be used"):
+            stream.feed(chunk)
+    assert stream.close() == []
+
+
+@pytest.mark.parametrize("rate", [0, 44_100.5, "8000"])
+def test_a_sample_rate_that_cannot_be_used_is_refused(rate) -> None:
+    with pytest.raises(ConfigError, match="sample_rate"):
+        Stream(Predictor(FakeModel()), rate)
