@@ -10,6 +10,7 @@ import pandas as pd
 from emotion.cli.commands import OK
 from emotion.config.composition import Composition
 from emotion.config.schema import EvaluateSettings, TrainSettings
+from emotion.data.corpora.label_counts import describe_left_out
 from emotion.data.datamodule import EmotionDataModule, build_datamodule
 from emotion.data.splits.base import TEST, VAL, Split
 from emotion.data.splits.protocols import FileSplit
@@ -83,10 +84,14 @@ def evaluate_run(run: Run, settings: EvaluateSettings) -> str:
     metrics = scored.metrics(temperature)
     write_table(folder / "predictions.csv", scored.predictions(temperature))
     audited = {"leaks": bool(audit.leaks), "audit": audit.as_dict()}
-    write_json(folder / "metrics.json", {TEST: metrics, **audited})
+    left_out = dict(data.index.left_out)
+    write_json(folder / "metrics.json", {TEST: metrics, **audited, "left_out": left_out})
     if run.finished:
         write_report(report_data(Run(run.folder)), run.folder)
     lines = [_headline(name, metrics, accesses, leaks=bool(audit.leaks)), f"in {folder}"]
+    if data.index.left_out and settings.dataset is not None:
+        total = len(data.index.table) + sum(data.index.left_out.values())
+        lines.append(f"of {total:,} clips, {describe_left_out(data.index.left_out)}")
     if audit.not_checkable:
         lines.append(f"leakage not checkable: {audit.not_checkable:,} clips of unknown speakers")
     return "\n".join([*lines, *(f"LEAKS: {leak}" for leak in audit.leaks)])

@@ -9,6 +9,7 @@ from emotion.cli.commands import OK
 from emotion.config.composition import Composition, build
 from emotion.config.schema import DatasetSettings, PrepareSettings
 from emotion.data.corpora.index import Index, open_clips, summarise_skipped
+from emotion.data.corpora.label_counts import check_labels, labels_without_clips
 from emotion.data.dask_cluster import on_cluster
 from emotion.data.speakers import count_speakers
 from emotion.data.waveform_cache import WaveformCache
@@ -37,10 +38,13 @@ def prepare(settings: PrepareSettings) -> str:
     start = time.perf_counter()
     with on_cluster(settings.scheduler):
         index, cache = open_dataset(settings)
+    check_labels(index)
     seconds = time.perf_counter() - start
     skipped = cache.folder / "left_out.csv"
     write_table(skipped, index.skipped)
+    missing = labels_without_clips(index)
     lines = [
+        *([f"warning: no clip has the label {', '.join(missing)}"] if missing else []),
         *index.notes,
         *summarise_skipped(index.skipped),
         *_by_corpus(index.table),

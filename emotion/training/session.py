@@ -13,6 +13,7 @@ import torch
 from emotion.config.composition import build, to_yaml
 from emotion.config.schema import TrainSettings
 from emotion.data.corpora.index import summarise_skipped
+from emotion.data.corpora.label_counts import label_notes
 from emotion.data.datamodule import EmotionDataModule
 from emotion.data.splits.base import SUBSETS
 from emotion.errors import ConfigError
@@ -167,7 +168,8 @@ def write_run_files(session: Session, choices: Mapping[str, str]) -> None:
 
 def data_notes(data: EmotionDataModule) -> list[str]:
     """Return notes on the clips and their split for log and report."""
-    return [*data.index.notes, *summarise_skipped(data.index.skipped), *data.split.notes]
+    warnings = label_notes(data.index, data.split.subset)
+    return [*warnings, *data.index.notes, *summarise_skipped(data.index.skipped), *data.split.notes]
 
 
 def with_labels(settings: TrainSettings, labels: tuple[str, ...]) -> TrainSettings:

@@ -8,6 +8,7 @@ from typing import Any
 
 from emotion.config.composition import override_resumed, to_yaml
 from emotion.config.schema import TrainSettings
+from emotion.data.corpora.label_counts import check_labels
 from emotion.data.datamodule import EmotionDataModule, build_datamodule
 from emotion.data.splits.base import TRAIN, Split
 from emotion.data.splits.protocols import FileSplit
@@ -19,7 +20,7 @@ from emotion.runs.checkpoints import (
     read_checkpoint,
 )
 from emotion.runs.report import report_data, write_report
-from emotion.runs.run import FINISHED, Run
+from emotion.runs.run import FINISHED, Run, find_run
 from emotion.training.callbacks.fit_start import FitStart
 from emotion.training.callbacks.progress import EpochProgress
 from emotion.training.callbacks.utilisation import Utilisation
@@ -60,6 +61,11 @@ def train(settings: TrainSettings, folder: Path, *, choices: Mapping[str, str]) 
             f"there is one class, {data.labels[0]}, and a classifier needs two or more. Add them "
             "to dataset.labels, with a folder or rows of the table for each."
         )
+    inherited = False
+    if settings.init_from:
+        source = find_run(settings.init_from, Path(settings.output_root))
+        inherited = source.labels == data.labels
+    check_labels(data.index, inherited=inherited)
     session = open_session(with_labels(settings, data.labels), run, data, timing)
     initialise_weights(session)
     if is_rank_zero():

@@ -88,6 +88,28 @@ def test_predictions_of_scikit_learn_are_scored(
     assert run(["evaluate", against, f"output_root={root}"]) == 0
 
 
+def test_clips_of_classes_that_the_run_lacks_stand_in_the_output(
+    runs: list[Run], root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clips = Path(runs[0].settings.dataset["root"])
+    rows = runs[0].split[["path", "emotion"]].replace({"emotion": {"sad": "boredom"}})
+    rows["path"] = [str(clips / path) for path in rows["path"]]
+    write_table(tmp_path / "other.csv", rows)
+    own = ["dataset=csv", f"dataset.path={tmp_path}/other.csv", f"output_root={root}"]
+    assert run(["evaluate", f"run={runs[1].folder}", *own]) == 0
+    printed = capfd.readouterr().out
+    count = int((rows["emotion"] == "boredom").sum())
+    text = f"of {len(rows)} clips, {count} clips of other classes are left out: boredom {count}"
+    assert text in printed
+    known = len(rows) - count
+    assert f"leakage not checkable: {known} clips of unknown speakers" in printed
+    metrics = json.loads((runs[1].folder / "evaluate/csv/metrics.json").read_text())
+    assert metrics["left_out"] == {"boredom": count}
+    assert metrics["audit"]["not_checkable"] == known
+    assert metrics["test"]["interval"] == {"uar_low": None, "uar_high": None, "speakers": 0}
+    assert metrics["test"]["by_speaker"] == {}
+
+
 def test_a_corpus_that_the_run_learned_from_is_marked(
     runs: list[Run], root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

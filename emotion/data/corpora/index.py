@@ -10,8 +10,8 @@ import itertools
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +51,9 @@ class Index:
 
     `table` has the columns of `ROW`, then sample_rate (Hz), frames, channels, container, file_hash
     (see `edge_hash`) and, once the clips are decoded, those of `ClipStatistics`; `skipped` (path,
-    reason) lists the files that were left out; `notes` are sentences for logs and reports; `lock`
-    keeps generated clips from `emotion prune`.
+    reason) lists the files that were left out, `left_out` the number of clips of each class that
+    is not among the labels; `notes` are sentences for logs and reports; `lock` keeps generated
+    clips from `emotion prune`.
     """
 
     table: pd.DataFrame
@@ -61,6 +62,7 @@ class Index:
     notes: tuple[str, ...]
     root: Path
     lock: SharedLock | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -165,7 +167,10 @@ def select_clips(index: Index, cache: WaveformCache) -> Index:
     skipped = pd.concat([index.skipped, cache.skipped, skipped], ignore_index=True)
     warned = cache.index[cache.index["warning"] != ""]
     warnings = summarise_files(warned["path"], warned["warning"])
-    return replace(index, table=kept, skipped=skipped, notes=(*index.notes, *warnings))
+    others = table["emotion"][foreign].value_counts().sort_index()
+    left_out = {str(name): int(count) for name, count in others.items()}
+    notes = (*index.notes, *warnings)
+    return replace(index, table=kept, skipped=skipped, notes=notes, left_out=left_out)
 
 
 def merge_decoded(table: pd.DataFrame, decoded: pd.DataFrame) -> pd.DataFrame:
