@@ -48,7 +48,7 @@ def evaluate(settings: EvaluateSettings) -> str:
         return evaluate_predictions(settings)
     if isinstance(settings.run, list):
         return compare_runs([_tested_folder(name, output_root) for name in settings.run])
-    run = find_run(settings.run, output_root)
+    run = find_run(settings.run, output_root, moved_root=settings.moved_root)
     if settings.perturb:
         return evaluate_perturbed(run, settings)
     return evaluate_run(run, settings)
@@ -63,8 +63,8 @@ def evaluate_run(run: Run, settings: EvaluateSettings) -> str:
     model, temperature = open_model(run), _temperature(run)
     trainer = replace(run.settings.trainer, accelerator=settings.accelerator)
     own = replace(run.settings, cache_dir=settings.cache_dir, trainer=trainer)
-    if settings.dataset is not None:
-        own = replace(own, dataset={**settings.dataset, "labels": list(run.labels)})
+    if (dataset := settings.chosen_dataset) is not None:
+        own = replace(own, dataset={**dataset, "labels": list(run.labels)})
         data = build_datamodule(own)
         data.prepare_data()
         data.use_split(Split(pd.Series(TEST, index=data.index.table.index)))
@@ -87,7 +87,7 @@ def evaluate_run(run: Run, settings: EvaluateSettings) -> str:
     left_out = dict(data.index.left_out)
     write_json(folder / "metrics.json", {TEST: metrics, **audited, "left_out": left_out})
     if run.finished:
-        write_report(report_data(Run(run.folder)), run.folder)
+        write_report(report_data(Run(run.folder, run.moved_root)), run.folder)
     lines = [_headline(name, metrics, accesses, leaks=bool(audit.leaks)), f"in {folder}"]
     if data.index.left_out and settings.dataset is not None:
         total = len(data.index.table) + sum(data.index.left_out.values())
@@ -193,7 +193,7 @@ def evaluate_perturbed(run: Run, settings: EvaluateSettings) -> str:
     rows = [{"perturbation": name, **point} for name, curve in curves.items() for point in curve]
     write_table(folder / "robustness.csv", pd.DataFrame(rows))
     if run.finished:
-        write_report(report_data(Run(run.folder)), run.folder)
+        write_report(report_data(Run(run.folder, run.moved_root)), run.folder)
     lines = [f"{'clean':<28} UAR {clean:.1%}"]
     lines += [f"{row['label']:<28} UAR {row['uar']:.1%}" for row in rows]
     return "\n".join([*lines, f"in {folder}"])

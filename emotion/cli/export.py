@@ -12,6 +12,7 @@ from emotion.runs.run import find_run
 def run(composition: Composition[ExportSettings]) -> int:
     """Write a run as an ONNX folder; return the exit code."""
     settings = composition.settings
-    source, cache_dir = find_run(settings.run, Path(settings.output_root)), Path(settings.cache_dir)
+    output_root, cache_dir = Path(settings.output_root), Path(settings.cache_dir)
+    source = find_run(settings.run, output_root, moved_root=settings.dataset.root)
     print(export_run(source, cache_dir=cache_dir, clips=settings.clips, quantize=settings.quantize))
     return OK

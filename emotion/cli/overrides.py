@@ -1,13 +1,14 @@
 """Translates the words of a command line into overrides that Hydra can parse."""
 
 import argparse
+import itertools
 import os
 import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from emotion.config.schema import SETTINGS, path_keys
+from emotion.config.schema import SETTINGS, keys_of
 
 TAKES_INPUTS = frozenset(["predict", "embed"])
 """Commands whose plain words are inputs; `-` is stdin."""
@@ -29,7 +30,8 @@ class UsageError(Exception):
 @cache
 def quoted_keys(command: str) -> frozenset[str]:
     """Return the keys of a command whose values are paths or patterns, in which any sign may be."""
-    return frozenset([*path_keys(SETTINGS[command]), "hydra.run.dir", "hydra.sweep.dir"])
+    kinds = (keys_of(SETTINGS[command], kind) for kind in ("paths", "patterns"))
+    return frozenset([*itertools.chain(*kinds), "hydra.run.dir", "hydra.sweep.dir"])
 
 
 def to_hydra(command: str, words: Sequence[str]) -> list[str]:

@@ -18,10 +18,10 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import InstantiationException
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from emotion.config.schema import SETTINGS, CommonSettings, Node, TrainSettings
+from emotion.config.schema import SETTINGS, CommonSettings, Node, TrainSettings, keys_of
 from emotion.errors import ConfigError, EmotionError, suggest
 from emotion.utils.distributed import is_rank_zero
 
@@ -141,9 +141,22 @@ def chosen_groups(choices: Mapping[Any, Any]) -> dict[str, str]:
 def to_settings(node: DictConfig, schema: type[S]) -> S:
     """Return a tree as typed settings, resolved; ConfigError if it does not fit the schema."""
     with _errors_named():
-        settings = OmegaConf.to_object(OmegaConf.merge(_schema_node(schema), node))
+        merged = OmegaConf.merge(_schema_node(schema), node)
+        assert isinstance(merged, DictConfig)
+        expand_homes(merged, schema)
+        settings = OmegaConf.to_object(merged)
     assert isinstance(settings, schema)
     return settings
+
+
+def expand_homes(node: DictConfig, schema: type[CommonSettings]) -> None:
+    """Replace the ~ of the paths in a tree by the home folder."""
+    for key in keys_of(schema, "paths"):
+        value = OmegaConf.select(node, key)
+        if isinstance(value, str) and value.startswith("~"):
+            OmegaConf.update(node, key, os.path.expanduser(value))  # noqa: PTH111 - keeps ~unknown
+        elif isinstance(value, ListConfig):
+            OmegaConf.update(node, key, [os.path.expanduser(str(each)) for each in value])  # noqa: PTH111
 
 
 def to_yaml(settings: CommonSettings) -> str:
@@ -183,7 +196,7 @@ def override_resumed(settings: TrainSettings, words: Sequence[str]) -> TrainSett
         key = override.key_or_group
         if key in ("resume", "debug") or key.startswith("hydra"):
             continue
-        if key.partition(".")[0] in FIXED or key in GROUPS:
+        if key != "dataset.root" and (key.partition(".")[0] in FIXED or key in GROUPS):
             raise ConfigError(
                 f"{key}= cannot change in a resumed run, which keeps its data, labels and model. "
                 "Start a new run; init_from=RUN keeps the weights."

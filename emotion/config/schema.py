@@ -19,8 +19,12 @@ PATH: Mapping[str, tuple[str, ...]] = {"paths": ("",)}
 
 
 def paths_below(*keys: str) -> dict[str, tuple[str, ...]]:
-    """Return metadata of a field of which some keys hold paths or patterns."""
+    """Return metadata of a field of which some keys hold paths."""
     return {"paths": keys}
+
+
+DATASET = {**paths_below("root", "path"), "patterns": ("speaker",)}
+"""Metadata of the settings of a dataset."""
 
 
 def check_choice(key: str, value: object, choices: tuple[object, ...]) -> None:
@@ -48,6 +52,7 @@ class CommonSettings:
     """Settings of every command: conf/command/base.yaml."""
 
     output_root: str = field(metadata=PATH)
+    cache_dir: str = field(metadata=PATH)
     debug: bool
 
 
@@ -150,8 +155,7 @@ class DatasetSettings(CommonSettings):
     """Settings of commands that read a dataset: conf/command/dataset.yaml."""
 
     data_root: str = field(metadata=PATH)
-    cache_dir: str = field(metadata=PATH)
-    dataset: Any = field(metadata=paths_below("root", "path", "speaker"))
+    dataset: Any = field(metadata=DATASET)
     preprocessing: Any
 
 
@@ -255,9 +259,18 @@ class EvaluateSettings(CommonSettings):
     perturb: Any
     seed: int
     data_root: str = field(metadata=PATH)
-    cache_dir: str = field(metadata=PATH)
     accelerator: str
-    dataset: Any = field(default=None, metadata=paths_below("root", "path", "speaker"))
+    dataset: Any = field(metadata=DATASET)
+
+    @property
+    def chosen_dataset(self) -> Node | None:
+        """The other dataset to score on; None for the clips of the run."""
+        return self.dataset if "_target_" in self.dataset else None
+
+    @property
+    def moved_root(self) -> str | None:
+        """The folder of the run's own clips, if they were moved."""
+        return None if self.chosen_dataset else self.dataset["root"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,6 +287,13 @@ class ModelSettings(CommonSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MovedClipsSettings:
+    """Folder of a run's clips, if they were moved since training: conf/command/moved_clips.yaml."""
+
+    root: str | None = field(metadata=PATH)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictorSettings(ModelSettings):
     """Settings of commands that predict with trained models."""
 
@@ -282,6 +302,7 @@ class PredictorSettings(ModelSettings):
     priors: Any
     speech_gate: bool
     profile: bool
+    dataset: MovedClipsSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -325,7 +346,7 @@ class ExportSettings(CommonSettings):
     run: str | None = field(metadata=PATH)
     quantize: bool
     clips: int | None
-    cache_dir: str = field(metadata=PATH)
+    dataset: MovedClipsSettings
 
     def __post_init__(self) -> None:
         if self.clips is not None:
@@ -363,7 +384,6 @@ class PruneSettings(CommonSettings):
     keep_under: Any
     kind: Any
     apply: bool
-    cache_dir: str = field(metadata=PATH)
 
 
 SETTINGS: Mapping[str, type[CommonSettings]] = {
@@ -390,11 +410,11 @@ def check_at_least(key: str, value: float, least: float) -> None:
         raise ConfigError(f"{key}={value} must be at least {least}.")
 
 
-def path_keys(settings: type[Any], prefix: str = "") -> Iterator[str]:
-    """Yield the keys of a command's settings whose values are paths or patterns."""
+def keys_of(settings: type[Any], kind: str, prefix: str = "") -> Iterator[str]:
+    """Yield the keys of a command's settings whose values are of a kind: paths or patterns."""
     types = get_type_hints(settings)
     for each in fields(settings):
         key = prefix + each.name
         if is_dataclass(types[each.name]):
-            yield from path_keys(types[each.name], f"{key}.")
-        yield from (f"{key}.{name}" if name else key for name in each.metadata.get("paths", ()))
+            yield from keys_of(types[each.name], kind, f"{key}.")
+        yield from (f"{key}.{name}" if name else key for name in each.metadata.get(kind, ()))

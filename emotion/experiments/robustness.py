@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from emotion.audio.decode import Wave, decode
 from emotion.audio.standardise import resample
 from emotion.data.labels import encode_labels
 from emotion.data.splits.base import TEST, TRAIN
+from emotion.errors import RunError
 from emotion.evaluation.perturbations import PERTURBATIONS, apply_perturbation
 from emotion.inference.torch_model import TorchModel
 from emotion.metrics.classification import score
@@ -32,7 +32,7 @@ def evaluate_conditions(
     talkers and room of a clip are the same at every strength.
     """
     model = TorchModel(run)
-    root = Path(run.settings.dataset["root"])
+    root = run.clips_root
     split = run.split
     training = split["path"][split["subset"] == TRAIN]
     talkers = training.sample(BABBLE_CLIPS, random_state=seed, replace=True)
@@ -43,6 +43,10 @@ def evaluate_conditions(
         return tuple(resample(wave, rate, to_rate=sample_rate) for wave, rate in clips)
 
     test = split[split["subset"] == TEST]
+    if not (root / test["path"].iloc[0]).is_file():
+        raise RunError(
+            f"the clips of {run.folder} are not under {root}. Give their folder: dataset.root=…"
+        )
     target = encode_labels(test["emotion"], run.labels)
     predicted = np.zeros((len(conditions), len(test)), dtype=np.int64)
     paths = test["path"].tolist()

@@ -77,7 +77,7 @@ def open_predictor(settings: PredictorSettings) -> Predictor:
     )
 
 
-def open_profiles(settings: ModelSettings) -> Sequence[TrainingProfile]:
+def open_profiles(settings: PredictorSettings) -> Sequence[TrainingProfile]:
     """Return the training profile of every model that `run` names; empty if one is missing."""
     profiles = []
     for name in settings.run_names:
@@ -88,7 +88,8 @@ def open_profiles(settings: ModelSettings) -> Sequence[TrainingProfile]:
             from emotion.inference.training_profile import load_or_compute_profile
             from emotion.runs.run import find_run
 
-            run = find_run(name, Path(settings.output_root))
+            output_root, root = Path(settings.output_root), settings.dataset.root
+            run = find_run(name, output_root, moved_root=root)
             found = load_or_compute_profile(run, partial(open_runs, [run], settings.accelerator))
         if found is None:
             return []

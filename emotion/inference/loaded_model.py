@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emotion.config.schema import PredictorSettings
+from emotion.config.schema import MovedClipsSettings, PredictorSettings
 from emotion.errors import ConfigError
 from emotion.inference.file_batches import AudioPart
 from emotion.inference.inputs import open_inputs
@@ -36,6 +36,7 @@ class LoadedModel:
         settings = PredictorSettings(
             run=str(folder),
             output_root="outputs",
+            cache_dir="outputs/cache",
             debug=False,
             accelerator="auto",
             abstain_below=abstain_below,
@@ -43,6 +44,7 @@ class LoadedModel:
             priors=None,
             speech_gate=True,
             profile=True,
+            dataset=MovedClipsSettings(root=None),
         )
         self.predictor = open_predictor(settings)
         self.labels = self.predictor.labels

@@ -63,7 +63,7 @@ def load_or_compute_profile(
 
 def compute_profile(run: Run, open_network: Callable[[], EmotionModel]) -> TrainingProfile | None:
     """Return the profile of a run's clips, or None if too few of them are on this machine."""
-    root = Path(run.settings.dataset["root"]).expanduser()
+    root = run.clips_root
     split = run.split
     paths = {subset: _sample_paths(split, root, subset) for subset in (TRAIN, VAL)}
     if min(map(len, paths.values())) < MIN_CLIPS:

@@ -111,7 +111,7 @@ def report_data(run: Run) -> ReportData:
     nodes = {"model": settings.model, "dataset": settings.dataset, "split": settings.split}
     classes = {name: str(node["_target_"]).rpartition(".")[2] for name, node in nodes.items()}
     public = {key: value for key, value in settings.split.items() if not key.startswith("_")}
-    tested, table = (run.folder / "predictions.csv").is_file(), settings.dataset.get("path")
+    tested = (run.folder / "predictions.csv").is_file()
     return ReportData(
         name=run.folder.name,
         model=choices.get("model") or settings.model.get("backbone") or classes["model"],
@@ -121,7 +121,7 @@ def report_data(run: Run) -> ReportData:
         metrics=run.metrics,
         split=split,
         predictions=run.predictions if tested else pd.DataFrame(),
-        audio_root=Path(settings.dataset.get("root") or Path(table or ".").parent),
+        audio_root=run.clips_root,
         split_description=_split_description(settings.split["_target_"]),
         split_settings={k: v for k, v in public.items() if isinstance(v, (int, float, str))},
         seed=settings.seed,

@@ -13,6 +13,7 @@ from emotion.config.composition import load_settings
 from emotion.config.schema import TrainSettings
 from emotion.data.splits.base import TRAIN, VAL
 from emotion.errors import RunError
+from emotion.runs.relocate import relocate
 from emotion.runs.test_access_log import fingerprint_clips, test_accesses
 from emotion.utils.files import file_digest
 from emotion.utils.tables import read_table
@@ -30,11 +31,19 @@ class Run:
     """A run folder. Each property reads one file, once: open the folder again after a change."""
 
     folder: Path
+    moved_root: str | None = None  # where its clips are now; None: where they were in training
 
     @cached_property
     def settings(self) -> TrainSettings:
-        """The settings of the run, from config.yaml."""
-        return load_settings(self.folder / "config.yaml")
+        """The settings of the run, from config.yaml; their paths are valid in this folder."""
+        saved = load_settings(self.folder / "config.yaml")
+        started_in = self.environment.get("started_in")
+        return relocate(saved, started_in=started_in, root=self.moved_root)
+
+    @property
+    def clips_root(self) -> Path:
+        """The folder that the paths of the run's clips are relative to."""
+        return Path(self.settings.dataset["root"])
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -143,8 +152,10 @@ class Run:
         return read
 
 
-def find_run(name: str | None, output_root: Path) -> Run:
-    """Return the run of a folder, or the newest run for `latest`.
+def find_run(name: str | None, output_root: Path, *, moved_root: str | None = None) -> Run:
+    """Return the run of a folder, or the run that was started last for `latest`.
+
+    `moved_root` is the folder of its clips, if they were moved since.
 
     Raises:
         RunError: the run does not exist, or the folder is not a run folder.
@@ -155,13 +166,14 @@ def find_run(name: str | None, output_root: Path) -> Run:
         folder = output_root / "train"
         if not (runs := find_runs(folder)):
             raise RunError(f"there is no run under {folder} yet. Start with emotion train.")
-        return max(runs, key=lambda run: run.folder.name)
+        newest = max(runs, key=lambda run: (run.environment.get("started", ""), run.folder.name))
+        return Run(newest.folder, moved_root)
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise RunError(f"there is no run folder {folder}. Give the folder, or run=latest.")
     if not (folder / "config.yaml").is_file():
         raise RunError(f"{folder} is not a run folder: it has no config.yaml.")
-    return Run(folder)
+    return Run(folder, moved_root)
 
 
 def find_runs(folder: Path) -> list[Run]:

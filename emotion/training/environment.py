@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ def describe_environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "commit": commit(),
         "command": sys.argv,
+        "started": datetime.now(UTC).isoformat(),
+        "started_in": str(Path.cwd()),
     }
 
 

@@ -172,9 +172,10 @@ def data_notes(data: EmotionDataModule) -> list[str]:
     return [*warnings, *data.index.notes, *summarise_skipped(data.index.skipped), *data.split.notes]
 
 
-def with_labels(settings: TrainSettings, labels: tuple[str, ...]) -> TrainSettings:
-    """Return the settings with the classes that were found."""
-    return replace(settings, dataset={**settings.dataset, "labels": list(labels)})
+def with_found(settings: TrainSettings, data: EmotionDataModule) -> TrainSettings:
+    """Return the settings with the classes that were found, and the folder of the clips."""
+    found = {"labels": list(data.labels), "root": str(data.dataset.root)}
+    return replace(settings, dataset={**settings.dataset, **found})
 
 
 def _build_model(settings: TrainSettings, data: EmotionDataModule) -> EmotionClassifier:

@@ -30,7 +30,7 @@ from emotion.training.session import (
     Timing,
     initialise_weights,
     open_session,
-    with_labels,
+    with_found,
     write_run_files,
 )
 from emotion.training.test import test_run
@@ -66,7 +66,7 @@ def train(settings: TrainSettings, folder: Path, *, choices: Mapping[str, str]) 
         source = find_run(settings.init_from, Path(settings.output_root))
         inherited = source.labels == data.labels
     check_labels(data.index, inherited=inherited)
-    session = open_session(with_labels(settings, data.labels), run, data, timing)
+    session = open_session(with_found(settings, data), run, data, timing)
     initialise_weights(session)
     if is_rank_zero():
         write_run_files(session, choices)

@@ -224,3 +224,21 @@ def test_a_node_of_a_class_takes_only_values_of_its_types(word: str, message: st
     settings = compose("train", ["model=crnn", word]).settings
     with pytest.raises(ConfigError, match=message):
         build(settings.model, "model", labels=["a", "b"])
+
+
+def test_a_home_folder_is_expanded_wherever_a_path_comes_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("EMOTION_DATA_ROOT", "~/corpora")
+    settings = compose("evaluate", ["dataset=ravdess", "run=['~/a','~/b']"]).settings
+    assert settings.data_root == settings.dataset["root"] == f"{tmp_path}/corpora"
+    assert settings.run == [f"{tmp_path}/a", f"{tmp_path}/b"]
+    words = ["dataset.root='~/x'", "dataset.speaker='~/s'", "output_root='~/out'"]
+    settings = compose("train", ["dataset=folder", *words]).settings
+    assert settings.dataset["root"] == f"{tmp_path}/x"
+    assert settings.dataset["speaker"] == "~/s"  # a regular expression
+    assert (settings.output_root, settings.cache_dir) == (
+        f"{tmp_path}/out",
+        f"{tmp_path}/out/cache",
+    )

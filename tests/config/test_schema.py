@@ -7,7 +7,7 @@ from hydra.errors import HydraException
 
 from emotion.cli.error_messages import explain_error
 from emotion.config.composition import compose
-from emotion.config.schema import SETTINGS, check_at_least, check_choice, path_keys
+from emotion.config.schema import SETTINGS, check_at_least, check_choice, keys_of
 from emotion.errors import ConfigError
 
 CONF = Path(__file__).parent.parent.parent / "conf"
@@ -70,9 +70,9 @@ def test_a_choice_is_compared_with_its_type() -> None:
 
 
 def test_paths_are_found_at_any_depth() -> None:
-    keys = set(path_keys(SETTINGS["train"]))
+    keys = set(keys_of(SETTINGS["train"], "paths"))
     assert {"output_root", "init_from", "dataset.root", "split.path", "model.weights"} <= keys
-    assert {"run", "inputs", "segments"} <= set(path_keys(SETTINGS["predict"]))
-    assert "study.recorded" in path_keys(SETTINGS["study"])
-    assert "source.fetch.url" in path_keys(SETTINGS["download"])
+    assert {"run", "inputs", "segments"} <= set(keys_of(SETTINGS["predict"], "paths"))
+    assert "study.recorded" in keys_of(SETTINGS["study"], "paths")
+    assert "source.fetch.url" in keys_of(SETTINGS["download"], "paths")
     assert "seed" not in keys

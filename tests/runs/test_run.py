@@ -63,10 +63,18 @@ def test_an_untested_run_has_no_predictions(copy: Run) -> None:
     assert not copy.chosen_by_test
 
 
-def test_latest_is_the_newest_run_by_name(copy: Run, tmp_path: Path) -> None:
+def test_latest_is_the_run_that_was_started_last_whatever_its_name(
+    copy: Run, tmp_path: Path
+) -> None:
     older = shutil.copytree(copy.folder, copy.folder.with_name("2026-01-01_10-00-00"))
     (copy.folder.parent / "not a run").mkdir()
+    write_json(copy.folder / "environment.json", {"started": "2026-11-28T10:00:00+00:00"})
+    for name, started in {"zebra": "2026-11-27T09:00:00+00:00", "zoo": None}.items():
+        named = shutil.copytree(copy.folder, tmp_path / "train" / name)
+        write_json(named / "environment.json", {"started": started} if started else {})
     assert find_run("latest", tmp_path) == copy
+    for name in ("zebra", "zoo"):
+        shutil.rmtree(tmp_path / "train" / name)
     assert [run.folder for run in find_runs(tmp_path / "train")] == [older, copy.folder]
     assert find_run(str(older), tmp_path) == Run(older)
 
