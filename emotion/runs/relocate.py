@@ -25,7 +25,7 @@ def relocate(
     if table := settings.dataset.get("path"):
         dataset["path"] = found(table)
     if root is not None:
-        dataset = _with_root(dataset, Path(root))
+        dataset = move_clips(dataset, root)
     split = settings.split
     if path := split.get("path"):
         split = {**split, "path": found(path)}
@@ -47,10 +47,12 @@ def _from_folder(path: str, folder: str | None) -> Path:
     return there if there.exists() else Path(path)
 
 
-def _with_root(dataset: Mapping[str, Any], root: Path) -> dict[str, Any]:
+def move_clips(dataset: Mapping[str, Any], root: str) -> dict[str, Any]:
     """Return the settings of a dataset whose folder, with all that is below it, was moved."""
-    moved = {**dataset, "root": str(root)}
+    if root == dataset["root"]:
+        return dict(dataset)
+    moved = {**dataset, "root": root}
     table, old = Path(dataset.get("path") or ""), Path(dataset["root"])
     if dataset.get("path") and table.absolute().is_relative_to(old.absolute()):
-        moved["path"] = str(root / table.absolute().relative_to(old.absolute()))
+        moved["path"] = str(Path(root) / table.absolute().relative_to(old.absolute()))
     return moved

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from emotion.runs.checkpoints import (
     newest_checkpoint,
     read_checkpoint,
 )
+from emotion.runs.relocate import move_clips
 from emotion.runs.report import report_data, write_report
 from emotion.runs.run import FINISHED, Run, find_run
 from emotion.training.callbacks.fit_start import FitStart
@@ -83,6 +85,8 @@ def resume(run: Run, overrides: Sequence[str]) -> Run:
         return run
     run.split_file  # noqa: B018 - raises an error if the file was changed
     settings = override_resumed(run.settings, overrides)
+    moved = move_clips(run.settings.dataset, settings.dataset["root"])
+    settings = replace(settings, dataset=moved)
     with threads_as_started(run):
         return _resume(run, settings)
 
