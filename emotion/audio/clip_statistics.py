@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emotion.audio.decode import Wave
-from emotion.audio.standardise import frame_levels_db, nonsilent_interval
+from emotion.audio.standardise import frame_levels_db, in_blocks, nonsilent_interval
 
 SILENT_DB = -80.0  # no speech if the loudest 20 ms are below it (quietest corpus clip: -44 dB)
 CLIPPING_LEVEL = 0.999  # samples from this fraction of full scale on count as clipped
@@ -36,15 +36,23 @@ def measure_clip(wave: Wave, sample_rate: int) -> ClipStatistics:
     levels = frame_levels_db(wave, sample_rate)
     start, stop = nonsilent_interval(wave, sample_rate, levels=levels)
     mean = float(wave.mean())
-    active = wave[start:stop] - np.float32(mean)
-    power = float(np.dot(active, active)) / len(active)
+    energy = sum(_energy(block - np.float32(mean)) for block in in_blocks(wave[start:stop]))
+    power = energy / (stop - start)
     return ClipStatistics(
         audio_hash=hashlib.sha256(wave.data).hexdigest()[:32],
         peak=max(float(wave.max()), -float(wave.min())),
         level_db=round(10 * float(np.log10(max(power, 1e-12))), 3),
         loudest_db=round(float(levels.max()), 3),
         dc=round(mean, 6),
-        clipped=int(np.count_nonzero(np.abs(wave) >= CLIPPING_LEVEL)),
+        clipped=sum(_count_clipped(block) for block in in_blocks(wave)),
         lead_ms=round(1000 * start / sample_rate, 1),
         tail_ms=round(1000 * (len(wave) - stop) / sample_rate, 1),
     )
+
+
+def _energy(wave: Wave) -> float:
+    return float(np.dot(wave, wave))
+
+
+def _count_clipped(wave: Wave) -> int:
+    return int(np.count_nonzero(np.abs(wave) >= CLIPPING_LEVEL))

@@ -12,9 +12,10 @@ def quantise(wave: npt.NDArray[np.float32], dtype: str) -> tuple[Samples, float]
     """Return the stored samples of a clip, (T,), and their scale for `dequantise`."""
     if dtype == "float32":
         return wave, 1.0
-    peak = float(np.abs(wave).max(initial=0.0))
+    peak = max(float(wave.max(initial=0.0)), -float(wave.min(initial=0.0)))
     scale = peak / 32767 if peak > MIN_PEAK else 1.0
-    return np.round(wave / np.float32(scale)).astype(np.int16), scale
+    scaled = wave / np.float32(scale)
+    return np.round(scaled, out=scaled).astype(np.int16), scale
 
 
 def dequantise(samples: Samples, scale: float) -> npt.NDArray[np.float32]:

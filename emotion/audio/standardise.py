@@ -1,7 +1,7 @@
 """Standardisation of clips: sample rate, silence trimming, length and padding."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +15,7 @@ from emotion.audio.quantise import dequantise, quantise
 from emotion.errors import ConfigError
 
 RESAMPLING_MARGIN_MS = 50.0  # resampled beyond the kept end: no filter artefact remains there
+BLOCK_SAMPLES = 1 << 24  # processed at a time: temporary arrays of a long clip stay small
 FRAME_MS, KEPT_SILENCE_MS = 20.0, 60.0  # of level measurements; left at either end by trimming
 
 
@@ -92,8 +93,25 @@ def resample(wave: Wave, sample_rate: int, *, to_rate: int) -> Wave:
     """Return the clip at another rate, ceil(T · to_rate / sample_rate) samples long."""
     if sample_rate == to_rate:
         return wave
-    out: Wave = soxr.resample(wave, sample_rate, to_rate, quality="HQ")
-    return fit_length(out, math.ceil(len(wave) * to_rate / sample_rate), padding="zero")
+    length = math.ceil(len(wave) * to_rate / sample_rate)
+    if len(wave) < BLOCK_SAMPLES:
+        whole: Wave = soxr.resample(wave, sample_rate, to_rate, quality="HQ")
+        return fit_length(whole, length, padding="zero")
+    stream = soxr.ResampleStream(sample_rate, to_rate, 1, dtype="float32", quality="HQ")
+    out: Wave = np.zeros(length, dtype=np.float32)
+    stop = 0
+    for block in [*in_blocks(wave), None]:
+        part = stream.resample_chunk(wave[:0] if block is None else block, last=block is None)
+        part = part[: length - stop]
+        out[stop : stop + len(part)] = part
+        stop += len(part)
+    return out
+
+
+def in_blocks(wave: Wave) -> Iterator[Wave]:
+    """Yield a clip in blocks of `BLOCK_SAMPLES`; most clips are one block."""
+    for start in range(0, len(wave), BLOCK_SAMPLES):
+        yield wave[start : start + BLOCK_SAMPLES]
 
 
 def fit_length(wave: Wave, length: int, *, padding: str) -> Wave:
@@ -125,8 +143,13 @@ def frame_levels_db(wave: Wave, sample_rate: int) -> Wave:
     The clip's mean is subtracted: a DC offset (up to 0.045 in SAVEE) would raise every silence.
     """
     size = min(len(wave), ms_to_samples(FRAME_MS, sample_rate))
-    frames = (wave - wave.mean())[: len(wave) // size * size].reshape(-1, size)
-    power = np.einsum("ij,ij->i", frames, frames) / size
+    mean = wave.mean()
+    frames = wave[: len(wave) // size * size].reshape(-1, size)
+    parts = []
+    for start in range(0, len(frames), max(1, BLOCK_SAMPLES // size)):
+        part = frames[start : start + max(1, BLOCK_SAMPLES // size)] - mean
+        parts.append(np.einsum("ij,ij->i", part, part) / size)
+    power = np.concatenate(parts)
     levels: Wave = (10 * np.log10(np.maximum(power, 1e-12))).astype(np.float32)
     return levels
 

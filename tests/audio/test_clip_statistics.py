@@ -1,9 +1,10 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from emotion.audio import standardise
 from emotion.audio.clip_statistics import SILENT_DB, measure_clip
 from emotion.audio.decode import decode
 from tests.support.archive import add_chunks, voice, write_clip
@@ -79,3 +80,11 @@ def test_a_dc_offset_changes_neither_silence_nor_level() -> None:
     assert offset.dc == pytest.approx(plain.dc + 0.045, abs=1e-4)
     assert offset.lead_ms == plain.lead_ms >= 1000
     assert offset.level_db == pytest.approx(plain.level_db, abs=0.1)
+
+
+def test_a_long_clip_is_measured_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    wave = voice(2.0, 16_000, level=3.0)
+    whole = measure_clip(wave, 16_000)
+    assert whole.clipped > 100
+    monkeypatch.setattr(standardise, "BLOCK_SAMPLES", 5_000)
+    assert asdict(measure_clip(wave, 16_000)) == pytest.approx(asdict(whole), abs=1e-3)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emotion.audio import standardise
 from emotion.audio.standardise import (
     Standardiser,
     fit_length,
@@ -165,3 +166,29 @@ def test_a_padded_batch_is_zero_after_each_wave() -> None:
     batch, lengths = pad_waves([np.ones(3, np.float32), np.ones(1, np.float32)])
     np.testing.assert_array_equal(batch, [[1, 1, 1], [1, 0, 0]])
     assert lengths.tolist() == [3, 1]
+
+
+@pytest.mark.parametrize("rate", [96_000, 44_100, 16_001])
+def test_a_long_clip_is_resampled_in_blocks_without_seams(
+    rate: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wave = voice(3.0, rate)
+    whole = resample(wave, rate, to_rate=24_414)
+    monkeypatch.setattr(standardise, "BLOCK_SAMPLES", 10_000)
+    parts = resample(wave, rate, to_rate=24_414)
+    assert len(parts) == len(whole)
+    np.testing.assert_allclose(parts, whole, atol=1e-6)
+
+
+def test_a_clip_of_a_whole_number_of_blocks_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    wave = voice(2.5, 16_000)
+    whole = resample(wave, 16_000, to_rate=24_414)
+    monkeypatch.setattr(standardise, "BLOCK_SAMPLES", len(wave) // 2)
+    np.testing.assert_allclose(resample(wave, 16_000, to_rate=24_414), whole, atol=1e-6)
+
+
+def test_levels_of_a_long_clip_are_those_of_its_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    wave = voice(2.345, 44_100)
+    whole = standardise.frame_levels_db(wave, 44_100)
+    monkeypatch.setattr(standardise, "BLOCK_SAMPLES", 5_000)
+    np.testing.assert_allclose(standardise.frame_levels_db(wave, 44_100), whole, atol=1e-5)
