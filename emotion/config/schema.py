@@ -333,6 +333,7 @@ class ServeSettings(PredictorSettings):
     """Settings of `emotion serve`."""
 
     host: str
+    hosts: list[str] | None
     port: int
     max_mb: float
     max_seconds: float

@@ -1,35 +1,35 @@
 """Web page: record or upload speech, see the prediction, the timeline and the model card."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import gradio as gr
 import numpy as np
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from emotion.audio.standardise import resample
-from emotion.errors import EmotionError
+from emotion.errors import AudioError, EmotionError
 from emotion.inference.timeline_plot import window_edges
 from emotion.plots.charts import round_ticks
 from emotion.plots.media import HOP, RATE, audio_uri, data_uri, spectrogram_png
 from emotion.plots.style import DARK, LIGHT
 from emotion.plots.templates_env import load_page
 from emotion.runtime.stream import WindowPrediction
-from emotion.serving.service import Result, Service, error_sentence
+from emotion.serving.gate import UPLOAD
+from emotion.serving.page_requests import PageRequests, UploadReference
+from emotion.serving.service import BusyError, Result, Service, error_sentence
+from emotion.serving.uploads import Uploads
 
 PACKAGE = "emotion.serving"
 
 MAX_SPECTROGRAM_COLUMNS = 1600
 
-MAX_CONCURRENT_EVENTS = 4
-"""Page events processed at a time; further ones are queued."""
-
-UPLOAD_LIFETIME_S = 60
-"""Uploads that were not removed after their prediction are deleted after this time."""
+DELETED, EXAMPLE = "The recording was deleted.", "Synthetic example."
+"""Sentences on whether a recording is kept."""
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif")
 MONO = ("ui-monospace", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
@@ -61,19 +61,20 @@ FOOTER = """<p class="small">JSON service: <code>POST predict</code>, see
 
 
 def mount_page(
-    app: FastAPI, service: Service, *, examples: Mapping[str, Path], uploads: Path
+    app: FastAPI, service: Service, *, examples: Mapping[str, Path], uploads: Uploads
 ) -> FastAPI:
     """Return the JSON service with the page at /.
 
-    The examples are recordings by the text on their buttons; Gradio stores uploads in the private
-    folder `uploads`.
+    The examples are recordings by the text on their buttons.
     """
+    page = build_page(service, examples=examples, uploads=uploads)
+    app.add_api_route(UPLOAD, uploads.receive, methods=["POST"], include_in_schema=False)
     theme = gr.themes.Base(primary_hue="cyan", neutral_hue="slate", font=SANS, font_mono=MONO)
     theme.set(**THEME)
     script = files(PACKAGE).joinpath("templates", "page.js").read_text(encoding="utf-8")
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        build_page(service, examples=examples, uploads=uploads),
+        page,
         path="/",
         theme=theme,
         css=_render("page.css"),
@@ -85,30 +86,44 @@ def mount_page(
         show_error=True,
         max_file_size=service.limits.max_bytes,
     )
+    mount = cast(Mount, mounted.routes[-1])
+    inputs = {
+        number: [UploadReference if isinstance(block, gr.Audio) else str for block in fn.inputs]
+        for number, fn in page.fns.items()
+    }
+    mount.app = PageRequests(mount.app, inputs=inputs, models=list(service.models))
     return mounted
 
 
-def build_page(service: Service, *, examples: Mapping[str, Path], uploads: Path) -> gr.Blocks:
+def build_page(service: Service, *, examples: Mapping[str, Path], uploads: Uploads) -> gr.Blocks:
     """Return the page as Gradio blocks."""
     limits, names = service.limits, list(service.models)
 
-    def predict_upload(path: str | None, model: str) -> tuple[None, str]:
-        if path is None:
+    def predict_upload(token: str | None, model: str) -> tuple[None, str]:
+        if token is None:
             return None, ""
-        file = Path(path)
         try:
-            retention = "The recording was deleted."
-            return None, prediction_html(service, file, model, retention=retention)
-        finally:
-            _remove_upload(file, uploads)
+            with uploads.take(token) as upload:
+                html = prediction_html(
+                    service, upload.file, model, name=upload.name, retention=DELETED
+                )
+        except AudioError as err:
+            html = error_html(err)
+        return None, html
+
+    def predict_example(name: str, model: str) -> str:
+        try:
+            with service.slot():
+                return prediction_html(
+                    service, examples[name], model, name=examples[name].name, retention=EXAMPLE
+                )
+        except BusyError as err:
+            return error_html(err)
 
     def model_card(model: str) -> str:
         return _render("model_card.html", card=service.model(model).card)
 
-    lifetimes = (UPLOAD_LIFETIME_S, UPLOAD_LIFETIME_S)  # time between checks, largest age
-    page = gr.Blocks(
-        title="Speech emotion recognition", analytics_enabled=False, delete_cache=lifetimes
-    )
+    page = gr.Blocks(title="Speech emotion recognition", analytics_enabled=False)
     with page:
         introduction = INTRODUCTION.format(seconds=limits.max_seconds, mb=limits.max_mb)
         gr.HTML(introduction, elem_classes="intro")
@@ -121,25 +136,37 @@ def build_page(service: Service, *, examples: Mapping[str, Path], uploads: Path)
         result = gr.HTML(elem_id="result", apply_default_css=False)
         card = gr.HTML(model_card(names[0]), apply_default_css=False)
         gr.HTML(FOOTER, apply_default_css=False)
-        shared: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+        shared: dict[str, Any] = {
+            "api_visibility": "private",
+            "show_progress": "minimal",
+            "queue": False,
+        }
         for audio, event in ((microphone, microphone.stop_recording), (upload, upload.upload)):
-            event(predict_upload, inputs=[audio, model], outputs=[audio, result], **shared)
+            event(
+                predict_upload,
+                inputs=[audio, model],
+                outputs=[audio, result],
+                preprocess=False,
+                **shared,
+            )
         for name, button in buttons.items():
-            retention = "Synthetic example."
-            predict = partial(prediction_html, service, examples[name], retention=retention)
-            button.click(predict, inputs=model, outputs=result, **shared)
+            button.click(partial(predict_example, name), inputs=model, outputs=result, **shared)
         model.change(model_card, inputs=model, outputs=card, **shared)
-    page.queue(max_size=limits.waiting, default_concurrency_limit=MAX_CONCURRENT_EVENTS)
     return page
 
 
-def prediction_html(service: Service, file: Path, model: str, *, retention: str) -> str:
+def prediction_html(service: Service, file: Path, model: str, *, name: str, retention: str) -> str:
     """Return the result for a recording, or the error message, as HTML."""
     try:
         result = service.predict(file, model=model, timeline=None)
     except EmotionError as err:
-        return _render("error.html", message=error_sentence(err))
-    return result_html(result, file.name, retention=retention)
+        return error_html(err)
+    return result_html(result, name, retention=retention)
+
+
+def error_html(error: EmotionError) -> str:
+    """Return an error message as HTML."""
+    return _render("error.html", message=error_sentence(error))
 
 
 def result_html(result: Result, name: str, *, retention: str) -> str:
@@ -182,24 +209,22 @@ def timeline_tracks(
 
 
 def _audio(source: Literal["microphone", "upload"], label: str) -> gr.Audio:
-    return gr.Audio(
+    """Return a recorder or file field whose value is the token of an upload.
+
+    Without a data model, Gradio handles the value as text and touches no file.
+    """
+    audio = gr.Audio(
         sources=[source],
-        type="filepath",
         label=label,
         editable=False,
         buttons=[],
         elem_id=source,
         min_width=260,
     )
-
-
-def _remove_upload(file: Path, uploads: Path) -> None:
-    """Remove an uploaded file and its folder."""
-    if not file.is_relative_to(uploads):
-        return
-    file.unlink(missing_ok=True)
-    with suppress(OSError):  # the folder contains another upload of the same content
-        file.parent.rmdir()
+    schema = audio.api_info()
+    audio.api_info = lambda: schema  # type: ignore[method-assign]
+    audio.data_model = None  # type: ignore[assignment]
+    return audio
 
 
 def _render(template: str, **values: Any) -> str:

@@ -3,14 +3,13 @@
 import logging
 import os
 import socket
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
@@ -23,6 +22,9 @@ from emotion.runs.run import Run, find_run
 from emotion.runtime.onnx_model import find_export, read_about
 from emotion.serving.model_card import ModelCard, export_card, run_card, unique_names
 from emotion.serving.service import Limits, Model, Service
+
+if TYPE_CHECKING:
+    from emotion.serving.gate import AllowedHosts
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +47,16 @@ def serve(settings: ServeSettings) -> None:
     limits = Limits(settings.max_mb, settings.max_seconds, settings.waiting)
     if find_spec("gradio") is None:
         raise DependencyError("serve needs Gradio: pip install 'emotion[app]'.")
+    from emotion.serving.connections import connection_settings
+    from emotion.serving.gate import AllowedHosts
+    from emotion.serving.uploads import private_folder
+
+    hosts = AllowedHosts.from_settings(settings.hosts, host=settings.host)
     with (
         bind_socket(settings.host, settings.port) as listener,
-        tempfile.TemporaryDirectory(prefix="emotion-serve-", ignore_cleanup_errors=True) as folder,
+        private_folder() as folder,
     ):
-        app = build_app(Service(open_models(settings), limits), Path(folder))
+        app = build_app(Service(open_models(settings), limits), folder, hosts=hosts)
         host, port = listener.getsockname()[:2]
         if not ip_address(host.partition("%")[0]).is_loopback:
             log.warning("host=%s: everyone on the network can use the service, no password", host)
@@ -57,25 +64,30 @@ def serve(settings: ServeSettings) -> None:
         import uvicorn
 
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S
+            app, timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S, **connection_settings()
         )
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def build_app(service: Service, folder: Path) -> Any:
-    """Return the JSON service and the page at /; the private folder is for uploads and examples."""
-    uploads, bodies = folder / "uploads", folder / "bodies"
-    for path in (uploads, bodies):
+def build_app(service: Service, folder: Path, *, hosts: "AllowedHosts") -> Any:
+    """Return the JSON service and the page at /.
+
+    The private folder is for uploads and examples. Requests for other hosts than `hosts` are
+    refused.
+    """
+    uploads, cache = folder / "uploads", folder / "gradio"
+    for path in (uploads, cache):
         path.mkdir()
     # Gradio reads these on import and when a page is built.
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+    os.environ["GRADIO_TEMP_DIR"] = str(cache)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     from emotion.serving.api import build_api
     from emotion.serving.page import mount_page
+    from emotion.serving.uploads import Uploads
 
     examples = write_examples(folder / "examples", service.model(None).predictor.labels)
-    app = build_api(service, bodies)
-    return mount_page(app, service, examples=examples, uploads=uploads)
+    app = build_api(service, uploads, hosts=hosts)
+    return mount_page(app, service, examples=examples, uploads=Uploads(service, uploads))
 
 
 def open_models(settings: ServeSettings) -> list[Model]:

@@ -36,7 +36,7 @@ class Limits:
     Attributes:
         max_mb: size of an upload, in 10⁶ bytes.
         max_seconds: duration of a recording.
-        waiting: recordings in progress or waiting; further ones are refused.
+        waiting: recordings from upload to result; further ones are refused.
 
     Raises:
         ConfigError: a limit is not above 0.
@@ -121,6 +121,22 @@ class Service:
             raise UnknownModelError(f"model {name!r} is not served.{suggest(name, self.models)}")
         return self.models[name]
 
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Return a context manager that takes one of the slots, from upload to result.
+
+        Raises:
+            BusyError: all slots are taken.
+        """
+        if not self._slots.acquire(blocking=False):
+            raise BusyError(
+                f"{self.limits.waiting} recordings are waiting already. Try again in a moment."
+            )
+        try:
+            yield
+        finally:
+            self._slots.release()
+
     def predict(
         self, file: Path, *, model: str | None = None, timeline: bool | None = False
     ) -> Result:
@@ -135,12 +151,11 @@ class Service:
         Raises:
             AudioError: the recording cannot be read.
             TooLongError: it is beyond the limits.
-            BusyError: too many recordings are waiting.
             UnknownModelError: no model has this name.
         """
         served = self.model(model)
         predictor = served.predictor
-        with self._turn():
+        with self._lock:
             self._check_length(file)
             wave, rate = decode(file, max_samples=self.limits.max_samples)
             (prediction,) = predictor.predict([predictor.prepare(wave, rate)])
@@ -149,18 +164,6 @@ class Service:
                 timeline = len(wave) / rate > TIMELINE_WINDOWS * window_s
             windows = predict_windows(file, predictor) if timeline else []
         return Result(served, prediction, windows, wave, rate)
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if not self._slots.acquire(blocking=False):
-            raise BusyError(
-                f"{self.limits.waiting} recordings are waiting already. Try again in a moment."
-            )
-        try:
-            with self._lock:
-                yield
-        finally:
-            self._slots.release()
 
     def _check_length(self, file: Path) -> None:
         """Check the duration and the decoded size; only a file without a length is decoded."""

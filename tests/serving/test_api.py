@@ -14,10 +14,10 @@ pytest.importorskip("fastapi", reason="the extra `app` is not installed")
 from fastapi.testclient import TestClient
 
 from benchmarks.broken import Upload, broken_uploads, sound
-from emotion.serving import api
+from emotion.serving import body_limits
 from emotion.serving.api import build_api
 from emotion.serving.service import Limits, Service
-from tests.support.served_model import LoudnessModel, served_model
+from tests.support.served_model import LOCAL_HOSTS, LoudnessModel, served_model
 
 LIMITS = Limits(max_mb=0.5, max_seconds=4.0, waiting=2)
 BROKEN = broken_uploads(max_bytes=LIMITS.max_bytes, max_seconds=LIMITS.max_seconds)
@@ -31,8 +31,8 @@ def model() -> LoudnessModel:
 @pytest.fixture
 def client(model: LoudnessModel, tmp_path: Path) -> Iterator[TestClient]:
     models = [served_model(name, model) for name in ("first", "second")]
-    app = build_api(Service(models, LIMITS), tmp_path)
-    with TestClient(app, raise_server_exceptions=False) as client:
+    app = build_api(Service(models, LIMITS), tmp_path, hosts=LOCAL_HOSTS)
+    with TestClient(app, "http://localhost", raise_server_exceptions=False) as client:
         yield client
 
 
@@ -128,6 +128,15 @@ def test_recordings_beyond_the_waiting_limit_are_refused(
     assert "Try again" in responses[0].json()["detail"]
 
 
+UPLOAD_SCOPE = {
+    "type": "http",
+    "method": "POST",
+    "path": "/predict",
+    "headers": [(b"host", b"localhost")],
+    "query_string": b"",
+}
+
+
 def exchange(app: Any, messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what an application sends to a client that sends these messages, then stalls."""
     sent: list[dict[str, Any]] = []
@@ -143,14 +152,7 @@ def exchange(app: Any, messages: Sequence[dict[str, Any]]) -> list[dict[str, Any
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/predict",
-        "headers": [],
-        "query_string": b"",
-    }
-    asyncio.run(app(scope, receive, send))
+    asyncio.run(app(dict(UPLOAD_SCOPE), receive, send))
     return sent
 
 
@@ -163,12 +165,54 @@ def test_disconnected_upload_leaves_no_file(client: TestClient, tmp_path: Path) 
 def test_stalled_upload_times_out(
     client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "UPLOAD_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(body_limits, "GRACE_S", 0.05)
     start_of_upload = {"type": "http.request", "body": b"RIFF", "more_body": True}
     start, body = exchange(client.app, [start_of_upload])
     assert start["status"] == 408
-    assert "longer than 0.05 s" in json.loads(body["body"])["detail"]
+    assert "longer than 0.05" in json.loads(body["body"])["detail"]
     assert not list(tmp_path.iterdir())
+
+
+def test_unfinished_uploads_count_as_waiting(client: TestClient, tmp_path: Path) -> None:
+    async def flood() -> list[int]:
+        statuses, stalled = [], asyncio.Event()
+
+        async def upload() -> None:
+            messages = iter([{"type": "http.request", "body": b"RIFF", "more_body": True}])
+
+            async def receive() -> Any:
+                return next(messages, None) or await stalled.wait() or {"type": "http.disconnect"}
+
+            async def send(message: Any) -> None:
+                statuses.append(message.get("status"))
+
+            await client.app(dict(UPLOAD_SCOPE), receive, send)
+
+        tasks = [asyncio.create_task(upload()) for _ in range(3 * LIMITS.waiting)]
+        while len(statuses) < 2 * 2 * LIMITS.waiting:  # start and body of each refusal
+            await asyncio.sleep(0)
+        files = list(tmp_path.iterdir())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert len(files) == LIMITS.waiting
+        return [status for status in statuses if status]
+
+    assert asyncio.run(flood()) == [503] * 2 * LIMITS.waiting
+    assert not list(tmp_path.iterdir())
+    assert client.post("/predict", content=sound()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("GET", "/predict", "POST"), ("POST", "/models", "GET"), ("DELETE", "/health", "GET")],
+)
+def test_wrong_method_is_405_with_the_right_one(
+    client: TestClient, method: str, path: str, allowed: str
+) -> None:
+    response = client.request(method, path)
+    assert (response.status_code, response.headers["Allow"]) == (405, allowed)
+    assert f"use {allowed}" in response.json()["detail"]
 
 
 def test_models_are_listed_with_their_scores(client: TestClient) -> None:

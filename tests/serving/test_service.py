@@ -6,7 +6,13 @@ import pytest
 
 from benchmarks.broken import sound
 from emotion.errors import ConfigError, TooLongError
-from emotion.serving.service import Limits, Service, UnknownModelError, error_sentence
+from emotion.serving.service import (
+    BusyError,
+    Limits,
+    Service,
+    UnknownModelError,
+    error_sentence,
+)
 from tests.support.served_model import LoudnessModel, served_model
 
 
@@ -49,11 +55,12 @@ def test_recording_beyond_the_limit_is_refused_in_a_sentence(
     assert message == "The recording is 4.5 s long; at most 4 s are allowed."
 
 
-def test_refused_recordings_free_their_slot(service: Service, tmp_path: Path) -> None:
+def test_slot_is_free_again_after_an_error(service: Service, tmp_path: Path) -> None:
     for _ in range(3):
-        with pytest.raises(TooLongError):
+        with pytest.raises(TooLongError), service.slot():
             service.predict(recording(tmp_path, 4.5))
-    assert service.predict(recording(tmp_path, 1.0)).prediction.predicted == "quiet"
+    with service.slot(), service.slot(), pytest.raises(BusyError, match="2 recordings"):
+        service.slot().__enter__()
 
 
 @pytest.mark.parametrize("limit", ["max_mb", "max_seconds", "waiting"])

@@ -7,8 +7,12 @@ import numpy as np
 from emotion.audio.decode import Wave
 from emotion.runtime.base import ModelOutput, StandardisedClip
 from emotion.runtime.predictor import Predictor
+from emotion.serving.gate import AllowedHosts
 from emotion.serving.model_card import ModelCard, Score
 from emotion.serving.service import Model
+
+LOCAL_HOSTS = AllowedHosts.from_settings(None, host="127.0.0.1")
+"""The default of `emotion serve`."""
 
 
 class LoudnessModel:
