@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import statistics
 import subprocess
@@ -53,8 +54,8 @@ class Server:
 
 
 @contextmanager
-def start_server(run: Path, folder: Path) -> Iterator[Server]:
-    """Give a server of a run; fail if it leaves temporary files."""
+def start_server(run: Path, folder: Path, *, files: int | None = None) -> Iterator[Server]:
+    """Give a server of a run, with a limit for open files; fail if it leaves temporary files."""
     folder.mkdir()
     limits = [f"max_mb={MAX_MB}", f"max_seconds={MAX_SECONDS}"]
     process = subprocess.Popen(
@@ -63,6 +64,8 @@ def start_server(run: Path, folder: Path) -> Iterator[Server]:
         text=True,
         env=os.environ | {"TMPDIR": str(folder)},
     )
+    if files is not None:  # long before the server reads it
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (files, files))
     output = ""
     for line in process.stderr or ():
         output += line

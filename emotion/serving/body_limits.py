@@ -15,7 +15,8 @@ MAX_JSON_BYTES = 65_536
 
 BODY_TIMEOUT_S = 60.0
 GRACE_S, MIN_BYTES_PER_S = 10.0, 20_000
-"""A body may take `GRACE_S`, and as much longer as it needs at this rate, up to the timeout."""
+"""A body may pause for `GRACE_S`. It may take that time, and as much longer as it needs at this
+rate, up to the timeout."""
 
 DRAIN_FACTOR = 4
 """Bodies up to this many times the limit are read to the end, so that the client gets the error."""
@@ -68,17 +69,19 @@ class _Body:
         self.max_bytes = max_bytes
         self.size = 0
         self.complete = False
-        self._start = asyncio.get_running_loop().time()
+        self._start = self._last = asyncio.get_running_loop().time()
 
     async def receive(self) -> Message:
         """Return the next message; raise an HTTPException at the deadline."""
         seconds = min(GRACE_S + self.size / MIN_BYTES_PER_S, BODY_TIMEOUT_S)
+        deadline = min(self._start + seconds, self._last + GRACE_S)
         try:
-            async with asyncio.timeout_at(self._start + seconds):
+            async with asyncio.timeout_at(deadline):
                 message = await self._receive()
         except TimeoutError as err:
             self.complete = True  # nothing more is read
-            raise HTTPException(408, f"The upload took longer than {seconds:.3g} s.") from err
+            raise HTTPException(408, too_slow_message()) from err
+        self._last = asyncio.get_running_loop().time()
         self.size += len(message.get("body", b""))
         self.complete = not message.get("more_body", False)
         return message
@@ -90,6 +93,11 @@ class _Body:
                 await self.receive()
         except HTTPException:
             return
+
+
+def too_slow_message() -> str:
+    """Return the error message for an upload beyond the time limits."""
+    return f"The upload is too slow: it paused for {GRACE_S:g} s, or took {BODY_TIMEOUT_S:g} s."
 
 
 def too_large_message(max_bytes: int) -> str:

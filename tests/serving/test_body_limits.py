@@ -1,6 +1,7 @@
 """Time and size limits of request bodies, and responses before their end."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -33,8 +34,13 @@ def app() -> FastAPI:
     return app
 
 
-def exchange(app: FastAPI, path: str, chunk: Callable[[int], bytes]) -> tuple[Messages, int]:
-    """Return what is sent to a client whose body never ends, and the chunks that were read."""
+def exchange(
+    app: FastAPI, path: str, chunk: Callable[[int], bytes | asyncio.Event]
+) -> tuple[Messages, int]:
+    """Return what is sent to a client whose body never ends, and the chunks that were asked for.
+
+    A chunk that is an event is waited for.
+    """
     sent: Messages = []
     count = 0
 
@@ -43,6 +49,8 @@ def exchange(app: FastAPI, path: str, chunk: Callable[[int], bytes]) -> tuple[Me
         await asyncio.sleep(0)
         body = chunk(count)
         count += 1
+        if isinstance(body, asyncio.Event):
+            await body.wait()
         return {"type": "http.request", "body": body, "more_body": True}
 
     async def send(message: dict[str, Any]) -> None:
@@ -78,10 +86,21 @@ def test_fast_body_may_take_up_to_the_timeout(
     monkeypatch.setattr(body_limits, "GRACE_S", 0.1)
     monkeypatch.setattr(body_limits, "MIN_BYTES_PER_S", 1e-3)
     monkeypatch.setattr(body_limits, "BODY_TIMEOUT_S", 0.2)
-    sent, count = exchange(app, "/predict", lambda index: b"x" if index == 0 else b"")
+    start = time.monotonic()
+    sent, _ = exchange(app, "/predict", lambda index: b"x" if index == 0 else b"")
     assert sent[0]["status"] == 408
-    assert count > 10
-    assert b"longer than 0.2 s" in sent[1]["body"]
+    assert time.monotonic() - start > 0.19
+    assert b"or took 0.2 s." in sent[1]["body"]
+
+
+def test_fast_body_that_stops_ends_after_the_pause(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body_limits, "GRACE_S", 0.1)
+    stopped = asyncio.Event()
+    sent, count = exchange(app, "/predict", lambda index: bytes(9000) if index < 9 else stopped)
+    assert (sent[0]["status"], count) == (408, 10)
+    assert b"it paused for 0.1 s" in sent[1]["body"]
 
 
 def test_response_before_the_body_is_complete_at_once_and_ends_after_the_body(
