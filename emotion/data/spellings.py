@@ -16,9 +16,12 @@ def merge_spellings(
     """Return a table whose equal names have one spelling, and notes on the names that were merged.
 
     The spelling is that of `labels`, else the most frequent one. Speakers and texts are compared
-    within their corpus.
+    within their corpus. An empty `speakers_of` becomes the corpus of its row.
     """
     table, notes = table.copy(), []
+    if "speakers_of" in table:
+        missing = table["speakers_of"].fillna("") == ""
+        table["speakers_of"] = table["speakers_of"].mask(missing, table["corpus"])
     for column in ("corpus", "speakers_of", "emotion", "sex", "speaker", "text"):
         if column not in table:
             continue
@@ -41,6 +44,9 @@ def merge_spellings(
         merged = [names for names in groups.values() if len(names) > 1]
         if merged:
             notes.append(_merged_note(column, merged))
+    if "speakers_of" in table:
+        absent = sorted(set(table["speakers_of"]).difference(table["corpus"]))
+        notes += [f"speakers_of={name}: there is no clip of this corpus" for name in absent]
     return table, notes
 
 

@@ -24,7 +24,7 @@ from emotion.audio.decode import header_rows
 from emotion.audio.standardise import Standardiser
 from emotion.data.corpora.dataset import Dataset
 from emotion.data.corpora.find_audio import change_time, edge_hash, file_status
-from emotion.data.corpora.readers import ROW, check_columns
+from emotion.data.corpora.readers import ROW, PatternReader, check_columns
 from emotion.data.labels import KNOWN_LABELS
 from emotion.data.spellings import merge_spellings
 from emotion.data.waveform_cache import Progress, WaveformCache, open_waveform_cache
@@ -97,14 +97,9 @@ def build_index(dataset: Dataset, folder: Path) -> Index:
             notes.append(f"{reader.corpus}: {found:,} clips here, {published:,} were published")
     columns = dict.fromkeys([*ROW, *(key for row in rows for key in row)])
     table = pd.DataFrame(rows, columns=list(columns)).sort_values("path", ignore_index=True)
-    if "speakers_of" in table:
-        missing = table["speakers_of"].fillna("") == ""
-        table["speakers_of"] = table["speakers_of"].mask(missing, table["corpus"])
+    _check_one_root(table, dataset)
     table, merged = merge_spellings(_distinct_paths(table, skipped), dataset.labels)
     notes += merged
-    if "speakers_of" in table:
-        absent = sorted(set(table["speakers_of"]).difference(table["corpus"]))
-        notes += [f"speakers_of={name}: there is no clip of this corpus" for name in absent]
     headers = _read_headers(table, dataset.root, folder).drop(columns=FILE_COLUMNS[1:])
     table = table.merge(headers, on="path", validate="1:1")
     unusable = table["error"] != ""
@@ -205,6 +200,27 @@ def summarise_files(paths: pd.Series, remarks: pd.Series) -> list[str]:
         else:
             lines.append(f"{count} files, each {remark}, such as {first}")
     return [printable(line) for line in lines]
+
+
+def _check_one_root(table: pd.DataFrame, dataset: Dataset) -> None:
+    """Raise CorpusError if a corpus has no clip below the root, or two corpora have the same clip.
+
+    That happens where two datasets are combined, and the root of one replaces that of the other.
+    """
+    advice = (
+        f"All corpora of a dataset are below one root, here {dataset.root}. Set root to a folder "
+        "that contains all of them, and the `folder` of each reader below it."
+    )
+    if len(dataset.readers) < 2 or not len(table):
+        return
+    for name, reader in dataset.readers.items():
+        if isinstance(reader, PatternReader) and reader.corpus not in set(table["corpus"]):
+            raise CorpusError(f"{name}: no file matches the pattern of this corpus. {advice}")
+    twice = table[table["path"].duplicated(keep=False)]
+    if len(twice):
+        first, second, *_ = twice["corpus"][twice["path"] == twice["path"].iloc[0]]
+        path = twice["path"].iloc[0]
+        raise CorpusError(f"{path} is a clip of both {first} and {second}. {advice}")
 
 
 def _distinct_paths(table: pd.DataFrame, skipped: list[tuple[str, str]]) -> pd.DataFrame:

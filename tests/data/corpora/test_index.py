@@ -26,6 +26,7 @@ from emotion.data.corpora.index import (
     select_clips,
     summarise_skipped,
 )
+from emotion.data.corpora.readers import PatternReader
 from emotion.data.waveform_cache import WaveformCache
 from emotion.errors import AudioError, CorpusError
 from tests.conftest import build_dataset
@@ -330,6 +331,26 @@ def test_a_corpus_without_one_usable_clip_is_an_error(
         (tmp_path / "Tess" / name).unlink()
     write_clip(tmp_path / "Tess/what.wav")
     with pytest.raises(CorpusError, match=r"none of the 1 files .*Tess/what\.wav has a name"):
+        build_index(dataset, tmp_path / "index")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "message"),
+    [
+        ((r"(?P<emotion>sad)", r"x(?P<emotion>sad)"), "b: no file matches the pattern"),
+        ((r"(?P<emotion>sad)", r"(?P<emotion>sad)"), r"sad\.wav is a clip of both a and b"),
+    ],
+)
+def test_two_corpora_whose_roots_replace_each_other_are_refused(
+    tmp_path: Path, patterns: tuple[str, str], message: str
+) -> None:
+    write_clip(tmp_path / "sad.wav")
+    readers = {
+        name: PatternReader(corpus=name, pattern=pattern)
+        for name, pattern in zip("ab", patterns, strict=True)
+    }
+    dataset = Dataset(root=tmp_path, readers=readers, labels=None)
+    with pytest.raises(CorpusError, match=f"{message}.*below one root, here {tmp_path}.*`folder`"):
         build_index(dataset, tmp_path / "index")
 
 
