@@ -23,7 +23,8 @@ from emotion.inference.load_models import open_runs
 from emotion.inference.torch_model import TorchModel
 from emotion.inference.training_profile import load_or_compute_profile
 from emotion.runs.run import Run
-from emotion.runtime.onnx_model import ABOUT, FORMAT, INT8, NETWORK, OnnxModel
+from emotion.runtime.description import ABOUT, FORMAT
+from emotion.runtime.onnx_model import INT8, NETWORK, OnnxModel
 from emotion.utils.files import file_digest, sync_folder, write_json
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ from pathlib import Path
 from emotion.audio.speech_detector import SpeechDetector
 from emotion.errors import EmotionError
 from emotion.runtime.clips import decode_clip
-from emotion.runtime.onnx_model import NETWORK, OnnxModel, read_about
+from emotion.runtime.description import read_about
+from emotion.runtime.onnx_model import NETWORK, OnnxModel
 from emotion.runtime.out_of_distribution import TrainingProfile
 from emotion.runtime.predictor import Predictor
 from emotion.runtime.rows import as_json_lines, prediction_row

@@ -1,7 +1,6 @@
 """The network of an export folder as a model, run by onnxruntime without PyTorch."""
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -12,14 +11,15 @@ import numpy as np
 
 from emotion.audio.decode import Wave
 from emotion.audio.standardise import Standardiser, pad_waves
-from emotion.errors import RunError
+from emotion.errors import ModelError, RunError
 from emotion.runtime.base import ModelOutput, StandardisedClip
+from emotion.runtime.description import ABOUT, read_about
+from emotion.runtime.onnx_check import network_problem
 
-FORMAT = 2
-"""Version of model.json and of the inputs and outputs of the networks."""
-
-ABOUT = "model.json"
 NETWORK, INT8 = "model.onnx", "model.int8.onnx"
+
+INPUTS = {"waves": ("tensor(float)", 2), "lengths": ("tensor(int64)", 1)}
+"""Type and number of dimensions of each input of a network."""
 
 
 class OnnxModel:
@@ -34,7 +34,8 @@ class OnnxModel:
         about: content of model.json.
 
     Raises:
-        RunError: the folder is not an export folder, has another format, or is damaged.
+        RunError: the folder is not an export folder, has another format, is damaged, or its network
+            has operators that an export never has.
     """
 
     def __init__(
@@ -52,9 +53,36 @@ class OnnxModel:
         # Idle threads sleep: spinning would take the cores from other work.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        self.session = onnxruntime.InferenceSession(
-            read_network(self.folder, network, self.about), options, ["CPUExecutionProvider"]
-        )
+        # By default the content decides, and onnxruntime's own format would pass unchecked.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        content = read_network(self.folder, network, self.about)
+        try:
+            self.session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+        except Exception as err:  # onnxruntime has a dozen of its own
+            raise RunError(f"{self.folder / network} cannot be opened: {_one_line(err)}") from err
+        self._check_shapes(network)
+
+    def _check_shapes(self, network: str) -> None:
+        """Check the inputs and outputs of the network; RunError for others than an export has."""
+        inputs = {each.name: (each.type, len(each.shape)) for each in self.session.get_inputs()}
+        outputs = {each.name: (each.type, each.shape) for each in self.session.get_outputs()}
+        profile = self.about["profile"]
+        classes = len(self.labels)
+        widths = {
+            "probabilities": classes,
+            "logits": classes,
+            "embedding": len(profile["embedding"]["mean"]) if profile else None,
+        }
+        fits = inputs == INPUTS and set(outputs) >= set(widths)
+        for name, width in widths.items() if fits else ():
+            kind, shape = outputs[name]
+            fits &= kind == "tensor(float)" and len(shape) == 2
+            fits = fits and (width is None or shape[1] == width or isinstance(shape[1], str))
+        if not fits:
+            raise RunError(
+                f"{self.folder / network} does not have the inputs and outputs that {ABOUT} "
+                "describes. Export again."
+            )
 
     @property
     def window_s(self) -> float:
@@ -73,9 +101,12 @@ class OnnxModel:
     def infer_waves(self, waves: Sequence[Wave]) -> ModelOutput:
         """Return the output for a batch of standardised waves, (T,) each, in their order."""
         batch, lengths = pad_waves(waves)
-        probabilities, logits, embedding = self.session.run(
-            ["probabilities", "logits", "embedding"], {"waves": batch, "lengths": lengths}
-        )
+        try:
+            probabilities, logits, embedding = self.session.run(
+                ["probabilities", "logits", "embedding"], {"waves": batch, "lengths": lengths}
+            )
+        except Exception as err:  # onnxruntime has a dozen of its own
+            raise ModelError(f"{self.folder}: the network fails: {_one_line(err)}") from err
         return ModelOutput(
             probabilities=probabilities.astype(np.float64),
             logits=logits.astype(np.float64),
@@ -90,35 +121,11 @@ def find_export(name: Path | str) -> tuple[Path, str] | None:
     return (folder, network) if (folder / ABOUT).is_file() else None
 
 
-def read_about(folder: Path) -> dict[str, Any]:
-    """Return the content of model.json.
-
-    Raises:
-        RunError: it is missing, damaged, or has another format.
-    """
-    path = folder / ABOUT
-    if not path.is_file():
-        raise RunError(
-            f"{folder} is not an export folder: it has no {ABOUT}. Write one: emotion export"
-        )
-    try:
-        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        written = about["format"]
-        complete = {"labels", "standardisation", "window_s", "profile", "files"} <= set(about)
-    except (ValueError, KeyError, TypeError) as err:
-        raise RunError(f"{path} is damaged, or does not describe an emotion model.") from err
-    if written != FORMAT:
-        raise RunError(f"{path} has format {written}; this version reads {FORMAT}. Export again.")
-    if not complete:
-        raise RunError(f"{path} is damaged: it lacks entries. Export again.")
-    return about
-
-
 def read_network(folder: Path, name: str, about: dict[str, Any]) -> bytes:
     """Return the bytes of a network's file, checked against the checksum in model.json.
 
     Raises:
-        RunError: it is missing, or was changed since.
+        RunError: it is missing, was changed since, or has operators that no export has.
     """
     expected = about["files"].get(name)
     path = folder / name
@@ -130,4 +137,11 @@ def read_network(folder: Path, name: str, about: dict[str, Any]) -> bytes:
         raise RunError(
             f"{path} is damaged: its checksum differs from that in {ABOUT}. Export again."
         )
+    if problem := network_problem(content):
+        raise RunError(f"{path} {problem}, which an exported network never does.")
     return content
+
+
+def _one_line(error: Exception) -> str:
+    """Return the beginning of a message of onnxruntime."""
+    return " ".join(str(error).split())[:200]

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from emotion.audio.clip_statistics import measure_clip
 from emotion.audio.decode import Wave
+from emotion.runtime.plain_types import check_type
 
 Floats = npt.NDArray[np.float64]
 
@@ -70,6 +71,28 @@ class EmbeddingDistribution:
         return distances
 
 
+class PlainEmbedding(TypedDict):
+    """An `EmbeddingDistribution` as plain values."""
+
+    mean: list[float]
+    directions: list[list[float]]
+    variances: list[float]
+    residual_variance: float
+    max_distance: float
+
+
+class PlainProfile(TypedDict):
+    """A `TrainingProfile` as plain values; `window_s` is None for any length."""
+
+    sample_rate: list[float]
+    seconds: list[float]
+    level_db: list[float]
+    window_s: float | None
+    model_rate: float
+    priors: dict[str, float]
+    embedding: PlainEmbedding
+
+
 @dataclass(frozen=True)
 class TrainingProfile:
     """Profile of a run's training clips; `as_dict` and `from_dict` convert it for JSON.
@@ -126,14 +149,33 @@ class TrainingProfile:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "TrainingProfile":
-        """Return the profile that `as_dict` converted."""
-        ranges = {name: tuple(plain[name]) for name in ("sample_rate", "seconds", "level_db")}
-        arrays = {
-            name: np.array(plain["embedding"][name]) for name in ("mean", "directions", "variances")
-        }
+        """Return the profile that `as_dict` converted; ValueError for other contents."""
+        check_type(plain, PlainProfile, "profile")
+        part = plain["embedding"]
+        mean, variances = np.array(part["mean"]), np.array(part["variances"])
+        embedding = EmbeddingDistribution(
+            mean,
+            np.array(part["directions"]).reshape(len(variances), len(mean)),
+            variances,
+            part["residual_variance"],
+            part["max_distance"],
+        )
+        if not len(mean) or min(*variances, embedding.residual_variance) <= 0:
+            raise ValueError(
+                "profile.embedding has no dimensions, or a variance that is not above 0"
+            )
+        ranges = {}
+        for name in ("sample_rate", "seconds", "level_db"):
+            low, high = plain[name]
+            ranges[name] = (low, high)
         window_s = math.inf if plain["window_s"] is None else plain["window_s"]
-        embedding = EmbeddingDistribution(**{**plain["embedding"], **arrays})
-        return cls(**{**plain, **ranges, "window_s": window_s, "embedding": embedding})
+        return cls(
+            **ranges,
+            window_s=window_s,
+            model_rate=plain["model_rate"],
+            priors=plain["priors"],
+            embedding=embedding,
+        )
 
 
 def measure_traits(wave: Wave, sample_rate: int) -> ClipTraits:

@@ -19,7 +19,8 @@ from emotion.data.corpora.synthetic import EXPRESSIONS, synthesise_clip
 from emotion.errors import ConfigError, DependencyError
 from emotion.inference.load_models import open_predictor
 from emotion.runs.run import Run, find_run
-from emotion.runtime.onnx_model import find_export, read_about
+from emotion.runtime.description import read_about
+from emotion.runtime.onnx_model import find_export
 from emotion.serving.model_card import ModelCard, export_card, run_card, unique_names
 from emotion.serving.service import Limits, Model, Service
 

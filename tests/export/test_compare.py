@@ -13,7 +13,7 @@ def test_outputs_keep_the_order_of_the_waves_across_batches() -> None:
     def infer(waves: Sequence[Wave]) -> ModelOutput:
         sizes.append(len(waves))
         values = np.array([[len(wave)] for wave in waves], dtype=np.float64)
-        return ModelOutput(values, values, values.astype(np.float32))
+        return ModelOutput(np.ones_like(values), values, values.astype(np.float32))
 
     lengths = np.random.default_rng(0).permutation(np.arange(1, 41))
     output = infer_all(infer, [np.zeros(length, dtype=np.float32) for length in lengths])
