@@ -68,11 +68,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if problem := checkpoint_problem(path):
         raise RunError(f"checkpoint {path} {problem}.")
     try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as err:  # the unpickler raises many kinds
         raise RunError(
             f"checkpoint {path} contains more than tensors and plain values, which could run code."
         ) from err
+    if not isinstance(checkpoint, dict):
+        raise RunError(f"{path} does not hold a checkpoint.")
     return checkpoint
 
 

@@ -1,6 +1,9 @@
 """Checkpoints under kills and damage."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +18,8 @@ from emotion.runs.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
+from emotion.runs.run import Run
+from emotion.utils.files import file_digest
 from tests.support.damages import DAMAGES, empty, flip_bit, truncate
 
 
@@ -137,6 +142,55 @@ def test_a_moved_run_keeps_its_best_epoch(tmp_path: Path) -> None:
     assert found["best_k_models"] == {str(tmp_path / "best.ckpt"): torch.tensor(0.5)}
     assert found["best_model_path"] == str(tmp_path / "best.ckpt")
     assert found["last_model_path"] == ""
+
+
+class Bomb:
+    """Creates a folder when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> object:
+        return os.mkdir, (str(self.mark),)
+
+
+def planted(value: Any, bomb: Bomb) -> Iterator[Any]:
+    """Yield a value with a bomb in each place of it, key or value, in turn."""
+    yield bomb
+    if isinstance(value, dict):
+        yield value | {bomb: 0}
+        for key, child in value.items():
+            yield from (value | {key: changed} for changed in planted(child, bomb))
+    elif isinstance(value, list | tuple):
+        for index, child in enumerate(value):
+            for changed in planted(child, bomb):
+                yield type(value)([*value[:index], changed, *value[index + 1 :]])
+
+
+def test_a_bomb_at_any_place_of_a_checkpoint_is_refused(finished: Run, tmp_path: Path) -> None:
+    mark, path = tmp_path / "mark", tmp_path / "best.ckpt"
+    checkpoint = read_checkpoint(finished.best)
+    checkpoint["state_dict"] = dict(list(checkpoint["state_dict"].items())[:3])
+    checkpoint["optimizer_states"] = [{"state": {0: {"step": torch.zeros(1)}}, "param_groups": []}]
+    places = list(planted(checkpoint, Bomb(mark)))
+    assert len(places) > 50
+    for bombed in places:
+        torch.save(bombed, path)
+        path.with_name("best.ckpt.sha256").write_text(file_digest(path) + "\n")
+        with pytest.raises(RunError, match="contains more than tensors and plain values"):
+            read_checkpoint(path)
+        assert not mark.exists()
+
+
+@pytest.mark.parametrize("content", [[], 3, torch.zeros(2), "text"])
+def test_a_file_of_plain_values_that_is_not_a_checkpoint_is_named(
+    content: object, tmp_path: Path
+) -> None:
+    path = tmp_path / "best.ckpt"
+    torch.save(content, path)
+    path.with_name("best.ckpt.sha256").write_text(file_digest(path) + "\n")
+    with pytest.raises(RunError, match="does not hold a checkpoint"):
+        read_checkpoint(path)
 
 
 def test_a_missing_incomplete_or_unsafe_checkpoint_is_an_error(tmp_path: Path) -> None:
