@@ -3,6 +3,7 @@
 Nothing heavy is imported before one of them is called.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,18 +14,20 @@ if TYPE_CHECKING:
 __all__ = ["load", "train"]
 
 
-def load(folder: str | Path) -> "LoadedModel":
+def load(folder: str | Path, *, trust: Sequence[str] = ()) -> "LoadedModel":
     """Return the trained model of a run folder or an export folder.
 
     `load(folder).predict("clip.wav")` returns the rows that `emotion predict` writes. An export
-    folder needs no PyTorch, and none is imported.
+    folder needs no PyTorch, and none is imported. `trust` names modules, such as "mine_models",
+    whose classes a run of another person may use.
 
     Raises:
         RunError: the folder is neither, or it is damaged.
+        ConfigError: a run of another person names classes of modules that are not trusted.
     """
     from emotion.inference.loaded_model import LoadedModel
 
-    return LoadedModel(folder)
+    return LoadedModel(folder, trust=trust)
 
 
 def train(*overrides: str) -> "Run":

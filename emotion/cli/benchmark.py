@@ -18,7 +18,8 @@ import pandas as pd
 
 from emotion.cli.commands import OK
 from emotion.cli.hydra_job import output_folder
-from emotion.config.composition import Composition, compose, to_yaml
+from emotion.config.composition import Composition, compose
+from emotion.config.saved_settings import save_settings
 from emotion.config.schema import BenchmarkSettings
 from emotion.errors import ConfigError, ModelError
 from emotion.inference.benchmark_targets import BenchmarkTarget, export_targets, run_targets
@@ -28,7 +29,6 @@ from emotion.plots.benchmark_plot import plot_benchmark
 from emotion.runs.references import add_reference
 from emotion.runs.run import Run, find_run
 from emotion.runtime.onnx_model import find_export
-from emotion.utils.files import write_text
 from emotion.utils.tables import write_table
 
 TABLE, PLOT = "benchmark.csv", "benchmark.png"
@@ -105,7 +105,7 @@ def untrained_models(settings: BenchmarkSettings, scratch: Path) -> list[Benchma
         torch.manual_seed(0)
         model = build_model(own.model, own.labels)
         run = Run(scratch / name)
-        write_text(run.folder / "config.yaml", to_yaml(own))
+        save_settings(run.folder / "config.yaml", own)
         write_checkpoint(run.best, {"state_dict": model.state_dict(), "labels": list(model.labels)})
         targets += run_targets(name, run.folder, settings.threads)
     return targets

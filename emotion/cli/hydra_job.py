@@ -17,6 +17,7 @@ from emotion.cli.error_messages import explain_error
 from emotion.cli.overrides import split_config_folder, to_hydra
 from emotion.config.composition import CONFIGS, Composition, chosen_groups, config_folder, register
 from emotion.config.schema import SETTINGS
+from emotion.config.trust import trusting
 from emotion.utils.distributed import is_rank_zero
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ class HydraJob:
         choices = chosen_groups(config.runtime.choices)
         composition = Composition(node, SETTINGS[self.command], choices)
         try:
-            self.codes.append(load_command(self.command)(composition))
+            with trusting(node.trust):
+                self.codes.append(load_command(self.command)(composition))
         except Exception as err:
             if COMMANDS[self.command].makes_folder and folder != Path():
                 remove_initial_folder(folder)

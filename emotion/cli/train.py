@@ -12,6 +12,7 @@ from emotion.cli.hydra_job import output_folder, remove_initial_folder, task_ove
 from emotion.cli.overrides import UsageError, split_config_folder, to_hydra
 from emotion.config.composition import Composition, compose, config_folder
 from emotion.config.schema import TrainSettings
+from emotion.config.trust import trusting
 from emotion.errors import ConfigError
 from emotion.runs.lock import locked_run
 from emotion.runs.run import Run, find_run
@@ -68,7 +69,7 @@ def train_from_python(overrides: Sequence[str]) -> Run:
         raise ConfigError(explain_error(err, "train")) from err
     folder = Path(composition.run_folder)
     try:
-        with signals_as_exceptions():
+        with signals_as_exceptions(), trusting(composition.node.trust):
             return train_composition(composition, folder, words)
     except Exception:
         if folder != Path():  # the current folder: resume= names no run

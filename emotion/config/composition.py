@@ -164,24 +164,6 @@ def to_yaml(settings: CommonSettings) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(settings)))
 
 
-def load_settings(path: Path) -> TrainSettings:
-    """Return the saved settings of a run.
-
-    Raises:
-        ConfigError: the file cannot be read, or does not hold the settings of a run.
-    """
-    try:
-        node = OmegaConf.load(path)
-    except Exception as err:  # the parser has many errors
-        raise ConfigError(f"{path} cannot be read: {first_line(err)}") from err
-    if not isinstance(node, DictConfig):
-        raise ConfigError(f"{path} does not hold the settings of a run.")
-    try:
-        return to_settings(node, TrainSettings)
-    except ConfigError as err:
-        raise ConfigError(f"{path}: {err}") from err
-
-
 def override_resumed(settings: TrainSettings, words: Sequence[str]) -> TrainSettings:
     """Return the settings of a resumed run with the overrides of the command line.
 
@@ -194,7 +176,7 @@ def override_resumed(settings: TrainSettings, words: Sequence[str]) -> TrainSett
     changes: dict[str, object] = {}
     for override in OverridesParser.create().parse_overrides(list(words)):
         key = override.key_or_group
-        if key in ("resume", "debug") or key.startswith("hydra"):
+        if key in ("resume", "debug", "trust") or key.startswith("hydra"):
             continue
         if key != "dataset.root" and (key.partition(".")[0] in FIXED or key in GROUPS):
             raise ConfigError(

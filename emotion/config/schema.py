@@ -54,6 +54,7 @@ class CommonSettings:
     output_root: str = field(metadata=PATH)
     cache_dir: str = field(metadata=PATH)
     debug: bool
+    trust: Any
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ from emotion.utils.signals import StopSignal
 
 log = logging.getLogger(__name__)
 
-OWN_KEYS = ("study", "name", "hydra", "resume")
+OWN_KEYS = ("study", "name", "hydra", "resume", "trust")
 """Keys that belong to the study, and are not passed to its cells."""
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion.config.schema import MovedClipsSettings, PredictorSettings
+from emotion.config.trust import trusting
 from emotion.errors import ConfigError
 from emotion.inference.file_batches import AudioPart
 from emotion.inference.inputs import open_inputs
@@ -24,6 +25,7 @@ class LoadedModel:
     Args:
         folder: of the run or export; "latest" for the newest run under ./outputs.
         abstain_below: the note is "not sure" where the highest probability is below this.
+        trust: modules whose classes a run of another person may use.
 
     Attributes:
         labels: the classes, in the order of the columns p_<label>.
@@ -32,12 +34,15 @@ class LoadedModel:
         RunError: the folder is neither a run nor an export, or it is damaged.
     """
 
-    def __init__(self, folder: str | Path, *, abstain_below: float = 0.0) -> None:
+    def __init__(
+        self, folder: str | Path, *, abstain_below: float = 0.0, trust: Sequence[str] = ()
+    ) -> None:
         settings = PredictorSettings(
             run=str(folder),
             output_root="outputs",
             cache_dir="outputs/cache",
             debug=False,
+            trust=list(trust),
             accelerator="auto",
             abstain_below=abstain_below,
             labels=None,
@@ -46,7 +51,8 @@ class LoadedModel:
             profile=True,
             dataset=MovedClipsSettings(root=None),
         )
-        self.predictor = open_predictor(settings)
+        with trusting(settings.trust):
+            self.predictor = open_predictor(settings)
         self.labels = self.predictor.labels
 
     def predict(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from emotion.config.composition import load_settings
+from emotion.config.saved_settings import load_settings
 from emotion.config.schema import TrainSettings
 from emotion.data.splits.base import TRAIN, VAL
 from emotion.errors import RunError

@@ -10,7 +10,8 @@ from pathlib import Path
 import lightning as L  # noqa: N812 - Lightning's own abbreviation
 import torch
 
-from emotion.config.composition import build, to_yaml
+from emotion.config.composition import build
+from emotion.config.saved_settings import save_settings
 from emotion.config.schema import TrainSettings
 from emotion.data.corpora.index import summarise_skipped
 from emotion.data.corpora.label_counts import label_notes
@@ -26,7 +27,7 @@ from emotion.runs.run import SPLIT, Run, find_run, training_clips
 from emotion.training import environment
 from emotion.training.lightning_trainer import build_trainer
 from emotion.utils.distributed import is_rank_zero
-from emotion.utils.files import file_digest, write_json, write_text
+from emotion.utils.files import file_digest, write_json
 from emotion.utils.tables import write_table
 
 log = logging.getLogger(__name__)
@@ -158,7 +159,7 @@ def write_run_files(session: Session, choices: Mapping[str, str]) -> None:
         add_reference(session.initial.folder, by=folder / "config.yaml")
     if settings.split.get("path"):
         add_reference(Path(settings.split["path"]), by=folder / "config.yaml")
-    write_text(folder / "config.yaml", to_yaml(settings))
+    save_settings(folder / "config.yaml", settings)
     counts = data.table["subset"].value_counts()
     clips = ", ".join(f"{counts.get(subset, 0):,} {subset}" for subset in SUBSETS)
     name, features = type(model).__name__, model.features

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from emotion.config.composition import override_resumed, to_yaml
+from emotion.config.composition import override_resumed
+from emotion.config.saved_settings import save_settings
 from emotion.config.schema import TrainSettings
 from emotion.data.corpora.label_counts import check_labels
 from emotion.data.datamodule import EmotionDataModule, build_datamodule
@@ -38,7 +39,7 @@ from emotion.training.session import (
 from emotion.training.test import test_run
 from emotion.training.threads import threads_as_started
 from emotion.utils.distributed import is_rank_zero
-from emotion.utils.files import write_json, write_text
+from emotion.utils.files import write_json
 
 log = logging.getLogger(__name__)
 
@@ -108,13 +109,13 @@ def _resume(run: Run, settings: TrainSettings) -> Run:
         epochs, step, fitted = epochs_done(state), state["global_step"], _is_fitted(state, settings)
     log.info("resumed at epoch %d, step %d", epochs, step)
 
-    def save_settings() -> None:
+    def write_changes() -> None:
         if is_rank_zero() and settings != run.settings:
-            write_text(run.folder / "config.yaml", to_yaml(settings))
+            save_settings(run.folder / "config.yaml", settings)
         if is_rank_zero() and checkpoint is not None:
             delete_damaged_last(checkpoint)
 
-    return _fit_and_test(session, save_settings, checkpoint=checkpoint, fitted=fitted)
+    return _fit_and_test(session, write_changes, checkpoint=checkpoint, fitted=fitted)
 
 
 def _fit_and_test(

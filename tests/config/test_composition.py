@@ -1,6 +1,5 @@
 """Every YAML composes and builds; wrong settings are named."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +8,7 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException
 
 from emotion.cli.error_messages import explain_error
-from emotion.config.composition import (
-    build,
-    compose,
-    config_folder,
-    load_settings,
-    override_resumed,
-    to_yaml,
-)
+from emotion.config.composition import build, compose, config_folder, override_resumed
 from emotion.config.schema import SETTINGS
 from emotion.errors import ConfigError
 
@@ -171,21 +163,6 @@ def test_user_dataset_is_one_yaml_out_of_tree(tmp_path: Path) -> None:
     )
     config = compose("train", [f"hydra.searchpath=[file://{tmp_path}/mine]", "dataset=mine"])
     assert list(build(config.settings.dataset, "dataset").readers) == ["mine"]
-
-
-def test_saved_settings_are_the_settings_that_ran(tmp_path: Path) -> None:
-    settings = compose("train", ["seed=7", "model=mobilenet_v3"]).settings
-    (tmp_path / "config.yaml").write_text(to_yaml(settings))
-    assert load_settings(tmp_path / "config.yaml") == settings
-    assert "${" not in to_yaml(settings)
-
-
-@pytest.mark.parametrize("text", ["- a list", "seed: 1", "seed: [", "unknown: 1"])
-def test_a_file_that_holds_no_settings_is_named(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "config.yaml"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match=re.escape(str(path))):
-        load_settings(path)
 
 
 def test_a_resumed_run_refuses_to_change_data_labels_and_model() -> None:
