@@ -45,6 +45,7 @@ def call(
         kind=list(kind) if isinstance(kind, tuple) else kind,
         apply=apply,
         debug=False,
+        trust=[],
     )
     return prune(settings)
 
