@@ -29,6 +29,7 @@ MAX_SAMPLES = 1 << 27
 """Limit of decoded samples of all channels in one clip: 46 minutes at 48 kHz, 0.5 GB."""
 
 MAX_FILE_SAMPLES = 1 << 31  # of a file that is read block by block: 6 hours at 48 kHz, stereo
+END_TOLERANCE_S = 0.01  # the end of a segment may lie this much after that of its file
 BLOCK_SAMPLES = 1 << 22  # of all channels, read at a time: a header alone allocates no memory
 
 OGG_END_S = 60  # read without seeking: libsndfile's seeks to the last page of Vorbis are inexact
@@ -121,6 +122,26 @@ def decode(
             blocks.append(wave)
         del block, wave
         return _concatenate(blocks), rate
+
+
+def decode_segment(
+    path: Path, start_s: float, end_s: float, *, warn: Callable[[str], object] | None = None
+) -> tuple[Wave, int]:
+    """Return the samples of a segment as `decode`; AudioError where the file ends before it.
+
+    An end up to `END_TOLERANCE_S` after that of the file is a rounded one.
+    """
+    wave, rate = decode(path, start_s=start_s, stop_s=end_s, warn=warn)
+    missing = end_s - start_s - len(wave) / rate
+    if END_TOLERANCE_S < missing < math.inf:
+        end = start_s + len(wave) / rate
+        raise AudioError(f"ends at {end:.2f} s, before the end of its segment, {end_s:g} s")
+    return wave, rate
+
+
+def frame_at(seconds: float, sample_rate: int) -> int:
+    """Return the frame at a time: the first of a segment, or the one after its last."""
+    return round(seconds * sample_rate)
 
 
 def read_blocks(
@@ -230,8 +251,8 @@ def _read(
     phase_warned = False
     for stream in _open_streams(path):
         rate, channels = stream.file.samplerate, stream.file.channels
-        start = round(start_s * rate) - position
-        wanted = (math.inf if stop_s == math.inf else round(stop_s * rate)) - position
+        start = frame_at(start_s, rate) - position
+        wanted = (math.inf if stop_s == math.inf else frame_at(stop_s, rate)) - position
         skipped = _skip(stream, start)
         position += skipped
         if skipped < start:
@@ -258,7 +279,7 @@ def _read(
                 if warn is not None:
                     warn(f"is long: only its first {max_samples / channels / rate:.0f} s are read")
                 return
-    if not done and position and round(start_s * rate) >= position:
+    if not done and position and frame_at(start_s, rate) >= position:
         raise AudioError(f"ends at {position / rate:.2f} s, before {start_s:.2f} s")
     if not done:
         raise AudioError("holds no samples")

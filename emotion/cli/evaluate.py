@@ -12,6 +12,7 @@ from emotion.config.composition import Composition
 from emotion.config.schema import EvaluateSettings, TrainSettings
 from emotion.data.corpora.label_counts import describe_left_out
 from emotion.data.datamodule import EmotionDataModule, build_datamodule
+from emotion.data.segments import TIME_TYPES, clip_names
 from emotion.data.splits.base import TEST, VAL, Split
 from emotion.data.splits.protocols import FileSplit
 from emotion.errors import ConfigError, RunError
@@ -119,7 +120,7 @@ def compare_runs(folders: Sequence[Path]) -> str:
     """
     if len(folders) != 2:
         raise ConfigError(f"run=[A,B] compares two runs, not {len(folders)}.")
-    first, second = (read_table(folder / "predictions.csv") for folder in folders)
+    first, second = (read_table(folder / "predictions.csv", TIME_TYPES) for folder in folders)
     names = (folders[0].name, folders[1].name)
     found = compare_predictions(first, second, names=names)
     leaks = [folder.name for folder in folders if Run(folder).leaks]
@@ -228,7 +229,7 @@ def _temperature(run: Run) -> float:
 def _record_test_access(table: pd.DataFrame, settings: EvaluateSettings, *, by: Path) -> int:
     """Record an access to test clips; return the number of runs that have used them."""
     output_root = Path(settings.output_root)
-    fingerprint = fingerprint_clips(table["path"][table["subset"] == TEST])
+    fingerprint = fingerprint_clips(clip_names(table)[table["subset"] == TEST])
     record_test_access(output_root, fingerprint, by=str(by.resolve()))
     return len(test_accesses(output_root, fingerprint))
 

@@ -11,13 +11,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from emotion.audio.decode import Wave, decode
+from emotion.audio.decode import Wave, decode_segment
 from emotion.audio.standardise import Standardiser, pad_waves
 from emotion.cli.commands import OK
 from emotion.cli.hydra_job import output_folder
 from emotion.config.composition import Composition, build
 from emotion.config.schema import InspectSettings
 from emotion.data.corpora.index import build_index
+from emotion.data.segments import clip_name, clip_times
 from emotion.features.base import Features
 from emotion.features.log_mel import LogMel
 from emotion.models.base import EmotionClassifier
@@ -65,11 +66,16 @@ def inspect_model(settings: InspectSettings, folder: Path) -> str:
     table = usable if len(usable) else index.table
     clips = draw_clips(table, settings.clips, seed=settings.seed)
     standardiser: Standardiser = build(settings.preprocessing, "preprocessing")
-    waves = [standardiser.as_in_training(*decode(dataset.root / path)) for path in clips["path"]]
+    waves, names = [], []
+    for row in clips.to_dict("records"):
+        times = clip_times(row)
+        waves.append(
+            standardiser.as_in_training(*decode_segment(dataset.root / row["path"], *times))
+        )
+        clip = clip_name(Path(row["path"]).stem[:MAX_NAME], *times)
+        names.append(f"{clip}\n{row['corpus']}, {row['emotion']}")
     torch.manual_seed(settings.seed)
     model = build_model(settings.model, index.labels)
-    rows = clips[["path", "corpus", "emotion"]].itertuples(index=False, name=None)
-    names = [f"{Path(path).stem[:MAX_NAME]}\n{corpus}, {emotion}" for path, corpus, emotion in rows]
     images = network_inputs(model, waves, names=names)
     input_s, image_s = spans(images, model.features)
     plot_model_input(

@@ -1,7 +1,8 @@
-"""Speaker ids that are unique across corpora."""
+"""Speaker ids that are unique across corpora, and speakers who share a file."""
 
 import pandas as pd
 
+from emotion.data.segments import START, link_files
 from emotion.utils.names import name_key
 
 UNKNOWN = "unknown"  # speaker of clips without a speaker name
@@ -32,3 +33,19 @@ def speaker_ids(table: pd.DataFrame) -> "pd.Series[str]":
 def count_speakers(table: pd.DataFrame) -> int:
     """Return the number of known speakers."""
     return len(set(speaker_ids(table)) - {UNKNOWN_ID})
+
+
+def link_speakers(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with one name, such as "a+b", for the speakers who share a file.
+
+    A clip of an unknown speaker has the name of the others in its file. Without segments, no file
+    is shared.
+    """
+    if START not in table:
+        return table
+    known = ~is_unknown(table["speaker"])
+    group = link_files(table, speaker_ids(table).where(known, table["path"]))
+    names = (
+        table["speaker"][known].groupby(group[known]).agg(lambda each: "+".join(sorted(set(each))))
+    )
+    return table.assign(speaker=group.map(names).fillna(UNKNOWN))

@@ -1,8 +1,8 @@
 """Waveform cache: decoded and standardised clips in one flat file on disk.
 
-A cache is a folder named by a hash of its inputs: the preprocessing, the format version, and each
-file's path, size, modification time and hash of its first and last bytes. Several processes build
-it in parts. A killed build is continued, and a stale cache is never opened.
+A cache is a folder named by a hash of its inputs: the preprocessing, the format version, the times
+of segments, and each file's path, size, modification time and hash of its first and last bytes.
+Several processes build it in parts. A killed build is continued, and a stale cache is never opened.
 """
 
 import dataclasses
@@ -22,6 +22,7 @@ from joblib import Parallel, delayed
 
 from emotion.audio.quantise import Samples, dequantise
 from emotion.audio.standardise import Standardiser
+from emotion.data.segments import TIME_TYPES, clip_key, clip_names
 from emotion.data.waveform_cache_worker import COLUMNS, STATISTICS, CachePart, build_part
 from emotion.errors import CacheError
 from emotion.utils.files import build_folder, write_json, written_whole
@@ -47,7 +48,7 @@ Progress = Callable[[int, int], None]  # called with the numbers of finished and
 class WaveformCache:
     """An opened cache.
 
-    `index` has one row per clip: path, warning (a sentence about decoding, or empty), frames
+    `index` has one row per clip: its key, warning (a sentence about decoding, or empty), frames
     (decoded samples), offset, length, scale, statistics.
     """
 
@@ -90,8 +91,9 @@ def open_waveform_cache(
 ) -> WaveformCache:
     """Return the cache of a table's clips, built first where it is missing.
 
-    `table` has one row per clip with path (relative to `root`), size, mtime_ns and file_hash;
-    `folder` is that of all waveform caches; `jobs` processes decode, -1 for one per core.
+    `table` has one row per clip with path (relative to `root`), size, mtime_ns, file_hash and, for
+    segments, start and end; `folder` is that of all waveform caches; `jobs` processes decode, -1
+    for one per core.
 
     Raises:
         CacheError: no clip can be used, or a file changed while it was read.
@@ -104,7 +106,8 @@ def open_waveform_cache(
 def cache_key(table: pd.DataFrame, standardiser: Standardiser) -> str:
     """Return the hash that names a cache."""
     settings = {"format": FORMAT_VERSION, **dataclasses.asdict(standardiser)}
-    files = table[["path", "size", "mtime_ns", "file_hash"]].to_csv(index=False)
+    path, *times = clip_key(table)
+    files = table[[path, "size", "mtime_ns", "file_hash", *times]].to_csv(index=False)
     text = json.dumps(settings, sort_keys=True) + files
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:20]
 
@@ -114,13 +117,14 @@ def _open(folder: Path, lock: SharedLock) -> WaveformCache:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         cache = WaveformCache(
             folder=folder,
-            index=read_table(folder / "index.csv", NUMERIC_COLUMNS),
+            index=read_table(folder / "index.csv", TIME_TYPES | NUMERIC_COLUMNS),
             skipped=read_table(folder / "skipped.csv"),
             sample_rate=int(about["sample_rate"]),
             dtype=str(about["dtype"]),
             lock=lock,
         )
-        if len(cache.index) != about["clips"] or not {"path", *NUMERIC_COLUMNS} <= set(cache.index):
+        missing = {"path", *NUMERIC_COLUMNS}.difference(cache.index)
+        if len(cache.index) != about["clips"] or missing:
             raise ValueError("index.csv does not match about.json")
         if list(cache.skipped) != SKIPPED_COLUMNS:
             raise ValueError(f"skipped.csv has not the columns {', '.join(SKIPPED_COLUMNS)}")
@@ -175,7 +179,9 @@ def _build_parts(
     for part, rows in zip(missing, built, strict=True):
         with part.samples.open("rb") as written:
             os.fsync(written.fileno())
-        write_table(part.index, pd.DataFrame(rows, columns=COLUMNS, dtype=object))
+        found = pd.DataFrame(rows, dtype=object)
+        columns = dict.fromkeys([*clip_key(found), *COLUMNS])
+        write_table(part.index, found.reindex(columns=[*columns]))
         done += len(part.clips)
         if progress is not None:
             progress(done, total)
@@ -189,7 +195,9 @@ def _split_into_parts(
     Clips of equal length are written to their final offsets in one file; clips of different
     lengths are first written to one file per part.
     """
-    clips = list(zip(*(table[name].tolist() for name in ("path", "size", "mtime_ns")), strict=True))
+    path, *times = clip_key(table)
+    columns = (path, "size", "mtime_ns", *times)  # of a `Clip`
+    clips = list(zip(*(table[name].tolist() for name in columns), strict=True))
     length = standardiser.length
     parts = []
     for start in range(0, len(clips), PART_CLIPS):
@@ -202,12 +210,12 @@ def _split_into_parts(
 
 def _join(parts: list[CachePart], standardiser: Standardiser, folder: Path) -> None:
     """Join the parts to one file and one index."""
-    rows = pd.concat([read_table(part.index) for part in parts], ignore_index=True)
+    rows = pd.concat([read_table(part.index, TIME_TYPES) for part in parts], ignore_index=True)
     failed = rows["error"] != ""
     index = rows[~failed].drop(columns="error")
     if not len(index):
         shutil.rmtree(folder)
-        example = f" ({rows.path[0]} {rows.error[0]})" if len(rows) else ""
+        example = f" ({clip_names(rows)[0]} {rows.error[0]})" if len(rows) else ""
         raise CacheError(f"none of the clips can be read{example}.")
     samples = folder / SAMPLES
     if standardiser.length is None:
@@ -219,7 +227,7 @@ def _join(parts: list[CachePart], standardiser: Standardiser, folder: Path) -> N
                     shutil.copyfileobj(source, file, 16 << 20)
             file.write(bytes(int(lengths.max()) * np.dtype(standardiser.storage).itemsize))
     write_table(folder / "index.csv", index)
-    skipped = rows.loc[failed, ["path", "error"]].rename(columns={"error": "reason"})
+    skipped = pd.DataFrame({"path": clip_names(rows), "reason": rows["error"]})[failed]
     write_table(folder / "skipped.csv", skipped)
     about = {
         "format": FORMAT_VERSION,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion.audio.clip_statistics import ClipStatistics, measure_clip
-from emotion.audio.decode import decode
+from emotion.audio.decode import decode, decode_segment
 from emotion.audio.quantise import quantise
 from emotion.audio.standardise import Standardiser
 from emotion.errors import AudioError, CacheError
@@ -20,7 +20,8 @@ from emotion.utils.files import path_in_errors
 STATISTICS = [field.name for field in dataclasses.fields(ClipStatistics)]
 COLUMNS = ["path", "error", "warning", "frames", "offset", "length", "scale", *STATISTICS]
 
-Clip = tuple[str, int, int]  # path relative to the root, size in bytes, modification time in ns
+Clip = tuple[str, int, int] | tuple[str, int, int, float, float]
+"""Path relative to the root, bytes, modification time in ns; of a segment, start and end in s."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,14 @@ def build_part(part: CachePart, standardiser: Standardiser, root: Path) -> list[
     offset = part.offset
     with path_in_errors(part.samples), part.samples.open("r+b") as file:
         file.seek(offset * np.dtype(standardiser.storage).itemsize)
-        for name, size, mtime_ns in part.clips:
+        for name, size, mtime_ns, *times in part.clips:
             path = root / name
+            clip = {"path": name, **dict(zip(("start", "end"), times, strict=False))}
             error = ""
             warnings: list[str] = []
             try:
-                wave, rate = decode(path, warn=warnings.append)
+                segment = decode_segment if times else decode
+                wave, rate = segment(path, *times, warn=warnings.append)
             except AudioError as err:
                 error = str(err)
             if _size_and_time(path) != (size, mtime_ns):
@@ -56,14 +59,13 @@ def build_part(part: CachePart, standardiser: Standardiser, root: Path) -> list[
                     f"{path} changed while it was read. Run again once nothing writes to it."
                 )
             if error:
-                rows.append({"path": name, "error": error})
+                rows.append(clip | {"error": error})
                 continue
             samples, scale = quantise(standardiser(wave, rate), standardiser.storage)
             file.write(samples.data)
-            decoded = {"path": name, "error": "", "warning": "; ".join(warnings)}
+            decoded = clip | {"error": "", "warning": "; ".join(warnings), "frames": len(wave)}
             stored = {"offset": offset, "length": len(samples), "scale": scale}
-            statistics = vars(measure_clip(wave, rate))
-            rows.append(decoded | {"frames": len(wave)} | stored | statistics)
+            rows.append(decoded | stored | vars(measure_clip(wave, rate)))
             offset += len(samples)
     return rows
 

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from emotion.data.labels import encode_labels
+from emotion.data.segments import clip_key, clip_names
 from emotion.data.speakers import speaker_ids
 from emotion.errors import RunError
 from emotion.metrics.intervals import has_unknown, speaker_confusions
@@ -70,21 +71,23 @@ def compare_predictions(
     Raises:
         RunError: the tables share no clip, or their targets differ.
     """
+    if (key := clip_key(first)) != clip_key(second):
+        raise RunError(f"of {names[0]} and {names[1]}, only one has segments (start and end).")
     classes = [*first["target"], *first["predicted"]]
     second = second.assign(
         path=match_paths(second["path"], first["path"]),
         target=match_names(second["target"], classes),
         predicted=match_names(second["predicted"], classes),
     )
-    both = first.merge(second[["path", "target", "predicted"]], on="path", suffixes=("_a", "_b"))
+    both = first.merge(second[[*key, "target", "predicted"]], on=key, suffixes=("_a", "_b"))
     if not len(both):
         raise RunError(
             f"{names[0]} and {names[1]} share no test clip. Choose runs with the same test clips."
         )
     if len(differ := both[both["target_a"] != both["target_b"]]):
-        clip = differ.iloc[0]
+        clip, name = differ.iloc[0], clip_names(differ).iloc[0]
         raise RunError(
-            f"{clip.path} has the target {clip.target_a} in {names[0]} and {clip.target_b} in "
+            f"{name} has the target {clip.target_a} in {names[0]} and {clip.target_b} in "
             f"{names[1]}. Compare runs with the same labels."
         )
     classes = sorted(set(both["target_a"]) | set(both["predicted_a"]) | set(both["predicted_b"]))

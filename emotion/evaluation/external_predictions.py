@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from emotion.data.labels import encode_labels
+from emotion.data.segments import TIME_COLUMNS, clip_key, clip_names, read_times
 from emotion.data.spellings import merge_spellings
 from emotion.data.splits.base import TEST
 from emotion.data.user_tables import read_numbers, read_user_table
@@ -23,12 +24,12 @@ def read_split(path: Path) -> tuple[pd.DataFrame, list[str]]:
     Raises:
         SplitError: the file is not such a table.
     """
-    split = read_user_table(path, SplitError, columns=SPLIT_COLUMNS)
+    split = read_user_table(path, SplitError, columns=(*SPLIT_COLUMNS, *TIME_COLUMNS))
     lacking = sorted(set(SPLIT_COLUMNS).difference(split))
     if lacking:
         raise SplitError(f"{path} lacks {', '.join(lacking)}: intervals are over speakers.")
     split["subset"] = split["subset"].map(name_key)
-    return merge_spellings(split)
+    return merge_spellings(read_times(split, SplitError, path))
 
 
 def read_predictions(path: Path, split: pd.DataFrame) -> ScoredPredictions:
@@ -37,7 +38,7 @@ def read_predictions(path: Path, split: pd.DataFrame) -> ScoredPredictions:
     Args:
         path: a CSV with path and either p_<label>… (probabilities) or predicted (a label); a
             column target is checked against the split.
-        split: path, corpus, speaker, emotion and subset of every clip.
+        split: the key, corpus, speaker, emotion and subset of every clip.
 
     Raises:
         RunError: a column is missing, or a test clip has no prediction or another target.
@@ -45,7 +46,7 @@ def read_predictions(path: Path, split: pd.DataFrame) -> ScoredPredictions:
     """
     if not path.is_file():
         raise RunError(f"the predictions file {path} does not exist.")
-    table = read_user_table(path, RunError, columns=("path", "predicted", "target"))
+    table = read_user_table(path, RunError, columns=("path", "predicted", "target", *TIME_COLUMNS))
     table.columns = _probability_columns(table.columns, split["emotion"], path)
     columns = list(table.columns)
     probabilities = [name for name in columns if name.startswith("p_")]
@@ -55,21 +56,26 @@ def read_predictions(path: Path, split: pd.DataFrame) -> ScoredPredictions:
             f"it has {', '.join(columns)}."
         )
     table["path"] = match_paths(table["path"], split["path"])
-    table = table.drop_duplicates("path", keep=False)
     for name in {"predicted", "target"}.intersection(columns):
         table[name] = match_names(table[name], split["emotion"])
     if not len(test := split[split["subset"] == TEST]):
         raise SplitError("the split file has no test clip. Write test into its column subset.")
-    both = test.merge(table, on="path", how="left", suffixes=("", "_theirs"), indicator=True)
-    if len(missing := both["path"][both["_merge"] == "left_only"]):
+    key = clip_key(test)
+    if "start" in test:
+        table = read_times(table, RunError, path)
+        if "start" not in table:
+            raise RunError(f"{path} needs the columns start and end: the split is of segments.")
+    table = table.drop_duplicates(key, keep=False)
+    both = test.merge(table, on=key, how="left", suffixes=("", "_theirs"), indicator=True)
+    if len(missing := clip_names(both)[both["_merge"] == "left_only"]):
         raise RunError(
             f"{path} has no prediction, or several, for {len(missing)} of {len(test)} test clips, "
             f"such as {missing.iloc[0]}. Every test clip needs one row."
         )
     if "target" in table and len(wrong := both[both["target"] != both["emotion"]]):
-        clip = wrong.iloc[0]
+        clip, name = wrong.iloc[0], clip_names(wrong).iloc[0]
         raise RunError(
-            f"{clip.path} has the target {clip.target} in {path} and {clip.emotion} in the split. "
+            f"{name} has the target {clip.target} in {path} and {clip.emotion} in the split. "
             "Correct one of them."
         )
     if probabilities:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from emotion.data.segments import clip_names
 from emotion.data.speakers import is_unknown, speaker_ids
 from emotion.data.splits.base import OUT, TEST, TRAIN, VAL
 from emotion.errors import LeakError
@@ -120,10 +121,10 @@ def _listed(kind: str, names: Sequence[str]) -> str:
 
 
 def _both_paths(table: pd.DataFrame, digest: str, part: str) -> str:
-    """Return the two files that contain one recording."""
+    """Return the two clips that contain one recording."""
     same = table[table["audio_hash"] == digest]
-    first = same["path"][same["subset"] == TEST].iloc[0]
-    return f"{first} = {same['path'][same['subset'] == part].iloc[0]}"
+    test, other = (clip_names(same)[same["subset"] == each].iloc[0] for each in (TEST, part))
+    return f"{test} = {other}"
 
 
 def _remarks(table: pd.DataFrame) -> Iterator[str]:

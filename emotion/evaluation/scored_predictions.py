@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from emotion.data.labels import encode_labels
+from emotion.data.segments import clip_key
 from emotion.data.speakers import speaker_ids
 from emotion.metrics.calibration import brier_score, expected_calibration_error, softmax
 from emotion.metrics.classification import Array, confusion_matrix, score
@@ -18,7 +19,7 @@ from emotion.metrics.intervals import speaker_interval
 class ScoredPredictions:
     """Logits of a model, (N, C), for clips with known emotions.
 
-    `table` has the columns path, corpus, speaker, sex and emotion (the target).
+    `table` has the columns of `clip_key`, corpus, speaker, sex and emotion (the target).
     """
 
     table: pd.DataFrame
@@ -40,11 +41,11 @@ class ScoredPredictions:
         return softmax(self.logits, temperature)
 
     def predictions(self, temperature: float) -> pd.DataFrame:
-        """Return predictions.csv: path, corpus, speaker, target, predicted, p_<label>…
+        """Return predictions.csv: clip_key, corpus, speaker, target, predicted, p_<label>…
 
         A column speakers_of follows speaker where the table has one.
         """
-        columns = ["path", "corpus", "speaker", "speakers_of", "emotion"]
+        columns = [*clip_key(self.table), "corpus", "speaker", "speakers_of", "emotion"]
         clips = self.table[[name for name in columns if name in self.table]]
         clips = clips.reset_index(drop=True)
         predicted = np.array(self.labels, dtype=object)[self.predicted]

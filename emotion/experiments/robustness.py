@@ -6,10 +6,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from emotion.audio.decode import Wave, decode
+from emotion.audio.decode import Wave, decode_segment
 from emotion.audio.standardise import resample
 from emotion.data.labels import encode_labels
+from emotion.data.segments import clip_times
 from emotion.data.splits.base import TEST, TRAIN
 from emotion.errors import RunError
 from emotion.evaluation.perturbations import PERTURBATIONS, apply_perturbation
@@ -34,12 +36,12 @@ def evaluate_conditions(
     model = TorchModel(run)
     root = run.clips_root
     split = run.split
-    training = split["path"][split["subset"] == TRAIN]
-    talkers = training.sample(BABBLE_CLIPS, random_state=seed, replace=True)
+    training = split[split["subset"] == TRAIN]
+    talkers = training.sample(BABBLE_CLIPS, random_state=seed, replace=True).drop_duplicates()
 
     @cache
     def babble(sample_rate: int) -> tuple[Wave, ...]:
-        clips = [decode(root / path) for path in talkers.unique()]
+        clips = _decode(talkers, root)
         return tuple(resample(wave, rate, to_rate=sample_rate) for wave, rate in clips)
 
     test = split[split["subset"] == TEST]
@@ -49,9 +51,8 @@ def evaluate_conditions(
         )
     target = encode_labels(test["emotion"], run.labels)
     predicted = np.zeros((len(conditions), len(test)), dtype=np.int64)
-    paths = test["path"].tolist()
-    for start in range(0, len(paths), BATCH_CLIPS):
-        clips = [decode(root / path) for path in paths[start : start + BATCH_CLIPS]]
+    for start in range(0, len(test), BATCH_CLIPS):
+        clips = _decode(test[start : start + BATCH_CLIPS], root)
         for condition, (name, strength) in enumerate(conditions):
             waves = []
             for index, (wave, rate) in enumerate(clips):
@@ -63,10 +64,16 @@ def evaluate_conditions(
                 waves.append(model.standardise(changed, rate))
             labels = model.infer(waves).probabilities.argmax(axis=1)
             predicted[condition, start : start + len(clips)] = labels
-        log.info("perturbed: %d of %d clips", min(start + BATCH_CLIPS, len(paths)), len(paths))
+        log.info("perturbed: %d of %d clips", min(start + BATCH_CLIPS, len(test)), len(test))
     curves: dict[str, list[dict[str, Any]]] = {}
     for (name, strength), labels in zip(conditions, predicted, strict=True):
         label, uar = PERTURBATIONS[name].label(strength), score(target, labels, run.labels).uar
         point = {"strength": strength, "label": label, "uar": uar}
         curves.setdefault(name, []).append(point)
     return curves
+
+
+def _decode(clips: pd.DataFrame, root: Path) -> list[tuple[Wave, int]]:
+    """Return the samples and the sample rate of each clip."""
+    rows = clips.to_dict("records")
+    return [decode_segment(root / row["path"], *clip_times(row)) for row in rows]

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from emotion.audio.decode import decode
+from emotion.audio.decode import decode_segment
+from emotion.data.segments import clip_times
 from emotion.data.splits.base import TRAIN, VAL
 from emotion.errors import AudioError, RunError
 from emotion.runs.run import Run
@@ -31,6 +32,8 @@ MAX_CLIPS, MIN_CLIPS = 512, 16
 """Of the training clips and of the validation clips: the most that are used, and the least."""
 
 BATCH_SIZE = 16
+
+Clip = tuple[Path, float, float]  # start and end in seconds
 
 
 def load_or_compute_profile(
@@ -65,14 +68,14 @@ def compute_profile(run: Run, open_network: Callable[[], EmotionModel]) -> Train
     """Return the profile of a run's clips, or None if too few of them are on this machine."""
     root = run.clips_root
     split = run.split
-    paths = {subset: _sample_paths(split, root, subset) for subset in (TRAIN, VAL)}
-    if min(map(len, paths.values())) < MIN_CLIPS:
+    clips = {subset: _sample_clips(split, root, subset) for subset in (TRAIN, VAL)}
+    if min(map(len, clips.values())) < MIN_CLIPS:
         log.debug("no profile of %s: its clips are not under %s", run.folder, root)
         return None
     model = open_network()
     log.info("computing the profile of %s once", run.folder)
-    traits, embeddings = _measure_clips(paths[TRAIN], model, "train")
-    _, held_out = _measure_clips(paths[VAL], model, "val")
+    traits, embeddings = _measure_clips(clips[TRAIN], model, "train")
+    _, held_out = _measure_clips(clips[VAL], model, "val")
     return fit_training_profile(
         traits,
         embeddings,
@@ -83,25 +86,26 @@ def compute_profile(run: Run, open_network: Callable[[], EmotionModel]) -> Train
     )
 
 
-def _sample_paths(split: pd.DataFrame, root: Path, subset: str) -> list[Path]:
-    """Return at most MAX_CLIPS evenly spaced paths of a subset; missing files are left out."""
-    names = split["path"][split["subset"] == subset].to_numpy()
-    indices = np.linspace(0, len(names) - 1, min(MAX_CLIPS, len(names))).round().astype(int)
-    return [path for name in names[indices] if (path := root / name).is_file()]
+def _sample_clips(split: pd.DataFrame, root: Path, subset: str) -> list[Clip]:
+    """Return at most MAX_CLIPS evenly spaced clips of a subset; missing files are left out."""
+    rows = split[split["subset"] == subset].to_dict("records")
+    indices = np.linspace(0, len(rows) - 1, min(MAX_CLIPS, len(rows))).round().astype(int)
+    clips = [(root / rows[index]["path"], *clip_times(rows[index])) for index in indices]
+    return [clip for clip in clips if clip[0].is_file()]
 
 
 def _measure_clips(
-    paths: Sequence[Path], model: EmotionModel, name: str
+    sampled: Sequence[Clip], model: EmotionModel, name: str
 ) -> tuple[list[ClipTraits], npt.NDArray[Any]]:
-    """Return the traits and the embeddings, (N, D), of the readable files."""
+    """Return the traits and the embeddings, (N, D), of the readable clips."""
     update = progress_bar(f"profile, {name}")
     traits: list[ClipTraits] = []
     embeddings = []
-    for start in range(0, len(paths), BATCH_SIZE):
+    for start in range(0, len(sampled), BATCH_SIZE):
         clips = []
-        for path in paths[start : start + BATCH_SIZE]:
+        for path, *times in sampled[start : start + BATCH_SIZE]:
             try:
-                wave, rate = decode(path)
+                wave, rate = decode_segment(path, *times)
             except AudioError as err:
                 log.debug("%s %s", path, err)
                 continue
@@ -109,7 +113,7 @@ def _measure_clips(
             traits.append(measure_traits(wave, rate))
         if clips:
             embeddings.append(model.infer(clips).embedding)
-        update(min(start + BATCH_SIZE, len(paths)), len(paths))
+        update(min(start + BATCH_SIZE, len(sampled)), len(sampled))
     return traits, np.concatenate(embeddings)
 
 

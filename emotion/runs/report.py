@@ -15,6 +15,7 @@ from emotion.audio.decode import decode
 from emotion.audio.standardise import resample
 from emotion.config.composition import to_yaml
 from emotion.data.labels import encode_labels
+from emotion.data.segments import clip_names, clip_times
 from emotion.data.speakers import count_speakers
 from emotion.data.splits.base import SUBSETS, TEST, VAL
 from emotion.errors import AudioError
@@ -256,23 +257,24 @@ def _confident_errors(
     """Return the wrong predictions of the highest confidence."""
     indices = np.flatnonzero(wrong)
     chosen = indices[np.argsort(-confidence[indices], kind="stable")][:MAX_ERRORS]
+    names = clip_names(data.predictions).tolist()
     return [
         ConfidentError(
-            path=row["path"],
+            path=names[index],
             speaker=f"{row['corpus']} {row['speaker']}".strip(),
             target=row["target"],
             predicted=row["predicted"],
             confidence=float(confidence[index]),
-            **_media(data.audio_root / row["path"], data.input_s),
+            **_media(data.audio_root / row["path"], clip_times(row), data.input_s),
         )
         for index, row in zip(chosen, data.predictions.iloc[chosen].to_dict("records"), strict=True)
     ]
 
 
-def _media(path: Path, input_s: float | None) -> dict[str, Any]:
+def _media(path: Path, times: tuple[float, float], input_s: float | None) -> dict[str, Any]:
     """Return seconds, sound and spectrogram of a clip; nothing if it cannot be read."""
     try:
-        wave, rate = decode(path)
+        wave, rate = decode(path, start_s=times[0], stop_s=times[1])
     except AudioError:
         return {}
     excerpt = scale_to_peak(resample(wave[: int(PLAYED_S * rate)], rate, to_rate=RATE))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from emotion.config.saved_settings import load_settings
 from emotion.config.schema import TrainSettings
+from emotion.data.segments import TIME_TYPES, clip_names
 from emotion.data.splits.base import TRAIN, VAL
 from emotion.errors import RunError
 from emotion.runs.relocate import relocate
@@ -67,7 +68,7 @@ class Run:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """One row per test clip: path, corpus, speaker, target, predicted, p_<label>….
+        """One row per test clip: its key, corpus, speaker, target, predicted, p_<label>….
 
         Raises:
             RunError: the run has none.
@@ -76,7 +77,7 @@ class Run:
         if not path.is_file():
             untested = f"{self.folder} has no predictions.csv"
             raise RunError(f"{untested}: the run is untested or unfinished.")
-        return read_table(path, {f"p_{label}": "float64" for label in self.labels})
+        return read_table(path, TIME_TYPES | {f"p_{label}": "float64" for label in self.labels})
 
     @cached_property
     def split_file(self) -> Path:
@@ -98,8 +99,8 @@ class Run:
 
     @cached_property
     def split(self) -> pd.DataFrame:
-        """One row per clip: path, corpus, speaker, emotion, subset; see `split_file`."""
-        return read_table(self.split_file)
+        """One row per clip: its key, corpus, speaker, emotion, subset; see `split_file`."""
+        return read_table(self.split_file, TIME_TYPES)
 
     @property
     def best(self) -> Path:
@@ -117,7 +118,7 @@ class Run:
         if not (self.folder / "predictions.csv").is_file():
             return frozenset()
         root = Path(self.settings.output_root)
-        return test_accesses(root, fingerprint_clips(self.predictions["path"]))
+        return test_accesses(root, fingerprint_clips(clip_names(self.predictions)))
 
     @property
     def chosen_by_test(self) -> bool:

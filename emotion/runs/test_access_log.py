@@ -13,9 +13,9 @@ from emotion.utils.names import path_key
 NAME = "ledger.jsonl"
 
 
-def fingerprint_clips(paths: Iterable[str]) -> str:
-    """Return the id of a test subset: a hash of the paths of its clips."""
-    text = "\n".join(sorted(map(path_key, paths))).encode(errors="surrogateescape")
+def fingerprint_clips(names: Iterable[str]) -> str:
+    """Return the id of a test subset: a hash of the names of its clips (`clip_names`)."""
+    text = "\n".join(sorted(map(path_key, names))).encode(errors="surrogateescape")
     return hashlib.sha256(text).hexdigest()[:16]
 
 

@@ -16,6 +16,7 @@ from emotion.config.schema import TrainSettings
 from emotion.data.corpora.index import summarise_skipped
 from emotion.data.corpora.label_counts import label_notes
 from emotion.data.datamodule import EmotionDataModule
+from emotion.data.segments import TIMES
 from emotion.data.splits.base import SUBSETS
 from emotion.errors import ConfigError
 from emotion.evaluation.leaks import Audit, audit_split
@@ -32,7 +33,7 @@ from emotion.utils.tables import write_table
 
 log = logging.getLogger(__name__)
 
-SPLIT_COLUMNS = ["path", "corpus", "speaker", "speakers_of", "emotion", "subset"]
+SPLIT_COLUMNS = ["path", *TIMES, "corpus", "speaker", "speakers_of", "emotion", "subset"]
 
 
 class Timing:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from emotion.data.segments import clip_names
 from emotion.data.splits.base import TEST, VAL
 from emotion.evaluation.shortcuts import probe_shortcuts
 from emotion.metrics.calibration import fit_temperature
@@ -25,7 +26,7 @@ def test_run(session: Session) -> None:
     settings, run, data, model = session.settings, session.run, session.data, session.model
     test = data.table["subset"] == TEST
     if settings.test and test.any() and is_rank_zero():
-        fingerprint = fingerprint_clips(data.table["path"][test])
+        fingerprint = fingerprint_clips(clip_names(data.table)[test])
         record_test_access(Path(settings.output_root), fingerprint, by=str(run.folder.resolve()))
     # Only rank zero knows the folder, where torchrun or SLURM started all ranks at once.
     best = Path(session.trainer.strategy.broadcast(str(run.best.absolute())))

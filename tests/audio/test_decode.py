@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from emotion.audio.decode import SUFFIXES, Header, decode, read_blocks, read_header
+from emotion.audio.decode import (
+    SUFFIXES,
+    Header,
+    decode,
+    decode_segment,
+    frame_at,
+    read_blocks,
+    read_header,
+)
 from emotion.audio.mono import OPPOSITE_PHASE
 from emotion.errors import AudioError
 from tests.support.archive import LFS_POINTER, add_chunks, voice, write_clip
@@ -183,3 +191,26 @@ def test_opposite_phase_is_reported_once_and_the_clip_is_not_silent(tmp_path: Pa
     np.testing.assert_array_equal(wave, left)
     assert warnings == [OPPOSITE_PHASE]
     assert "phase" in OPPOSITE_PHASE
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff"])
+def test_a_segment_has_exactly_the_samples_of_the_whole_file(tmp_path: Path, suffix: str) -> None:
+    container, subtype = {".opus": ("OGG", "OPUS")}.get(suffix, (suffix[1:].upper(), None))
+    path = tmp_path / f"a{suffix}"
+    sf.write(path, voice(3.0, 16_000), 16_000, format=container, subtype=subtype)
+    whole, rate = decode(path)
+    for start_s, end_s in ((0.0, 1.0), (0.33333, 0.75), (1.1, 2.9), (2.5, 3.0), (1.0, np.inf)):
+        stop = None if end_s == np.inf else frame_at(end_s, rate)
+        wave, _ = decode_segment(path, start_s, end_s)
+        np.testing.assert_array_equal(wave, whole[frame_at(start_s, rate) : stop])
+
+
+def test_a_segment_beyond_the_end_of_its_file_is_refused(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.wav", 2.0)
+    assert len(decode_segment(path, 1.0, 2.01)[0]) == 16_000, "an end that was rounded"
+    with pytest.raises(AudioError, match=r"^ends at 2\.00 s, before the end of its segment, 2\.02"):
+        decode_segment(path, 1.0, 2.02)
+    with pytest.raises(AudioError, match=r"^ends at 2\.00 s, before 3\.00 s"):
+        decode_segment(path, 3.0, 4.0)
+    with pytest.raises(AudioError, match=r"^holds no samples"):
+        decode_segment(path, 1.0, 1.00001)

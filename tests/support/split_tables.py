@@ -50,6 +50,14 @@ def tables(draw: st.DrawFn, least: int = 1) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def with_segments(table: pd.DataFrame, *, files: int, seed: int) -> pd.DataFrame:
+    """Return a table whose clips are segments of at most `files` files of each corpus."""
+    number = np.random.default_rng(seed).integers(files, size=len(table))
+    table = table.assign(path=table["corpus"] + "/" + pd.Series(number, table.index).astype(str))
+    start = table.groupby("path").cumcount().astype(float)
+    return table.assign(start=start, end=start + 1.5)
+
+
 def speakers_in(table: pd.DataFrame, split: Split, *subsets: str) -> set[str]:
     """Return the speaker ids in some subsets."""
     return set(speaker_ids(table)[split.subset.isin(subsets)])

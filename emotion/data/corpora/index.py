@@ -8,6 +8,7 @@ differ.
 import hashlib
 import itertools
 import logging
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -20,12 +21,23 @@ from filelock import FileLock
 from joblib import Parallel, delayed
 
 from emotion.audio.clip_statistics import SILENT_DB
-from emotion.audio.decode import header_rows
+from emotion.audio.decode import frame_at, header_rows
 from emotion.audio.standardise import Standardiser
 from emotion.data.corpora.dataset import Dataset
 from emotion.data.corpora.find_audio import change_time, edge_hash, file_status
 from emotion.data.corpora.readers import ROW, PatternReader, check_columns
 from emotion.data.labels import KNOWN_LABELS
+from emotion.data.segments import (
+    DIGITS,
+    END,
+    START,
+    TIME_TYPES,
+    TIMES,
+    WHOLE,
+    clip_key,
+    clip_names,
+    time_error,
+)
 from emotion.data.spellings import merge_spellings
 from emotion.data.waveform_cache import Progress, WaveformCache, open_waveform_cache
 from emotion.errors import CorpusError
@@ -49,11 +61,11 @@ log = logging.getLogger(__name__)
 class Index:
     """All clips of a dataset.
 
-    `table` has the columns of `ROW`, then sample_rate (Hz), frames, channels, container, file_hash
-    (see `edge_hash`) and, once the clips are decoded, those of `ClipStatistics`; `skipped` (path,
-    reason) lists the files that were left out, `left_out` the number of clips of each class that
-    is not among the labels; `notes` are sentences for logs and reports; `lock` keeps generated
-    clips from `emotion prune`.
+    `table` has the columns of `ROW` (with segments: start and end behind path), then sample_rate
+    (Hz), frames (of the clip), channels, container, file_hash (see `edge_hash`) and, once the clips
+    are decoded, those of `ClipStatistics`; `skipped` (path, reason) lists the clips that were left
+    out, `left_out` the number of clips of each class that is not among the labels; `notes` are
+    sentences for logs and reports; `lock` keeps generated clips from `emotion prune`.
     """
 
     table: pd.DataFrame
@@ -67,7 +79,7 @@ class Index:
     @property
     def fingerprint(self) -> str:
         """Hash of the clips, their files and labels, independent of the root folder."""
-        table = self.table[["path", "corpus", "speaker", "emotion", "file_hash"]]
+        table = self.table[[*clip_key(self.table), "corpus", "speaker", "emotion", "file_hash"]]
         text = table.assign(path=table["path"].map(path_key)).to_csv(index=False)
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:20]
 
@@ -95,15 +107,17 @@ def build_index(dataset: Dataset, folder: Path) -> Index:
         found, published = len(scan.rows), reader.published
         if published is not None and abs(found - published) > COUNT_TOLERANCE * published:
             notes.append(f"{reader.corpus}: {found:,} clips here, {published:,} were published")
-    columns = dict.fromkeys([*ROW, *(key for row in rows for key in row)])
-    table = pd.DataFrame(rows, columns=list(columns)).sort_values("path", ignore_index=True)
+    table = _clip_table(rows)
     _check_one_root(table, dataset)
     table, merged = merge_spellings(_distinct_paths(table, skipped), dataset.labels)
     notes += merged
-    headers = _read_headers(table, dataset.root, folder).drop(columns=FILE_COLUMNS[1:])
-    table = table.merge(headers, on="path", validate="1:1")
+    files = table.drop_duplicates("path")
+    headers = _read_headers(files, dataset.root, folder).drop(columns=FILE_COLUMNS[1:])
+    table = table.merge(headers, on="path", validate="m:1")
+    if START in table:
+        table = _measure_segments(table)
     unusable = table["error"] != ""
-    skipped += list(table.loc[unusable, ["path", "error"]].itertuples(index=False, name=None))
+    skipped += list(zip(clip_names(table[unusable]), table["error"][unusable], strict=True))
     table = table[~unusable].drop(columns="error").reset_index(drop=True)
     if not len(table):
         first = f" ({skipped[0][0]} {skipped[0][1]})" if skipped else ""
@@ -151,7 +165,7 @@ def select_clips(index: Index, cache: WaveformCache) -> Index:
     foreign = ~table["emotion"].isin(index.labels)
     reasons[foreign] = "is of the class " + table["emotion"] + ", which dataset.labels leaves out"
     out = reasons != ""
-    skipped = pd.DataFrame({"path": table["path"][out], "reason": reasons[out]})
+    skipped = pd.DataFrame({"path": clip_names(table)[out], "reason": reasons[out]})
     kept = table[~out].reset_index(drop=True)
     if not len(kept):
         found = found_labels(table["emotion"])
@@ -161,7 +175,7 @@ def select_clips(index: Index, cache: WaveformCache) -> Index:
         )
     skipped = pd.concat([index.skipped, cache.skipped, skipped], ignore_index=True)
     warned = cache.index[cache.index["warning"] != ""]
-    warnings = summarise_files(warned["path"], warned["warning"])
+    warnings = summarise_files(clip_names(warned), warned["warning"])
     others = table["emotion"][foreign].value_counts().sort_index()
     left_out = {str(name): int(count) for name, count in others.items()}
     notes = (*index.notes, *warnings)
@@ -174,8 +188,9 @@ def merge_decoded(table: pd.DataFrame, decoded: pd.DataFrame) -> pd.DataFrame:
     The number of decoded frames replaces that of the header, which may be an estimate.
     """
     columns = decoded.drop(columns=["frames", "warning"])
-    merged = table.merge(columns, on="path", how="inner", validate="1:1")
-    return merged.assign(frames=merged["path"].map(decoded.set_index("path")["frames"]))
+    frames = decoded["frames"].set_axis(clip_names(decoded))
+    merged = table.merge(columns, on=clip_key(table), how="inner", validate="1:1")
+    return merged.assign(frames=clip_names(merged).map(frames))
 
 
 def found_labels(emotions: Iterable[str]) -> tuple[str, ...]:
@@ -216,11 +231,12 @@ def _check_one_root(table: pd.DataFrame, dataset: Dataset) -> None:
     for name, reader in dataset.readers.items():
         if isinstance(reader, PatternReader) and reader.corpus not in set(table["corpus"]):
             raise CorpusError(f"{name}: no file matches the pattern of this corpus. {advice}")
-    twice = table[table["path"].duplicated(keep=False)]
+    names = clip_names(table)
+    twice = names[names.duplicated(keep=False)]
     if len(twice):
-        first, second, *_ = twice["corpus"][twice["path"] == twice["path"].iloc[0]]
-        path = twice["path"].iloc[0]
-        raise CorpusError(f"{path} is a clip of both {first} and {second}. {advice}")
+        name = twice.iloc[0]
+        first, second, *_ = table["corpus"][names == name]
+        raise CorpusError(f"{name} is a clip of both {first} and {second}. {advice}")
 
 
 def _distinct_paths(table: pd.DataFrame, skipped: list[tuple[str, str]]) -> pd.DataFrame:
@@ -233,15 +249,36 @@ def _distinct_paths(table: pd.DataFrame, skipped: list[tuple[str, str]]) -> pd.D
     return table[~again].reset_index(drop=True)
 
 
+def _clip_table(rows: list[dict[str, object]]) -> pd.DataFrame:
+    """Return the rows of all readers, sorted; where one has segments, all have start and end."""
+    found = dict.fromkeys(key for row in rows for key in row)
+    times = TIMES if set(TIMES) & set(found) else ()
+    table = pd.DataFrame(rows, columns=list(dict.fromkeys(["path", *times, *ROW, *found])))
+    if times:
+        table = table.fillna(WHOLE).astype(TIME_TYPES).round(dict.fromkeys(TIMES, DIGITS))
+    return table.sort_values(clip_key(table), ignore_index=True)
+
+
+def _measure_segments(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with the frames of each segment, and an error for impossible ones."""
+    clips = zip(table[START], table[END], table["sample_rate"], table["frames"], strict=True)
+    frames = [
+        (frame_at(end, rate) if end < math.inf else length) - frame_at(start, rate)
+        for start, end, rate, length in clips
+    ]
+    wrong = [time_error(*times) for times in zip(table[START], table[END], strict=True)]
+    return table.assign(frames=frames, error=table["error"].mask(table["error"] == "", wrong))
+
+
 def _conflicts(table: pd.DataFrame) -> pd.Series:
     """Return the reason to leave out clips whose samples occur with several labels, else ""."""
     labels = table.groupby("audio_hash")["emotion"].transform("nunique")
     reasons = pd.Series("", index=table.index)
-    for _, twins in table[labels > 1].groupby("audio_hash"):
-        for path in twins["path"]:
-            others = ", ".join(twins["path"][twins["path"] != path])
-            same = table["path"] == path
-            reasons[same] = f"is the same recording as {others}, with another label"
+    names = clip_names(table)
+    for _, twins in names[labels > 1].groupby(table["audio_hash"]):
+        for name in twins:
+            others = ", ".join(twins[twins != name])
+            reasons[names == name] = f"is the same recording as {others}, with another label"
     return reasons
 
 

@@ -9,8 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from emotion.audio.unreadable import file_error
 from emotion.data.corpora.find_audio import file_status, find_files, paths_on_disk
+from emotion.data.segments import (
+    TIME_COLUMNS,
+    clip_key,
+    clip_name,
+    clip_names,
+    clip_times,
+    parse_times,
+)
 from emotion.data.speakers import UNKNOWN
 from emotion.data.user_tables import read_user_table
 from emotion.data.waveform_cache import NUMERIC_COLUMNS
@@ -21,7 +31,7 @@ ROW = ("path", "size", "mtime_ns", "corpus", "speaker", "sex", "emotion", "text"
 GROUPS = ("speaker", "sex", "emotion", "text", "intensity")
 """Columns that a pattern's named groups fill; other groups are for `require`."""
 
-TABLE_COLUMNS = ("path", "corpus", "speakers_of", *GROUPS)
+TABLE_COLUMNS = ("path", "corpus", "speakers_of", *GROUPS, *TIME_COLUMNS)
 """Columns of a table that have a meaning; others are kept."""
 
 MEASURED = (
@@ -47,7 +57,10 @@ Rule = str | Sequence[str]
 
 @dataclass(frozen=True)
 class Scan:
-    """Result of a reader: usable rows, and (path, reason) of the skipped files."""
+    """Result of a reader: usable rows, and (path, reason) of the skipped files.
+
+    A row has the columns of `ROW`; that of a segment also has its start and end in seconds.
+    """
 
     rows: list[dict[str, object]]
     skipped: list[tuple[str, str]]
@@ -188,7 +201,8 @@ class PatternReader:
 class TableReader:
     """Reader of a CSV table: path (relative to the root), emotion and, preferably, speaker.
 
-    The columns sex, text, intensity and corpus are optional; all other columns are kept.
+    The columns sex, text, intensity and corpus are optional; all other columns are kept. With the
+    columns start and end, in seconds, a row is a segment of its file: see `parse_times`.
     `emotions` has the class of each code in the column emotion; None: the codes are the classes.
     """
 
@@ -222,28 +236,31 @@ class TableReader:
         check_columns(table.columns, self.path)
         table["path"] = paths_on_disk(root, table["path"])
         rows: list[dict[str, object]] = []
-        skipped: list[tuple[str, str]] = []
         defaults = dict.fromkeys(GROUPS, "") | {"speaker": UNKNOWN, "corpus": self.corpus}
-        for line in table.drop_duplicates("path").sort_values("path").to_dict("records"):
-            row = {str(key): value or defaults.get(str(key), "") for key, value in line.items()}
-            path = row["path"]
+        table, reasons = parse_times(table, CorpusError, self.path)
+        usable = np.array(reasons) == ""
+        skipped = [line for line in zip(table["path"], reasons, strict=True) if line[1]]
+        table, key = table[usable], clip_key(table)
+        for line in table.drop_duplicates(key).sort_values(key).to_dict("records"):
+            row = {str(k): defaults.get(str(k), "") if v == "" else v for k, v in line.items()}
+            path, name = row["path"], clip_name(row["path"], *clip_times(row))
             status = file_status(os.path.join(root, path))  # noqa: PTH118 - 100,000 times
             if status is None:
                 no_path = "\0" in path
                 skipped.append((path, "is not there" if no_path else file_error(root / path)))
             elif not (code := clean_name(row["emotion"])):
-                skipped.append((path, "has no emotion in the table"))
+                skipped.append((name, "has no emotion in the table"))
             elif not (emotion := self._label(code)):
-                skipped.append((path, f"has the unknown emotion code {code!r}"))
+                skipped.append((name, f"has the unknown emotion code {code!r}"))
             else:
                 file = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
                 rows.append(defaults | row | file | {"emotion": emotion})
-        repeated = table["path"][table["path"].duplicated()].unique()
-        skipped += [(path, "is repeated in the table; its first line is used") for path in repeated]
+        repeated = clip_names(table)[table.duplicated(key)].unique()
+        skipped += [(clip, "is repeated in the table; its first line is used") for clip in repeated]
         if not rows:
             first = f" ({skipped[0][0]} {skipped[0][1]})" if skipped else ""
             raise CorpusError(
-                f"none of the {len(table)} lines of {self.path} names a clip{first}. Paths are "
+                f"none of the {len(usable)} lines of {self.path} names a clip{first}. Paths are "
                 "relative to dataset.root, by default the folder of the table."
             )
         return Scan(rows, skipped)

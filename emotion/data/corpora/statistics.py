@@ -20,6 +20,7 @@ from emotion.data.corpora.index import (
     summarise_skipped,
 )
 from emotion.data.corpora.readers import PatternReader, Reader
+from emotion.data.segments import clip_names
 from emotion.data.waveform_cache import open_waveform_cache
 from emotion.utils.progress import progress_bar
 
@@ -96,7 +97,7 @@ def compute_statistics(
     kept = select_clips(index, cache)
     clips = merge_decoded(index.table, cache.index)
     clips["seconds"] = clips["frames"] / clips["sample_rate"]
-    standard = suggest_standard(clips[clips["path"].isin(kept.table["path"])])
+    standard = suggest_standard(clips[clip_names(clips).isin(clip_names(kept.table))])
     findings = find_irregular(clips, dataset.root, dataset.readers.values())
     reason = kept.skipped["reason"].str.replace("as .*, with", "as one with", regex=True)
     left_out = kept.skipped.assign(reason=reason)  # all conflicting recordings have one reason
@@ -161,7 +162,8 @@ def statistics_rows(
             for name, level in QUANTILES.items():
                 value = round(own[what].quantile(level), 6)
                 rows.append((corpus, f"{what}_{name}", value, len(own)))
-    corpus_of = dict(zip(clips["path"], clips["corpus"], strict=True))
+    names = pd.concat([clips["path"], clip_names(clips)])  # findings are of files or of clips
+    corpus_of = dict(zip(names, [*clips["corpus"], *clips["corpus"]], strict=True))
     for finding in findings:
         for path, remark in finding.clips:
             rows.append((corpus_of.get(path, ""), finding.kind, path + remark, 1))
@@ -201,9 +203,10 @@ def _as_text(counts: pd.DataFrame) -> str:
 
 def find_irregular(clips: pd.DataFrame, root: Path, readers: Iterable[Reader]) -> list[Finding]:
     """Return the irregularities of decoded clips, with the columns of the index and the cache."""
-    silent = clips["path"][clips["loudest_db"] < SILENT_DB]
-    stereo = clips["path"][clips["channels"] > 1]
+    silent = clip_names(clips)[clips["loudest_db"] < SILENT_DB]
     conflicting, repeated = _twins(clips)
+    clips = clips.drop_duplicates("path")  # the following are of files
+    stereo = clips["path"][clips["channels"] > 1]
     files = zip(clips["path"], clips["container"], strict=True)
     foreign = [(path, f" is {kind}") for path, kind in files if not _is_matching(path, kind)]
     findings = [
@@ -223,7 +226,7 @@ def _twins(clips: pd.DataFrame) -> tuple[list[tuple[str, str]], list[tuple[str, 
     conflicting: list[tuple[str, str]] = []
     repeated: list[tuple[str, str]] = []
     for _, twins in clips[clips["audio_hash"].duplicated(keep=False)].groupby("audio_hash"):
-        (first, label), *others = zip(twins["path"], twins["emotion"], strict=True)
+        (first, label), *others = zip(clip_names(twins), twins["emotion"], strict=True)
         remark = f" ({label})" + "".join(f" = {path} ({label})" for path, label in others)
         (conflicting if twins["emotion"].nunique() > 1 else repeated).append((first, remark))
     return sorted(conflicting), sorted(repeated)

@@ -7,7 +7,13 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from emotion.data.speakers import UNKNOWN_ID, count_speakers, speaker_corpora, speaker_ids
+from emotion.data.speakers import (
+    UNKNOWN_ID,
+    count_speakers,
+    link_speakers,
+    speaker_corpora,
+    speaker_ids,
+)
 from emotion.data.splits.stratify import Column, cut_validation
 from emotion.errors import ConfigError, SplitError, suggest
 from emotion.utils.names import match_names
@@ -45,6 +51,9 @@ class SplitProtocol:
     mixes_speakers: ClassVar[bool] = False
     """Whether the protocol ignores who speaks, so that test speakers are in training."""
 
+    names_speakers: ClassVar[bool] = False
+    """Whether the protocol names speakers; else those who share a file count as one speaker."""
+
     seed: int = 0
     val_fraction: float = 0.15
     allow_leak: bool = False
@@ -69,6 +78,8 @@ class SplitProtocol:
         Raises:
             SplitError: the protocol does not fit these clips; the message names protocols that do.
         """
+        if not self.names_speakers:
+            table = link_speakers(table)
         if not self.train_only:
             return self.split(table)
         added = check_corpora("train_only", self.train_only, table)

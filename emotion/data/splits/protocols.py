@@ -8,6 +8,14 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from emotion.data.segments import (
+    START,
+    TIME_COLUMNS,
+    clip_key,
+    clip_names,
+    link_files,
+    read_times,
+)
 from emotion.data.speakers import UNKNOWN_ID, count_speakers, speaker_corpora, speaker_ids
 from emotion.data.splits import stratify
 from emotion.data.splits.base import (
@@ -27,6 +35,8 @@ from emotion.data.splits.base import (
 from emotion.data.user_tables import read_user_table
 from emotion.errors import SplitError, suggest
 from emotion.utils.names import match_names, match_paths, name_key, path_key
+
+SPLIT_COLUMNS = ("path", "subset", *TIME_COLUMNS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,18 +76,21 @@ class RandomSplit(SplitProtocol):
     test_fraction: float = 0.1
 
     def split(self, table: pd.DataFrame) -> Split:
-        order = np.random.default_rng(self.seed).permutation(len(table))
-        n_test = max(1, round(self.test_fraction * len(table)))
-        n_val = round(self.val_fraction * (len(table) - n_test))
+        files = table["path"].unique()
+        # The segments of a file stay together, if there are enough files.
+        names = table["path"] if len(files) > 2 else clip_names(table)
+        unit, found = pd.factorize(names)
+        count = len(found)
+        order = np.random.default_rng(self.seed).permutation(count)
+        n_test = max(1, round(self.test_fraction * count))
+        n_val = round(self.val_fraction * (count - n_test))
         n_val = max(1, n_val) if self.val_fraction else 0
-        if n_test + n_val >= len(table):
-            raise SplitError(
-                f"split=random: {len(table)} clips are too few. {suggest_protocols(table)}"
-            )
-        subset = pd.Series(TRAIN, index=table.index, dtype=object)
-        subset.iloc[order[:n_test]] = TEST
-        subset.iloc[order[n_test : n_test + n_val]] = VAL
-        return Split(subset)
+        if n_test + n_val >= count:
+            raise SplitError(f"split=random: {count} clips are too few. {suggest_protocols(table)}")
+        drawn = np.full(count, TRAIN, dtype=object)
+        drawn[order[:n_test]] = TEST
+        drawn[order[n_test : n_test + n_val]] = VAL
+        return Split(pd.Series(drawn[unit], index=table.index, dtype=object))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +148,10 @@ class TextSplit(_Folds):
     mixes_speakers: ClassVar[bool] = True
 
     def split(self, table: pd.DataFrame) -> Split:
-        test = self.fold_rows(table, stratify.text_ids(table), "texts")
+        texts = stratify.text_ids(table)
+        linked = link_files(table, texts)  # the segments of a file stay together, if that works
+        texts = linked if linked.nunique() >= self.folds else texts
+        test = self.fold_rows(table, texts, "texts")
         subset = pd.Series(np.where(test, TEST, TRAIN), index=table.index, dtype=object)
         if self.val_fraction:
             subset[stratify.cut_by_text(table[~test], self.val_fraction, seed=self.seed)] = VAL
@@ -201,6 +217,7 @@ class PublishedSplit(SplitProtocol):
         fold: index of the fold.
     """
 
+    names_speakers: ClassVar[bool] = True
     description: ClassVar[str] = (
         "The test speakers are those of a publication; corpora that it does not cover train."
     )
@@ -245,7 +262,8 @@ class PublishedSplit(SplitProtocol):
 class FileSplit(SplitProtocol):
     """Read the subset of each path from a split.csv; an empty subset leaves a clip out.
 
-    With `val_fraction` 0, the file needs no validation clips.
+    In a dataset with segments, the columns start and end name a segment; without them, a line holds
+    for all segments of its file. With `val_fraction` 0, the file needs no validation clips.
     """
 
     description: ClassVar[str] = "The subset of each clip is read from a file."
@@ -253,12 +271,13 @@ class FileSplit(SplitProtocol):
     path: str | None = None
 
     def split(self, table: pd.DataFrame) -> Split:
-        lines = self._read()
-        paths = match_paths(lines["path"], table["path"])
-        subset_of = dict(zip(paths, lines["subset"], strict=True))
-        subset = table["path"].map(subset_of)
-        unknown = sorted(path for path in set(subset_of) - set(table["path"]) if subset_of[path])
-        unlisted = list(table["path"][subset.isna()])
+        lines = self._read(segments=START in table)
+        lines = lines.assign(path=match_paths(lines["path"], table["path"]))
+        subset_of = dict(zip(clip_names(lines), lines["subset"], strict=True))
+        names = clip_names(table) if START in lines else table["path"]
+        subset = names.map(subset_of)
+        unknown = sorted(name for name in set(subset_of) - set(names) if subset_of[name])
+        unlisted = list(names[subset.isna()])
         remarks = (
             (unknown, f"files in {self.path} are not clips of this dataset"),
             (unlisted, f"clips are not in {self.path} and are left out"),
@@ -269,7 +288,7 @@ class FileSplit(SplitProtocol):
             if not (subset == name).any():
                 help_text = f"Write {name} beside some of its paths."
                 if unknown:
-                    own = table["path"].iloc[0]
+                    own = names.iloc[0]
                     help_text = f"Its paths are like {unknown[0]}, those of the dataset like {own}."
                 raise SplitError(
                     f"{self.path} has no clip of this dataset with the subset {name}. {help_text}"
@@ -278,22 +297,26 @@ class FileSplit(SplitProtocol):
             notes.append("untested: the split file has no test clip")
         return Split(subset, tuple(notes))
 
-    def _read(self) -> pd.DataFrame:
-        """Return the lines of the file, with a known subset and no contradictions."""
+    def _read(self, *, segments: bool) -> pd.DataFrame:
+        """Return the subsets of the file, each known and without contradictions."""
         if not self.path or not Path(self.path).is_file():
             raise SplitError(f"split file {self.path!r} does not exist. Set split.path=FILE.csv.")
-        lines = read_user_table(Path(self.path), SplitError, columns=("path", "subset"))
+        lines = read_user_table(Path(self.path), SplitError, columns=SPLIT_COLUMNS)
         if not {"path", "subset"} <= set(lines):
             raise SplitError(f"{self.path} needs the columns path and subset.")
         lines["subset"] = lines["subset"].map(name_key)
+        if segments:
+            lines = read_times(lines, SplitError, self.path)
+        lines = lines[[*(clip_key(lines) if segments else ["path"]), "subset"]]
         wrong = lines[~lines["subset"].isin([*SUBSETS, OUT])]
         if len(wrong):
             raise SplitError(
                 f"{self.path} has the subset {wrong['subset'].iloc[0]!r} for "
                 f"{wrong['path'].iloc[0]}; a subset is train, val, test or empty."
             )
-        keys = lines["path"].map(path_key)
-        contradictory = lines[lines.groupby(keys)["subset"].transform("nunique") > 1]
+        names = clip_names(lines)
+        keys = names.map(path_key)
+        contradictory = names[lines.groupby(keys)["subset"].transform("nunique") > 1]
         if len(contradictory):
-            raise SplitError(f"{self.path} has two subsets for {contradictory['path'].iloc[0]}.")
+            raise SplitError(f"{self.path} has two subsets for {contradictory.iloc[0]}.")
         return lines

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
+from emotion.data.segments import clip_names, link_files
 from emotion.data.speakers import count_speakers, is_unknown
 
 MIN_SPEAKERS = 4  # training speakers, for validation on separate speakers
@@ -33,18 +34,26 @@ def cut_validation(
     Selected by speaker where there are at least four speakers; else by text, within the speakers.
     """
     if count_speakers(clips) >= MIN_SPEAKERS:
-        chosen = pick_speakers(clips, fraction, seed=seed)
-        return clips.index[clips["speaker"].isin(chosen)], []
+        speakers = pick_speakers(clips, fraction, seed=seed)
+        return clips.index[clips["speaker"].isin(speakers)], []
     corpus = clips["corpus"].iloc[0]
-    note = f"{corpus}: fewer than {MIN_SPEAKERS} training speakers, validation is cut by text"
-    return cut_by_text(clips, fraction, seed=seed), [note]
+    chosen = cut_by_text(clips, fraction, seed=seed)
+    notes = [f"{corpus}: fewer than {MIN_SPEAKERS} training speakers, validation is cut by text"]
+    in_val = clips.index.isin(chosen)
+    if shared := sorted(set(clips["path"][in_val]) & set(clips["path"][~in_val])):
+        notes.append(f"{corpus}: segments of {shared[0]} are in train and in val")
+    return chosen, notes
 
 
 def cut_by_text(clips: pd.DataFrame, fraction: float, *, seed: int) -> pd.Index:
-    """Return the rows of about a fraction of the texts, with every emotion where possible."""
-    texts, wanted = text_ids(clips), max(2, round(1 / fraction))
-    if texts.nunique() < 2:
-        texts = clips["path"]
+    """Return the rows of about a fraction of the texts, with every emotion where possible.
+
+    Segments of a file stay together where there are several files.
+    """
+    wanted = max(2, round(1 / fraction))
+    choices = (link_files(clips, text_ids(clips)), clips["path"], text_ids(clips))
+    enough = (texts for texts in choices if texts.nunique() > 1)
+    texts = next(enough, clip_names(clips))
     parts = min(wanted, texts.nunique())
     if parts < 2:
         return clips.index[:0]

@@ -1,5 +1,6 @@
 """Index: rows, headers and unusable clips."""
 
+import math
 import os
 import shutil
 from collections import Counter
@@ -13,11 +14,13 @@ import pytest
 import soundfile as sf
 
 from emotion.audio import decode as decoding
-from emotion.audio.decode import Header, read_header
+from emotion.audio.clip_statistics import measure_clip
+from emotion.audio.decode import Header, decode, read_header
 from emotion.audio.mono import OPPOSITE_PHASE
+from emotion.audio.quantise import dequantise, quantise
 from emotion.audio.standardise import Standardiser
 from emotion.data.corpora import index as indexing
-from emotion.data.corpora.dataset import Dataset
+from emotion.data.corpora.dataset import Dataset, table_dataset
 from emotion.data.corpora.index import (
     Index,
     build_index,
@@ -27,6 +30,7 @@ from emotion.data.corpora.index import (
     summarise_skipped,
 )
 from emotion.data.corpora.readers import PatternReader
+from emotion.data.corpora.statistics import compute_statistics
 from emotion.data.waveform_cache import WaveformCache
 from emotion.errors import AudioError, CorpusError
 from tests.conftest import build_dataset
@@ -405,3 +409,97 @@ def test_decoded_frames_replace_those_of_a_wrong_header_and_warnings_are_notes(
     (note,) = [note for note in index.notes if "phase" in note]
     assert note == f"2 files, each {OPPOSITE_PHASE}, such as sad/b.wav"
     assert "warning" not in table
+
+
+SEGMENTS = """path,start_s,end_s,emotion,speaker
+talk.wav,1.25,2,sad,x
+talk.wav,0,1.5,angry,x
+talk.wav,1.25,2.0,angry,x
+talk.wav,2,2.5,,x
+talk.wav,2.9,3.5,sad,x
+talk.wav,2,1,sad,x
+talk.wav,one,2,sad,x
+talk.wav,1,,sad,x
+talk.wav,,,sad,x
+gone.wav,0,1,sad,x
+copy.wav,0.0,0.5,sad,x
+copy.wav,0.5,1,angry,x
+"""
+
+
+@pytest.fixture
+def segments(tmp_path: Path) -> Dataset:
+    """Segments of a recording of 3 s, and of a file with twice the same samples."""
+    write_clip(tmp_path / "talk.wav", 3.0)
+    write_clip(tmp_path / "own/OAF_back_fear.wav", 0.5)
+    half = voice(0.5, 8_000)
+    sf.write(tmp_path / "copy.wav", np.concatenate([half, half]), 8_000)
+    (tmp_path / "t.csv").write_text(SEGMENTS)
+    return table_dataset(path=str(tmp_path / "t.csv"), root=None, labels=None)
+
+
+def test_a_row_of_a_table_may_be_a_segment(segments: Dataset, tmp_path: Path) -> None:
+    index, cache = open_clips(segments, SHORT, cache_dir=tmp_path / "cache")
+    table = index.table
+    assert list(table)[:3] == ["path", "start", "end"]
+    clips = table[["path", "start", "end", "emotion", "frames", "sample_rate"]]
+    assert [tuple(row) for row in clips.to_numpy().tolist()] == [
+        ("talk.wav", 0.0, 1.5, "angry", 24_000, 16_000),
+        ("talk.wav", 0.0, math.inf, "sad", 48_000, 16_000),
+        ("talk.wav", 1.25, 2.0, "sad", 12_000, 16_000),
+    ]
+    other = "copy.wav [{}-{} s]".format
+    conflict = "is the same recording as {}, with another label".format
+    assert dict(index.skipped.itertuples(index=False)) == {
+        "talk.wav [2.0-2.5 s]": "has no emotion in the table",
+        "talk.wav": "has no end",  # the last of three lines
+        "talk.wav [1.25-2.0 s]": "is repeated in the table; its first line is used",
+        "talk.wav [2.9-3.5 s]": "ends at 3.00 s, before the end of its segment, 3.5 s",
+        "gone.wav": "is not there",
+        other(0.0, 0.5): conflict(other(0.5, 1.0)),
+        other(0.5, 1.0): conflict(other(0.0, 0.5)),
+    }
+    reasons = set(index.skipped["reason"])
+    assert "has a segment from 2 to 1 s; needed is 0 <= start < end" in reasons
+    assert "has the start 'one', which is not a number of seconds such as 1.5" in reasons
+    whole, rate = decode(tmp_path / "talk.wav")
+    cut = whole[20_000:32_000]
+    assert table["audio_hash"].iloc[2] == measure_clip(cut, rate).audio_hash
+    expected = quantise(SHORT(cut, rate), SHORT.storage)
+    np.testing.assert_array_equal(cache.wave(int(table["row"].iloc[2])), dequantise(*expected))
+
+
+def test_other_times_are_other_caches_and_the_same_headers(
+    segments: Dataset, tmp_path: Path, headers: list[str]
+) -> None:
+    _, cache = open_clips(segments, SHORT, cache_dir=tmp_path / "cache")
+    assert sorted(headers) == ["copy.wav", "talk.wav"]
+    (tmp_path / "t.csv").write_text(SEGMENTS.replace("0,1.5", "0,1.4"))
+    _, other = open_clips(segments, SHORT, cache_dir=tmp_path / "cache")
+    assert len(headers) == 2
+    assert other.key != cache.key
+
+
+def test_a_dataset_may_have_segments_and_whole_files(segments: Dataset, tmp_path: Path) -> None:
+    tess = PatternReader(corpus="own", folder="own", pattern=r"(?P<emotion>fear)")
+    dataset = replace(segments, readers={**segments.readers, "own": tess})
+    table = build_index(dataset, tmp_path / "index").table.set_index("path")
+    assert table.loc["own/OAF_back_fear.wav", ["start", "end", "frames"]].tolist() == [
+        0.0,
+        math.inf,
+        8_000,
+    ]
+
+
+def test_two_readers_with_one_clip_are_refused(segments: Dataset, tmp_path: Path) -> None:
+    dataset = replace(segments, readers={**segments.readers, "again": segments.readers["csv"]})
+    with pytest.raises(CorpusError, match=r"^copy\.wav \[0\.0-0\.5 s\] is a clip of both csv"):
+        build_index(dataset, tmp_path / "index")
+
+
+def test_statistics_are_of_segments(segments: Dataset, tmp_path: Path) -> None:
+    statistics = compute_statistics(segments, SHORT, tmp_path / "cache")
+    assert sorted(statistics.clips["seconds"]) == [0.5, 0.5, 0.75, 1.5, 3.0]
+    rows = statistics.table.set_index("what")
+    assert rows["value"]["conflicting_pair"].startswith("copy.wav [0.0-0.5 s] (sad) = ")
+    assert rows.loc["seconds_max", "value"].tolist() == [3.0, 3.0]

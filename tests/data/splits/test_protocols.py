@@ -14,17 +14,20 @@ from hypothesis import strategies as st
 from emotion.data.speakers import speaker_ids
 from emotion.data.splits.base import SUBSETS, SplitProtocol
 from emotion.data.splits.protocols import (
+    AllSplit,
     CorpusSplit,
     FileSplit,
     KFold,
     LeaveOneCorpusOut,
     LeaveOneSpeakerOut,
     PublishedSplit,
+    RandomSplit,
     SpeakerSplit,
     TextSplit,
 )
 from emotion.data.splits.stratify import text_ids
-from emotion.errors import SplitError
+from emotion.errors import LeakError, SplitError
+from emotion.evaluation.leaks import audit_split
 from tests.support.split_tables import (
     SPEAKERS,
     build_split,
@@ -32,6 +35,7 @@ from tests.support.split_tables import (
     split_if_possible,
     table_of,
     tables,
+    with_segments,
 )
 
 EMOBOX = [
@@ -78,6 +82,65 @@ def test_of_two_speakers_one_trains_and_validation_is_cut_by_text(test_fraction:
     assert len(names_in(table, split, "test", "tess")) == 1
     assert names_in(table, split, "val", "tess") == names_in(table, split, "train", "tess")
     assert split.notes == ("tess: fewer than 4 training speakers, validation is cut by text",)
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        SpeakerSplit(),
+        KFold(folds=2),
+        LeaveOneSpeakerOut(),
+        LeaveOneCorpusOut(),
+        CorpusSplit(train="c0", test="c1"),
+        AllSplit(),
+        RandomSplit(),
+    ],
+    ids=lambda protocol: type(protocol).__name__,
+)
+@settings(max_examples=15)
+@given(table=tables(), files=st.integers(1, 9), seed=st.integers(0, 99))
+def test_the_segments_of_a_file_stay_together(
+    protocol: SplitProtocol, table: pd.DataFrame, files: int, seed: int
+) -> None:
+    table = with_segments(table, files=files, seed=seed)
+    if not (split := split_if_possible(replace(protocol, seed=seed), table)):
+        return
+    parts = table["path"].groupby(split.subset).agg(set).to_dict()
+    train, val, test = (parts.get(subset, set()) for subset in SUBSETS)
+    enough = not isinstance(protocol, RandomSplit) or table["path"].nunique() > 2
+    assert not enough or not test & (train | val)
+    for name in train & val:
+        corpus = name.partition("/")[0]
+        noted = any(f"{corpus}: segments of " in note for note in split.notes)
+        assert not enough or noted, "only within the one file of a corpus, and said so"
+
+
+def test_of_two_files_each_has_a_speaker_and_validation_is_cut_within_a_file() -> None:
+    table = table_of({"a": ["x", "y"]}).assign(start=0.0, end=1.0)
+    table["path"] = table["speaker"] + ".wav"
+    split = SpeakerSplit().assign(table)
+    assert table["path"].groupby(split.subset).nunique().to_dict() == dict.fromkeys(SUBSETS, 1)
+    assert any(note.endswith(".wav are in train and in val") for note in split.notes)
+
+
+def test_a_published_protocol_does_not_test_on_half_a_file(emobox: PublishedSplit) -> None:
+    table = table_of(SPEAKERS).assign(start=0.0, end=1.0)
+    table.loc[table["speaker"].isin(["01", "02"]), "path"] = "both.wav"
+    subset = emobox.assign(table).subset
+    with pytest.raises(LeakError, match=r"file both\.wav in test and in train"):
+        audit_split(table.assign(subset=subset), allow_leak=False)
+
+
+@settings(max_examples=15)
+@given(table=tables(least=3), seed=st.integers(0, 99))
+def test_text_keeps_files_together_where_that_leaves_enough_texts(
+    table: pd.DataFrame, seed: int
+) -> None:
+    path = table["corpus"] + "/" + table["text"].where(table["text"] != "", table["path"])
+    table = table.assign(path=path, start=0.0, end=1.0)
+    if split := split_if_possible(TextSplit(folds=2, seed=seed), table):
+        test = split.subset == "test"
+        assert not set(table["path"][test]) & set(table["path"][~test])
 
 
 def test_random_tests_a_tenth_and_validates_on_a_tenth_of_the_rest() -> None:
@@ -385,6 +448,28 @@ def test_a_split_file_needs_no_validation_clips_with_val_fraction_0(
 ) -> None:
     protocol = replace(written(lines_of(clips, LINES.replace("val", "test"))), val_fraction=0)
     assert set(protocol.assign(clips).subset) == {"train", "test"}
+
+
+def test_a_split_file_names_segments_or_whole_files(
+    clips: pd.DataFrame, written: WriteSplit
+) -> None:
+    clips = clips.assign(path=clips["speaker"], start=np.arange(len(clips)) / 3, end=9.5).round(6)
+    lines = lines_of(clips, LINES).assign(start_s=clips["start"], end_s=" 9.50")
+    split = written(lines).assign(clips)
+    assert list(split.subset) == LINES.split()[::-1]
+    assert split.notes == ()
+    by_file = pd.DataFrame({"path": ["x", "y"], "subset": ["test", "train"]})
+    split = replace(written(by_file), val_fraction=0).assign(clips)
+    assert list(split.subset) == ["test"] * 6 + ["train"] * 6
+    with pytest.raises(SplitError, match=r"has two subsets for y \[3.666667-9.5 s\]"):
+        written(pd.concat([lines, lines[:1].assign(subset="test")])).assign(clips)
+    with pytest.raises(SplitError, match="y has no start"):
+        written(lines.assign(start_s="")).assign(clips.iloc[:1])
+    plain = written(
+        lines_of(clips.assign(path=clips.index.astype(str)), LINES).assign(start="noon")
+    )
+    whole = clips.drop(columns=["start", "end"]).assign(path=clips.index.astype(str))
+    assert set(plain.assign(whole).subset) == set(SUBSETS), "other columns are ignored"
 
 
 def test_a_contradictory_or_foreign_split_file_is_rejected(
