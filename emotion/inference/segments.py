@@ -27,7 +27,7 @@ def read_segments(path: Path) -> list[Segment]:
     """Return the segments of a CSV (path, start_s, end_s, speaker) or of an RTTM file.
 
     The CSV's `path` is optional for a single recording, `speaker` always; `start` and `end` are
-    the same as `start_s` and `end_s`.
+    the same as `start_s` and `end_s`, and `duration_s` or `duration` may replace the end.
 
     Raises:
         ConfigError: the file does not exist, or a line is invalid; the message has its number.
@@ -78,11 +78,15 @@ def _read_csv(lines: Sequence[str], path: Path) -> Iterable[Segment]:
     names = table.fieldnames or []
     start = next((name for name in ("start_s", "start") if name in names), None)
     end = next((name for name in ("end_s", "end") if name in names), None)
-    if start is None or end is None:
-        raise ConfigError(f"{path} needs the columns start_s and end_s; it has {', '.join(names)}.")
+    duration = next((name for name in ("duration_s", "duration") if name in names), None)
+    if start is None or (end or duration) is None:
+        raise ConfigError(
+            f"{path} needs the columns start_s and end_s, or duration_s; it has {', '.join(names)}."
+        )
     for row in table:
         where = f"{path}, line {table.line_num}"
-        yield _segment(row.get("path") or "", row[start], row[end], row.get("speaker") or "", where)
+        stop = row[end] if end else _number(row[start], where) + _number(row[duration or ""], where)
+        yield _segment(row.get("path") or "", row[start], stop, row.get("speaker") or "", where)
 
 
 def _read_rttm(lines: Sequence[str], path: Path) -> Iterable[Segment]:

@@ -37,12 +37,18 @@ def test_tables_are_read_by_either_name_of_the_columns(tmp_path: Path) -> None:
     assert read_segments(long) == [Segment("x.wav", 0.0, 1.5, "me")]
     short = written(tmp_path, "b.csv", "\ufeffstart,end\n0,1.5\n")
     assert read_segments(short) == [Segment("", 0.0, 1.5, "")]
+    lengths = written(tmp_path, "c.csv", "start,duration\n0.5,1.5\n")
+    assert read_segments(lengths) == [Segment("", 0.5, 2.0, "")]
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.csv", "path,from,to\n", "needs the columns start_s and end_s; it has path, from, to"),
+        (
+            "a.csv",
+            "path,from,to\n",
+            "needs the columns start_s and end_s, or duration_s; it has path, from",
+        ),
         ("a.csv", "", "needs the columns"),
         ("a.csv", "start,end\n", "contains no segments"),
         ("a.csv", "start,end\n0,1\n2,1\n", "line 3: start 2 s and end 1 s must be"),
