@@ -279,7 +279,7 @@ def _read(
                 if warn is not None:
                     warn(f"is long: only its first {max_samples / channels / rate:.0f} s are read")
                 return
-    if not done and position and frame_at(start_s, rate) >= position:
+    if not done and position and wanted > 0 and frame_at(start_s, rate) >= position:
         raise AudioError(f"ends at {position / rate:.2f} s, before {start_s:.2f} s")
     if not done:
         raise AudioError("holds no samples")
@@ -307,10 +307,11 @@ def _count(stream: _Stream, frames: float, *, max_samples: int) -> int:
 
 
 def _skip(stream: _Stream, frames: int) -> int:
-    """Skip frames, by seeking where the file allows it; return their number, maybe smaller."""
+    """Skip frames, by seeking where that is exact; return their number, maybe smaller."""
     if frames <= 0:
         return 0
-    if stream.frames is None or not sf.SoundFile.seekable(stream.file):
+    exact = sf.SoundFile.seekable(stream.file) and "MPEG" not in stream.file.subtype
+    if stream.frames is None or not exact:
         return _count(stream, frames, max_samples=MAX_FILE_SAMPLES)
     frames = min(frames, stream.frames)
     position = frames
