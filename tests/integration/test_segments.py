@@ -55,7 +55,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(folder: Path, root: Path) -> Run:
     """A run on the segments; one file is the test."""
     words = ["dataset=csv", f"dataset.path={folder}/segments.csv", f"output_root={root}"]
-    words.append(f"dataset.root={folder}")
     assert run(["train", *words, "trainer.max_epochs=1", f"hydra.run.dir={root}/it"]) == 0
     return Run(root / "it")
 
