@@ -44,7 +44,7 @@ def test_names_that_open_nothing_are_errors(tmp_path: Path) -> None:
 
 def test_predictor_takes_its_options(folder: Path) -> None:
     predictor = open_predictor(
-        settings(folder, labels="[sad,happy]", abstain_below=0.7, speech_gate="false")
+        settings(folder, labels="[' Sad',HAPPY]", abstain_below=0.7, speech_gate="false")
     )
     assert predictor.labels == ("sad", "happy")
     assert predictor.abstain_below == 0.7
