@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -59,6 +60,14 @@ class Flood:
         return [*row, f"{self.memory_mb:.0f}", f"{self.disk_mb:.1f}"]
 
 
+def file_size(path: Path) -> int:
+    """Return the bytes of a file; 0 if it was deleted meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 @contextmanager
 def measured(server: Server, clip: bytes) -> Iterator[Flood]:
     """Measure the server, and send requests of another client, during a block."""
@@ -66,9 +75,8 @@ def measured(server: Server, clip: bytes) -> Iterator[Flood]:
 
     def watch() -> None:
         while not end.wait(0.05):
-            files = [path.stat().st_size for path in server.files]
             flood.memory_mb = max(flood.memory_mb, server.memory_mb)
-            flood.disk_mb = max(flood.disk_mb, sum(files) / 1e6)
+            flood.disk_mb = max(flood.disk_mb, sum(map(file_size, server.files)) / 1e6)
 
     def ask() -> None:
         while not end.wait(0.2):
