@@ -26,7 +26,9 @@ def load(folder: str | Path, *, trust: Sequence[str] = ()) -> "LoadedModel":
         ConfigError: a run of another person names classes of modules that are not trusted.
     """
     from emotion.inference.loaded_model import LoadedModel
+    from emotion.utils.user_name import ensure_user_name
 
+    ensure_user_name()
     return LoadedModel(folder, trust=trust)
 
 
@@ -42,6 +44,9 @@ def train(*overrides: str) -> "Run":
     Raises:
         EmotionError: settings, clips or a split that cannot be used.
     """
+    from emotion.utils.user_name import ensure_user_name
+
+    ensure_user_name()
     from emotion.cli.train import train_from_python
 
     return train_from_python(overrides)

@@ -1,7 +1,9 @@
 """One-line messages for errors of Hydra, the disk and other libraries."""
 
 import errno
+import os
 import re
+from pathlib import Path
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
@@ -32,8 +34,20 @@ def explain_error(error: BaseException, command: str) -> str:
         return "null is not a choice of a config group: name a choice, or leave the setting out."
     if isinstance(error, OSError) and error.strerror:
         what = error.strerror + (f": {error.filename}" if error.filename else "")
+        if lacks_inodes(error):
+            return (
+                f"{what}. The disk has room, but no free inodes (df -i): delete some of its files."
+            )
         return f"{what}. {HINTS.get(error.errno or 0, '')}".rstrip()
     return f"{type(error).__name__}: {first_line(error)} (--debug shows the traceback)"
+
+
+def lacks_inodes(error: OSError) -> bool:
+    """Return whether a disk is full because it cannot hold more files, at any size."""
+    path = Path(str(error.filename or "."))
+    folder = next((each for each in (path, *path.absolute().parents) if each.is_dir()), Path())
+    status = os.statvfs(folder)
+    return error.errno == errno.ENOSPC and status.f_files > 0 and status.f_favail == 0
 
 
 def explain_composition(error: HydraException | OmegaConfBaseException, command: str) -> str:

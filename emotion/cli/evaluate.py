@@ -149,11 +149,17 @@ def evaluate_predictions(settings: EvaluateSettings) -> str:
     audited = {"leaks": bool(audit.leaks), "audit": audit.as_dict(), "split_path": str(path)}
     given = settings.predictions
     files = [Path(name).expanduser() for name in (given if isinstance(given, list) else [given])]
+    names = [folder_name(file.stem) for file in files]
+    if len(set(names)) < len(names):
+        raise ConfigError(
+            f"the files of predictions= have one name: their results would both be written to "
+            f"{settings.output_root}/evaluate/{names[0]}. Rename one of them."
+        )
     lines, tables = merged, []
     for file, scored in [(file, read_predictions(file, split)) for file in files]:
         accesses = _record_test_access(split, settings, by=file)
         metrics = scored.metrics(1.0)
-        folder = Path(settings.output_root) / "evaluate" / file.stem
+        folder = Path(settings.output_root) / "evaluate" / folder_name(file.stem)
         data = ReportData(
             name=file.name,
             model=file.stem,

@@ -5,13 +5,15 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from emotion.cli.commands import COMMANDS, FAILED, OK, USAGE, load_command
 from emotion.cli.overrides import UsageError
+from emotion.cli.standard_streams import flush_output, reopen_closed_streams
 from emotion.errors import EmotionError, suggest
 from emotion.utils.printable import printable
 from emotion.utils.signals import StopSignal, signals_as_exceptions
+from emotion.utils.user_name import ensure_user_name
 
 EXAMPLES = """\
 emotion train                        a first run, on synthetic voices
@@ -26,10 +28,15 @@ def main() -> None:
     # Waiting threads sleep. By default they spin, which makes a training step ten times slower as
     # soon as another process uses the same cores. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    reopen_closed_streams()
+    ensure_user_name()
     for stream in (sys.stdout, sys.stderr):  # file names may hold bytes that cannot be printed
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if problem := flush_output():
+        code = fail(problem, FAILED)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -37,27 +44,35 @@ def run(arguments: Sequence[str]) -> int:
     if any(word in ("-sc", "--shell-completion") for word in arguments):
         return complete(list(arguments))
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(usage())
-        return OK
+        return run_plain(lambda: show(usage()))
     if arguments[0] == "--version":
         from importlib.metadata import version
 
-        print(f"emotion {version('emotion')}")
-        return OK
+        return run_plain(lambda: show(f"emotion {version('emotion')}"))
     command, *rest = arguments
     if command not in COMMANDS:
         return fail(f"there is no command {command!r}.{suggest(command, COMMANDS)}", USAGE)
     if not COMMANDS[command].hydra:
-        return run_plain(command, rest)
+        return run_plain(lambda: load_command(command)(rest))
     return run_hydra(command, [word for word in rest if word != "--debug"], "--debug" in rest)
 
 
-def run_plain(command: str, words: Sequence[str]) -> int:
+def run_plain(start: Callable[[], int]) -> int:
     """Run a command that takes plain words; return its exit code."""
     try:
-        return load_command(command)(words)
+        return start()
     except EmotionError as err:
         return fail(str(err), FAILED)
+    except OSError as err:
+        from emotion.cli.error_messages import explain_error
+
+        return fail(explain_error(err, ""), FAILED)
+
+
+def show(text: str) -> int:
+    """Print a text; return the exit code."""
+    print(text)
+    return OK
 
 
 def run_hydra(command: str, words: Sequence[str], debug: bool) -> int:

@@ -5,11 +5,13 @@ import dataclasses
 import importlib.resources
 import os
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -261,8 +263,17 @@ def _type_problem(key: str, value: object, hint: Any) -> str:
     return f"{key}={value!r} is a {type(value).__name__}, but must be {shown}."
 
 
+def _search_current_folder(target: str) -> None:
+    """Let Python find the module of a target in the current folder, if it is nowhere else."""
+    module = target.partition(".")[0]
+    here = [Path(module, "__init__.py"), Path(f"{module}.py")]
+    if module and any(path.is_file() for path in here) and find_spec(module) is None:
+        sys.path.append(str(Path.cwd()))
+
+
 def _argument_types(target: str) -> dict[str, Any]:
     """Return the types of a class's or function's arguments, base classes included."""
+    _search_current_folder(target)
     try:
         called = hydra.utils.get_object(target) if target else None
     except Exception:  # `build` explains a target that does not exist

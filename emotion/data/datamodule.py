@@ -1,6 +1,7 @@
 """LightningDataModule: turns the files of a dataset into batches of cached tensors."""
 
 import copy
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from emotion.data.corpora.index import open_clips
 from emotion.data.feature_cache import open_feature_cache
 from emotion.data.labels import encode_labels
 from emotion.data.samplers import DistributedBatchSampler, EpochSampler, ResumableLoader
+from emotion.data.shared_memory import WORKER_TIMEOUT_S, check_shared_memory
 from emotion.data.splits.base import SUBSETS, TEST, TRAIN, VAL, Split, SplitProtocol
 from emotion.data.waveform_cache import Progress
 from emotion.errors import ConfigError
@@ -172,6 +174,9 @@ class EmotionDataModule(L.LightningDataModule):
         `shuffle` uses a new order in every epoch; `waves` loads waves where features are cached.
         """
         store = self.waves if waves else self.store
+        samples = math.prod(store.shape) if store.shape else int(store.length.max())
+        batch_bytes = self.batch_size * samples * store.dtype.itemsize
+        check_shared_memory(batch_bytes, workers=self.num_workers)
         clips = _Clips(store, self._store_rows(rows), self.targets[rows], rows)
         order = EpochSampler(len(clips), self.seed) if shuffle else SequentialSampler(clips)
         if self.processes > 1:
@@ -185,6 +190,7 @@ class EmotionDataModule(L.LightningDataModule):
             **batches,
             collate_fn=_as_gathered,  # type: ignore[arg-type] # __getitems__ returns a whole batch
             num_workers=self.num_workers,
+            timeout=WORKER_TIMEOUT_S if self.num_workers else 0,
             persistent_workers=self.num_workers > 0,
             pin_memory=self.device.type == "cuda" and store.place != "device",
         )

@@ -40,6 +40,8 @@ def open_inputs(inputs: str | Sequence[str]) -> Iterator[list[InputFile]]:
         return
     with tempfile.NamedTemporaryFile(prefix="emotion-", suffix=".audio") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
+        if not file.tell():
+            raise ConfigError("there is no audio on standard input, which the input - reads.")
         file.flush()
         yield [InputFile(name, Path(file.name if name == STDIN else name)) for name in names]
 

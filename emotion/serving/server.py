@@ -134,7 +134,8 @@ def write_examples(folder: Path, labels: Sequence[str]) -> dict[str, Path]:
         clips["all emotions"] = np.concatenate(list(clips.values()))
     paths = {name: folder / f"{name.replace(' ', '_')}.wav" for name in clips}
     for name, path in paths.items():
-        soundfile.write(path, clips[name], EXAMPLE_RATE, subtype="PCM_16")
+        with path.open("wb") as file:  # libsndfile hides the cause of a failed open
+            soundfile.write(file, clips[name], EXAMPLE_RATE, format="WAV", subtype="PCM_16")
     return paths
 
 

@@ -136,6 +136,16 @@ def test_a_corpus_of_any_name_is_judged_inside_the_run(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv"]
 
 
+def test_predictions_of_any_name_are_scored_below_the_folder_of_evaluations(
+    runs: list[Run], tmp_path: Path
+) -> None:
+    file = shutil.copy(runs[0].folder / "predictions.csv", tmp_path / "...csv")
+    words = [f"predictions={file}", f"split.path={runs[0].folder}/split.csv"]
+    assert run(["evaluate", *words, f"output_root={tmp_path}/out"]) == 0
+    reports = [path.relative_to(tmp_path).parts for path in tmp_path.rglob("report.html")]
+    assert [(*parts[:2], len(parts)) for parts in reports] == [("out", "evaluate", 4)]
+
+
 def test_a_refused_evaluation_counts_no_access_and_writes_nothing(
     runs: list[Run], root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +161,10 @@ def test_a_refused_evaluation_counts_no_access_and_writes_nothing(
         ([f"run={untrained.folder}"], "has no best.ckpt"),
         ([f"run={untrained.folder}", "perturb=gian"], "perturb=gian is unknown"),
         ([f"predictions=[{good},{tmp_path}/bad.csv]", split], "has no prediction"),
+        (
+            [f"predictions=[{good},{tmp_path}/predictions.csv]", split],
+            "evaluate/predictions. Rename",
+        ),
     ):
         cache = f"cache_dir={root}/cache"
         assert run(["evaluate", *words, cache, f"output_root={tmp_path}/out"]) == 1

@@ -1,5 +1,6 @@
 """Every YAML composes and builds; wrong settings are named."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -219,3 +220,16 @@ def test_a_home_folder_is_expanded_wherever_a_path_comes_from(
         f"{tmp_path}/out",
         f"{tmp_path}/out/cache",
     )
+
+
+def test_a_module_in_the_current_folder_is_found_behind_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "mine_networks.py").write_text("def one() -> int:\n    return 1\n")
+    (tmp_path / "json.py").write_text("raise SystemExit")
+    assert build({"_target_": "json.dumps", "obj": 1}, "key") == "1"
+    assert str(tmp_path) not in sys.path
+    assert build({"_target_": "mine_networks.one"}, "key") == 1
+    assert sys.path[-1] == str(tmp_path)

@@ -114,7 +114,8 @@ def _write_clips(
             emotion, speaker=speaker, sentence=sentence, seed=seed, sample_rate=sample_rate
         )
         name = f"S{speaker:02d}_{_sex(speaker)}_{sentence:02d}_{emotion}.wav"
-        soundfile.write(folder / name, clip, sample_rate, subtype="PCM_16")
+        with (folder / name).open("wb") as file:  # libsndfile hides the cause of a failed open
+            soundfile.write(file, clip, sample_rate, format="WAV", subtype="PCM_16")
 
 
 def _rng(

@@ -1,6 +1,7 @@
 """Safe extraction of the clips of an archive into a folder."""
 
 import hashlib
+import lzma
 import re
 import shutil
 import stat
@@ -15,6 +16,16 @@ from typing import IO
 from emotion.errors import CorpusError
 
 SPARE_BYTES = 64_000_000  # disk space to leave free
+
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+)
+"""Errors of a damaged archive; bz2 raises an OSError without a number."""
 
 Progress = Callable[[int, int], None]  # called with the numbers of finished and of all files
 
@@ -54,7 +65,9 @@ def unpack(
         with zipfile.ZipFile(archive) as opened:
             entries = zip_entries(opened, archive)
             return _write(entries, archive, folder, places, max_bytes, progress)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as err:
+    except (*DAMAGED, OSError) as err:
+        if isinstance(err, OSError) and err.errno is not None:  # of the disk; bz2 sets no number
+            raise
         raise CorpusError(
             f"{archive} is not a zip archive, or is damaged ({err}). Download it again."
         ) from err
@@ -155,6 +168,12 @@ def _destinations(
             raise CorpusError(
                 f"{archive} is rejected: {first.name!r} and {entry.name!r} differ, and both would "
                 f"be {path}."
+            )
+    for path in destinations:
+        parents = map(str, PurePosixPath(path).parents)
+        if parent := next((each for each in parents if each in destinations), None):
+            raise CorpusError(
+                f"{archive} is rejected: {parent} would be a file, and the folder of {path}."
             )
     if not destinations:
         raise CorpusError(f"{archive} has no clip of this corpus. Give the archive of the corpus.")

@@ -114,6 +114,27 @@ def test_a_damaged_archive_is_named(damage: str, tmp_path: Path) -> None:
         unpacked(archive, tmp_path)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_that_is_damaged_within_a_member_is_named(method: int, tmp_path: Path) -> None:
+    archive = tmp_path / "x.zip"
+    with zipfile.ZipFile(archive, "w", method) as opened:
+        opened.writestr("a.wav", bytes(range(256)) * 40)
+    content = bytearray(archive.read_bytes())
+    content[45:60] = b"\xff" * 15
+    archive.write_bytes(content)
+    with pytest.raises(
+        CorpusError, match=r"is not a zip archive, or is damaged .*Download it again"
+    ):
+        unpacked(archive, tmp_path)
+
+
+def test_a_member_that_is_both_file_and_folder_is_rejected(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "x.zip", {"a": CLIP, "a/b": CLIP})
+    with pytest.raises(CorpusError, match="a would be a file, and the folder of a/b"):
+        unpack(archive, tmp_path / "in", places={"(.*)": r"\1"}, max_bytes=10_000)
+    assert not (tmp_path / "in").exists()
+
+
 def test_equal_copies_are_merged_and_different_ones_are_rejected(tmp_path: Path) -> None:
     same = write_zip(tmp_path / "x.zip", {"a.wav": CLIP, "copy/a.wav": CLIP})
     assert unpacked(same, tmp_path) == ["Mine/a.wav"]
