@@ -149,11 +149,11 @@ def evaluate_predictions(settings: EvaluateSettings) -> str:
     audited = {"leaks": bool(audit.leaks), "audit": audit.as_dict(), "split_path": str(path)}
     given = settings.predictions
     files = [Path(name).expanduser() for name in (given if isinstance(given, list) else [given])]
-    names = [folder_name(file.stem) for file in files]
-    if len(set(names)) < len(names):
+    stems = [folder_name(file.stem) for file in files]
+    if len(set(stems)) < len(stems):
         raise ConfigError(
             f"the files of predictions= have one name: their results would both be written to "
-            f"{settings.output_root}/evaluate/{names[0]}. Rename one of them."
+            f"{settings.output_root}/evaluate/{stems[0]}. Rename one of them."
         )
     lines, tables = merged, []
     for file, scored in [(file, read_predictions(file, split)) for file in files]:
