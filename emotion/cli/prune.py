@@ -18,7 +18,7 @@ from emotion.cli.commands import OK
 from emotion.config.composition import Composition
 from emotion.config.schema import PruneSettings, check_choice
 from emotion.errors import ConfigError, RunError
-from emotion.runs.inventory import IN_USE, Item, find_items
+from emotion.runs.inventory import IN_USE, Item, find_items, look_again
 from emotion.runs.run import Run
 from emotion.utils.files import sync_folder, write_json
 from emotion.utils.locks import try_exclusive_lock
@@ -105,10 +105,15 @@ def select_items(
 
 
 def delete_item(item: Item) -> Item:
-    """Delete an item; return it, with a reason to keep it if a process has started to use it."""
-    with try_exclusive_lock(item.lock) as free:
+    """Delete an item; return it, with a reason to keep it if it was used since it was listed.
+
+    This process has the lock of the item meanwhile, so that no other one can start to use it.
+    """
+    with try_exclusive_lock(item.lock, create=item.kind == "runs") as free:
         if not free:
             return replace(item, keep_reason=IN_USE)
+        if reason := look_again(item).keep_reason:
+            return replace(item, keep_reason=reason)
         deleted = item.path.with_name(f".{item.path.name}{DELETED}")
         item.path.rename(deleted)
         _delete(deleted)

@@ -1,13 +1,9 @@
 """Export of a run to a folder that predicts without this package and without PyTorch."""
 
-import contextlib
 import dataclasses
 import importlib.metadata
 import logging
 import math
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +21,7 @@ from emotion.inference.training_profile import load_or_compute_profile
 from emotion.runs.run import Run
 from emotion.runtime.description import ABOUT, FORMAT
 from emotion.runtime.onnx_model import INT8, NETWORK, OnnxModel
-from emotion.utils.files import file_digest, sync_folder, write_json
+from emotion.utils.files import file_digest, remove_leftovers, replaced_folder, write_json
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +41,7 @@ def export_run(run: Run, *, cache_dir: Path, clips: int | None, quantize: bool) 
     check_exportable(model.model)
     check_clips = select_check_clips(run, cache_dir=cache_dir, limit=clips)
     target = run.folder / FOLDER
+    remove_leftovers(run.folder)
     with replaced_folder(target) as folder:
         log.info("writing the network")
         write_onnx(model.model, folder / NETWORK)
@@ -96,26 +93,6 @@ def write_about(folder: Path, about: dict[str, Any]) -> None:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ABOUT)
     digests = {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
     write_json(folder / ABOUT, about | {"files": digests})
-
-
-@contextlib.contextmanager
-def replaced_folder(target: Path) -> Iterator[Path]:
-    """Yield a folder to fill, which replaces `target` only when it is complete."""
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    partial.mkdir()
-    try:
-        yield partial
-        sync_folder(partial)
-        if target.exists():
-            target.rename(old)
-        partial.rename(target)
-        sync_folder(target.parent)
-    finally:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def format_comparison(folder: Path, about: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ Folders that are neither are not listed, so that `emotion prune` cannot delete t
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ from emotion.runs.run import Run
 from emotion.utils.locks import LOCK, try_exclusive_lock
 
 IN_USE = "in use"
+DELETED = "deleted by another process"
 RECENT_SECONDS = 3600
 """An unfinished run that changed within this time may be in progress on another machine."""
 
@@ -57,10 +58,24 @@ def find_items(output_root: Path, cache_dir: Path) -> list[Item]:
     return [_run_item(run) for run in runs if is_run(run)] + caches
 
 
-def _run_item(run: Path) -> Item:
-    size, changed = _size_and_time(run)
+def look_again(item: Item) -> Item:
+    """Return an item as it is now, while this process has its lock.
+
+    It has a reason to be kept if it was used, changed or deleted since it was listed.
+    """
+    if not item.path.is_dir():
+        return replace(item, keep_reason=DELETED)
+    now = (_run_item if item.kind == "runs" else _cache_item)(item.path, own_lock=True)
+    used = not now.keep_reason and now.used > item.used
+    return replace(now, keep_reason=IN_USE) if used else now
+
+
+def _run_item(run: Path, *, own_lock: bool = False) -> Item:
+    size, changed = _size_and_time(run, ignored=LOCK)
     citing, reason = references(run), ""
-    if _locked(run / LOCK) or (time.time() - changed < RECENT_SECONDS and not _finished(run)):
+    locks = [run / LOCK] * (not own_lock) + list(run.glob(".*.emotion-*.lock"))  # export
+    recent = time.time() - changed < RECENT_SECONDS
+    if any(map(_locked, locks)) or (recent and not _finished(run)):
         reason = "in progress"
     elif run.parent.name == "cells":
         reason = f"part of the study {run.parent.parent}"
@@ -71,10 +86,11 @@ def _run_item(run: Path) -> Item:
     return Item("runs", run, size, changed, run / LOCK, reason)
 
 
-def _cache_item(folder: Path) -> Item:
+def _cache_item(folder: Path, *, own_lock: bool = False) -> Item:
     """Return a cache; one that is not complete has the lock of its builder, beside it."""
     lock = folder.with_suffix(".lock") if folder.suffix == ".partial" else folder / LOCK
-    return Item("caches", folder, *_size_and_time(folder), lock, IN_USE if _locked(lock) else "")
+    reason = IN_USE if not own_lock and _locked(lock) else ""
+    return Item("caches", folder, *_size_and_time(folder), lock, reason)
 
 
 def _finished(run: Path) -> bool:
@@ -95,8 +111,9 @@ def _folders(root: Path, pattern: str) -> list[Path]:
     return [path for path in found if path.is_dir() and path.resolve() == path]
 
 
-def _size_and_time(folder: Path) -> tuple[int, float]:
+def _size_and_time(folder: Path, *, ignored: str = "") -> tuple[int, float]:
     """Return the size of a folder's files in bytes, and the time of the latest change."""
-    files = [Path(parent, name).lstat() for parent, _, names in os.walk(folder) for name in names]
-    times = [file.st_mtime for file in (folder.stat(), *files)]
+    paths = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
+    files = [path.lstat() for path in paths if path != folder / ignored]
+    times = [file.st_mtime for file in files] or [folder.stat().st_mtime]
     return sum(file.st_size for file in files), max(times)

@@ -81,6 +81,8 @@ def resume(run: Run, overrides: Sequence[str]) -> Run:
 
     A finished run is left unchanged; overrides that would change data, labels or model are refused.
     """
+    if not (run.folder / "config.yaml").is_file():  # after it was found, before it was locked
+        raise RunError(f"{run.folder} was deleted by another process.")
     if run.finished:
         log.info("%s is finished", run.folder)
         return run

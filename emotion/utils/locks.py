@@ -31,11 +31,14 @@ class SharedLock:
 
 
 @contextlib.contextmanager
-def try_exclusive_lock(file: Path) -> Iterator[bool]:
+def try_exclusive_lock(file: Path, *, create: bool = False) -> Iterator[bool]:
     """Lock a file for a block; yield False if it is locked already.
 
-    A file that does not exist needs no lock.
+    A file that does not exist needs no lock, unless `create` is set.
     """
+    if create:
+        with contextlib.suppress(OSError):  # its folder is gone, or read-only
+            file.touch()
     with contextlib.ExitStack() as stack:
         handle, free = _open(file), True
         if handle is not None:

@@ -1,6 +1,8 @@
 """The command `prune`: lists before it deletes, and keeps what is cited or in use."""
 
+import contextlib
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +15,12 @@ from emotion.cli.prune import prune
 from emotion.config.schema import PruneSettings
 from emotion.errors import ConfigError
 from emotion.runs import test_access_log as access_log
-from emotion.runs.inventory import RECENT_SECONDS, find_items
+from emotion.runs.inventory import DELETED, IN_USE, RECENT_SECONDS, Item, find_items
 from emotion.runs.lock import locked_run
 from emotion.runs.references import add_reference
 from emotion.runs.run import Run
-from emotion.utils.files import build_folder, write_json, write_text
+from emotion.utils.files import build_folder, replaced_folder, write_json, write_text
+from emotion.utils.locks import LOCK
 from tests.support.runs_and_caches import KEY, OTHER_KEY, set_age, write_cache, write_finished_run
 
 DAY = 86_400
@@ -285,3 +288,37 @@ def test_the_command_takes_its_settings(root: Path, capsys: pytest.CaptureFixtur
     assert "deleted 1" in capsys.readouterr().out
     assert not (gone / "config.yaml").exists()
     assert kept.exists()
+
+
+@pytest.mark.parametrize("event", ["opened", "resumed", "cited", "exported", "deleted"])
+def test_a_run_that_is_used_after_it_was_listed_is_kept(
+    root: Path, monkeypatch: pytest.MonkeyPatch, event: str
+) -> None:
+    folder = write_finished_run(root / "train/old")
+    assert not (folder / LOCK).exists(), "as in a copy, or after a removal of hidden files"
+    stack = contextlib.ExitStack()
+
+    def listed(*folders: Path) -> list[Item]:
+        items = find_items(*folders)
+        match event:
+            case "opened":
+                stack.enter_context(locked_run(folder))
+            case "resumed":
+                with locked_run(folder):
+                    write_text(folder / "train.log", "resumed")
+            case "cited":
+                write_text(root / "table.csv", "")
+                add_reference(folder, by=root / "table.csv")
+            case "exported":
+                stack.enter_context(replaced_folder(folder / "export"))
+            case "deleted":
+                shutil.rmtree(folder)
+        return items
+
+    monkeypatch.setattr("emotion.cli.prune.find_items", listed)
+    with stack:
+        printed = call(root, older_than="30d", apply=True)
+    assert "deleted 0 of 1" in printed
+    reasons = {"cited": "cited by", "exported": "in progress", "deleted": DELETED}
+    assert f"{folder} ({reasons.get(event, IN_USE)}" in printed
+    assert folder.exists() == (event != "deleted")

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import multiprocessing
+import os
 import shutil
+import signal
 import subprocess
 import venv
 from pathlib import Path
@@ -14,6 +17,7 @@ import soundfile as sf
 from emotion.errors import ModelError
 from emotion.export import compare, export
 from emotion.inference.torch_model import TorchModel
+from emotion.runs.lock import locked_run
 from emotion.runs.run import Run
 from emotion.runtime.onnx_model import OnnxModel
 from tests.support.runs import clips, write_run
@@ -118,3 +122,34 @@ def test_padding_of_a_batch_changes_no_output_of_a_model_for_any_length(tmp_path
         for alone in (network.infer_waves([wave]), model.infer([wave])):
             np.testing.assert_allclose(found, alone.logits[0], atol=1e-4)
     assert np.abs(together[-1] - together[0]).max() > 1e-4
+
+
+def die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def export_and_die(run: Run) -> None:
+    export.compare_networks = die  # type: ignore[assignment]
+    export.export_run(run, cache_dir=run.folder.parent / "cache", clips=8, quantize=False)
+
+
+def test_a_killed_export_blocks_neither_the_run_nor_the_next_export(
+    run: Run, tmp_path: Path
+) -> None:
+    copied = Run(shutil.copytree(run.folder, tmp_path / "run"))
+    before = (copied.folder / "export" / "model.json").read_bytes()
+    for unblock in (locked_run(copied.folder), None):
+        process = multiprocessing.get_context("spawn").Process(
+            target=export_and_die, args=(copied,)
+        )
+        process.start()
+        process.join(200)
+        assert process.exitcode == -signal.SIGKILL
+        assert len(list(copied.folder.glob(".export.*"))) == 2
+        assert (copied.folder / "export" / "model.json").read_bytes() == before
+        if unblock is not None:
+            with unblock:
+                assert not list(copied.folder.glob(".export.*"))
+    export.export_run(copied, cache_dir=tmp_path / "cache", clips=8, quantize=False)
+    assert not list(copied.folder.glob(".export.*"))
+    assert (copied.folder / "export" / "model.json").read_bytes() != before

@@ -1,15 +1,26 @@
 """Atomic files and folders."""
 
 import errno
+import multiprocessing
 import os
+import signal
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from emotion.utils.files import build_folder, folder_name, full_disk, write_text, written_whole
+from emotion.utils.files import (
+    build_folder,
+    folder_name,
+    full_disk,
+    remove_leftovers,
+    replaced_folder,
+    write_text,
+    written_whole,
+)
 from emotion.utils.locks import LOCK, try_exclusive_lock
 
 
@@ -113,3 +124,75 @@ def test_a_folder_name_of_any_text_stays_in_its_parent(tmp_path: Path, text: str
     folder.mkdir()
     assert folder.resolve().parent == tmp_path.resolve()
     assert folder.resolve() != tmp_path.resolve()
+
+
+def die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def replace_and_die(target: Path, renames: int) -> None:
+    """Replace a folder, and die after a number of renames."""
+    rename = Path.rename
+
+    def counted(path: Path, other: Path) -> None:
+        nonlocal renames
+        rename(path, other)
+        renames -= 1
+        if not renames:
+            die()
+
+    Path.rename = counted  # type: ignore[assignment, method-assign]
+    with replaced_folder(target) as folder:
+        (folder / "name").write_text("new")
+        if not renames:
+            die()
+
+
+def write_and_die(path: Path) -> None:
+    with written_whole(path, "w") as file:
+        file.write("half")
+        file.flush()
+        die()
+
+
+def run_killed(function: Callable[..., None], *arguments: object) -> None:
+    """Call a function in a process of its own, which SIGKILL ends."""
+    process = multiprocessing.get_context("spawn").Process(target=function, args=arguments)
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("renames", "content"), [(0, "old"), (1, "old"), (2, "new")])
+def test_a_kill_while_a_folder_is_replaced_leaves_one_of_both_and_no_other(
+    tmp_path: Path, renames: int, content: str
+) -> None:
+    target = tmp_path / "export"
+    with replaced_folder(target) as folder:
+        (folder / "name").write_text("old")
+    run_killed(replace_and_die, target, renames)
+    assert len(list(tmp_path.iterdir())) > 1
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == [target]
+    assert [(path.name, path.read_text()) for path in target.iterdir()] == [("name", content)]
+
+
+def test_a_kill_within_a_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "old")
+    run_killed(write_and_die, tmp_path / "a.txt")
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_leftovers(tmp_path)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_what_a_living_process_writes_is_no_leftover(tmp_path: Path) -> None:
+    with (
+        replaced_folder(tmp_path / "folder") as folder,
+        written_whole(tmp_path / "a.txt", "w") as file,
+    ):
+        (folder / "name").touch()
+        remove_leftovers(tmp_path)
+        file.write("whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "folder"]
+    assert (tmp_path / "a.txt").read_text() == "whole"
+    assert (tmp_path / "folder" / "name").exists()
