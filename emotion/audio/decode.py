@@ -277,7 +277,7 @@ def _read(
                 yield wave, rate
             if surplus:
                 if warn is not None:
-                    warn(f"is long: only its first {max_samples / channels / rate:.0f} s are read")
+                    warn(f"is long: only its first {max_samples / channels / rate:.4g} s are read")
                 return
     if not done and position and wanted > 0 and frame_at(start_s, rate) >= position:
         raise AudioError(f"ends at {position / rate:.2f} s, before {start_s:.2f} s")
@@ -345,6 +345,4 @@ def _check(file: _SequentialFile) -> None:
 
 def _check_samples(samples: float, limit: int) -> None:
     if samples > limit:
-        raise TooLongError(
-            f"is too long: more than {limit / 1e6:,.0f} million samples (cut it into parts)"
-        )
+        raise TooLongError(f"is too long: more than {limit:,} samples (cut it into parts)")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from emotion.audio import decode as decoding
 from emotion.audio.decode import (
     SUFFIXES,
     Header,
@@ -16,9 +17,10 @@ from emotion.audio.decode import (
     read_header,
 )
 from emotion.audio.mono import OPPOSITE_PHASE
-from emotion.errors import AudioError
+from emotion.errors import AudioError, TooLongError
 from tests.support.archive import LFS_POINTER, add_chunks, voice, write_clip
-from tests.support.compressed import hum, mp3, ogg, without_tag
+from tests.support.compressed import flac_of_silence, hum, mp3, ogg, without_tag
+from tests.support.hostile import flac_that_claims
 
 OPENERS = pytest.mark.parametrize("opener", [read_header, decode])
 
@@ -214,3 +216,47 @@ def test_a_segment_beyond_the_end_of_its_file_is_refused(tmp_path: Path) -> None
         decode_segment(path, 3.0, 4.0)
     with pytest.raises(AudioError, match=r"^holds no samples"):
         decode_segment(path, 1.0, 1.00001)
+
+
+def test_a_clip_with_too_many_samples_is_refused_by_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    path.write_bytes(flac_that_claims(600 * 655_350, rate=655_350))  # ten minutes, 88 kB if silent
+    assert read_header(path).frames == 600 * 655_350
+    with pytest.raises(TooLongError, match="is too long: more than 134,217,728 samples"):
+        decode(path)
+    assert len(decode(path, stop_s=0.01)[0]) == 6_554, "a part within the limit is read"
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_limits_count_the_samples_of_all_channels(tmp_path: Path, channels: int) -> None:
+    path = write_clip(tmp_path / "a.wav", 1.0, channels=channels)
+    assert len(decode(path, max_samples=16_000 * channels)[0]) == 16_000
+    with pytest.raises(TooLongError):
+        decode(path, max_samples=16_000 * channels - 1)
+    warnings: list[str] = []
+    limit = 8_000 * channels
+    wave, _ = decode(path, max_samples=limit, truncate=True, warn=warnings.append)
+    np.testing.assert_array_equal(wave, decode(path)[0][:8_000])
+    assert warnings == ["is long: only its first 0.5 s are read"]
+
+
+@pytest.mark.parametrize("opener", [read_header, decode])
+def test_a_file_without_a_length_is_read_no_further_than_the_limit(
+    tmp_path: Path, opener: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.flac"
+    path.write_bytes(flac_of_silence(60, length=False))
+    assert read_header(path).frames == len(decode(path)[0]) == 60 * 16_000
+    monkeypatch.setattr(decoding, "BLOCK_SAMPLES", 1_000)
+    sizes: list[int] = []
+    read = decoding._SequentialFile.read
+
+    def counted(self: sf.SoundFile, *args: int, **settings: object) -> object:
+        samples = read(self, *args, **settings)
+        sizes.append(len(samples))
+        return samples
+
+    monkeypatch.setattr(decoding._SequentialFile, "read", counted)
+    with pytest.raises(TooLongError):
+        opener(path, max_samples=10_000)
+    assert sum(sizes) <= 11_000

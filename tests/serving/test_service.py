@@ -13,6 +13,7 @@ from emotion.serving.service import (
     UnknownModelError,
     error_sentence,
 )
+from tests.support.compressed import flac_of_silence
 from tests.support.served_model import LoudnessModel, served_model
 
 
@@ -53,6 +54,15 @@ def test_recording_beyond_the_limit_is_refused_in_a_sentence(
         service.predict(recording(tmp_path, 4.5))
     message = error_sentence(error.value)
     assert message == "The recording is 4.5 s long; at most 4 s are allowed."
+
+
+def test_recording_without_a_length_is_read_no_further_than_the_limit(
+    service: Service, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.flac"
+    path.write_bytes(flac_of_silence(60, length=False))
+    with pytest.raises(TooLongError, match="is too long: more than 384,000 samples"):
+        service.predict(path)
 
 
 def test_slot_is_free_again_after_an_error(service: Service, tmp_path: Path) -> None:
