@@ -191,7 +191,7 @@ def test_a_replaced_value_reaches_the_settings_that_refer_to_it() -> None:
     ("word", "message"),
     [
         ("model.hidden=many", r"model\.hidden='many' is a str, but must be int"),
-        ("model.channels=3", r"model\.channels=3 is a int, but must be"),
+        ("model.channels=3", r"model\.channels=3 must be a list, in brackets"),
         ("model.features.n_fft=1.5", r"model\.features\.n_fft=1\.5 is a float, but must be int"),
         ("model.augment.warp.tempo=fast", r"model\.augment\.warp\.tempo='fast' is a str"),
         ("+model.unknown=1", "model: emotion.models.crnn.CRNN does not take these values"),
