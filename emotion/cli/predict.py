@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotion.audio.decode import MIN_RATE
 from emotion.cli.commands import OK, SOME_UNREADABLE
 from emotion.inference.file_batches import AudioPart
 from emotion.inference.inputs import InputFile, is_microphone, open_inputs
@@ -44,7 +45,7 @@ def run(composition: "Composition[PredictSettings]") -> int:
         parts = list_parts(sources, settings.segments)
         predictor = open_predictor(settings)
         if settings.timeline:
-            Stream(predictor, 1, **window)  # checks the window before any file is read
+            Stream(predictor, MIN_RATE, **window)  # checks the window before any file is read
         rows, unreadable = predict_parts(parts, predictor, batch_size=settings.batch_size)
         write_or_print_rows(rows, output)
         if settings.timeline:
