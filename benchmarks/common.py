@@ -20,7 +20,8 @@ import numpy as np
 import psutil
 import soundfile
 
-from emotion.config.composition import build, compose
+from emotion.config.build import build
+from emotion.config.composition import compose
 from emotion.data.corpora.index import Index, build_index
 from emotion.data.labels import DEFAULT_LABELS
 

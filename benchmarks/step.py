@@ -29,7 +29,8 @@ def bare_epochs(overrides: Sequence[str]) -> list[float]:
     from torch import Tensor
     from torch.nn.functional import cross_entropy
 
-    from emotion.config.composition import build, compose
+    from emotion.config.build import build
+    from emotion.config.composition import compose
     from emotion.data.batch import Batch
     from emotion.data.datamodule import build_datamodule
     from emotion.models.build import build_model

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from emotion.config.composition import build, compose
+from emotion.config.build import build
+from emotion.config.composition import compose
 from emotion.data.corpora.dataset import Dataset
 from tests.support.archive import write_archive, write_clip
 

@@ -208,7 +208,8 @@ def audio() -> Iterator[Check]:
 
 def corpora() -> Iterator[Check]:
     """Yield the corpora under data_root."""
-    from emotion.config.composition import build, compose
+    from emotion.config.build import build
+    from emotion.config.composition import compose
     from emotion.data.corpora.readers import PatternReader
     from emotion.errors import CorpusError
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from emotion.cli.commands import OK
 from emotion.cli.list import choices_of
 from emotion.cli.overrides import UsageError
-from emotion.config.composition import Composition, build
+from emotion.config.build import build
+from emotion.config.composition import Composition
 from emotion.config.schema import DownloadSettings
 from emotion.data.download.install import download
 from emotion.errors import suggest

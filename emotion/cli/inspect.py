@@ -15,7 +15,8 @@ from emotion.audio.decode import Wave, decode_segment
 from emotion.audio.standardise import Standardiser, pad_waves
 from emotion.cli.commands import OK
 from emotion.cli.hydra_job import output_folder
-from emotion.config.composition import Composition, build
+from emotion.config.build import build
+from emotion.config.composition import Composition
 from emotion.config.schema import InspectSettings
 from emotion.data.corpora.index import build_index
 from emotion.data.segments import clip_name, clip_times

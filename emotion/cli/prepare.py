@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from emotion.cli.commands import OK
-from emotion.config.composition import Composition, build
+from emotion.config.build import build
+from emotion.config.composition import Composition
 from emotion.config.schema import DatasetSettings, PrepareSettings
 from emotion.data.corpora.index import Index, open_clips, summarise_skipped
 from emotion.data.corpora.label_counts import check_labels, labels_without_clips

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from emotion.cli.commands import OK
 from emotion.cli.hydra_job import output_folder
-from emotion.config.composition import Composition, build
+from emotion.config.build import build
+from emotion.config.composition import Composition
 from emotion.config.schema import StatsSettings
 from emotion.data.corpora.statistics import compute_statistics
 from emotion.plots.dataset_plots import plot_dataset

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from emotion.audio.standardise import Standardiser
-from emotion.config.composition import build
+from emotion.config.build import build
 from emotion.config.schema import TrainSettings
 from emotion.data.batch import Batch, RawBatch
 from emotion.data.clip_store import ClipStore, Place, Stored

@@ -18,7 +18,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from emotion.config.composition import build, compose, first_line, shipped_file
+from emotion.config.build import build
+from emotion.config.composition import compose, first_line, shipped_file
 from emotion.config.schema import GridSettings, StudySettings
 from emotion.data.splits.base import TEST, Split, SplitProtocol
 from emotion.errors import ConfigError, EmotionError

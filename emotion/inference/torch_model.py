@@ -8,7 +8,7 @@ import torch
 
 from emotion.audio.decode import Wave
 from emotion.audio.standardise import Standardiser, pad_waves
-from emotion.config.composition import build
+from emotion.config.build import build
 from emotion.errors import RunError
 from emotion.models.base import EmotionClassifier
 from emotion.runs.load_model import open_model

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from emotion.config.composition import build
+from emotion.config.build import build
 from emotion.config.schema import Node
 
 if TYPE_CHECKING:

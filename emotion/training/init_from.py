@@ -8,7 +8,8 @@ from pathlib import Path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
-from emotion.config.composition import Composition, build, compose
+from emotion.config.build import build
+from emotion.config.composition import Composition, compose
 from emotion.config.schema import TrainSettings
 from emotion.data.corpora.index import build_index
 from emotion.errors import ConfigError, suggest

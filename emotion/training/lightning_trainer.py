@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import (
 )
 from omegaconf import OmegaConf
 
-from emotion.config.composition import build
+from emotion.config.build import build
 from emotion.config.schema import TrainSettings
 from emotion.data.datamodule import EmotionDataModule
 from emotion.data.splits.base import TRAIN, VAL

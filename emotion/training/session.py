@@ -10,7 +10,7 @@ from pathlib import Path
 import lightning as L  # noqa: N812 - Lightning's own abbreviation
 import torch
 
-from emotion.config.composition import build
+from emotion.config.build import build
 from emotion.config.saved_settings import save_settings
 from emotion.config.schema import TrainSettings
 from emotion.data.corpora.index import summarise_skipped

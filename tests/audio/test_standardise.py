@@ -14,7 +14,8 @@ from emotion.audio.standardise import (
     resample,
     trim_silence,
 )
-from emotion.config.composition import build, compose
+from emotion.config.build import build
+from emotion.config.composition import compose
 from emotion.errors import ConfigError
 from tests.support.archive import voice
 

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from emotion.cli.stats import describe_dataset
-from emotion.config.composition import build, compose
+from emotion.config.build import build
+from emotion.config.composition import compose
 from emotion.utils.tables import read_table
 from tests.support.archive import AIFF, CLIPS, CONFLICT, SILENT, STEREO
 

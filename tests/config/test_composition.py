@@ -9,7 +9,8 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException
 
 from emotion.cli.error_messages import explain_error
-from emotion.config.composition import build, compose, config_folder, override_resumed
+from emotion.config.build import build
+from emotion.config.composition import compose, config_folder, override_resumed
 from emotion.config.schema import SETTINGS
 from emotion.errors import ConfigError
 

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from emotion.config.composition import build, compose
+from emotion.config.build import build
+from emotion.config.composition import compose
 from emotion.errors import ConfigError
 from emotion.features.augment import (
     Augment,

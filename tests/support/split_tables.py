@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
-from emotion.config.composition import build, compose
+from emotion.config.build import build
+from emotion.config.composition import compose
 from emotion.data.speakers import speaker_ids
 from emotion.data.splits.base import Split, SplitProtocol
 from emotion.errors import ConfigError, SplitError

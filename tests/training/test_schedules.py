@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from emotion.config.composition import build, compose
+from emotion.config.build import build
+from emotion.config.composition import compose
 from emotion.errors import ConfigError
 from emotion.training.schedules import warmup_cosine
 

@@ -15,7 +15,8 @@ import pytest
 from filelock import FileLock
 
 from emotion.cli.main import run
-from emotion.config.composition import build, compose
+from emotion.config.build import build
+from emotion.config.composition import compose
 from emotion.data.download.install import CorpusSource
 from tests.conftest import build_dataset, write_clip
 from tests.support.web import Site, serving
