@@ -19,7 +19,7 @@ from emotion.audio.decode import Header, decode, read_header
 from emotion.audio.mono import OPPOSITE_PHASE
 from emotion.audio.quantise import dequantise, quantise
 from emotion.audio.standardise import Standardiser
-from emotion.data.corpora import index as indexing
+from emotion.data.corpora import headers as header_cache
 from emotion.data.corpora.dataset import Dataset, table_dataset
 from emotion.data.corpora.index import (
     Index,
@@ -162,7 +162,7 @@ def test_a_changed_status_of_the_same_bytes_keeps_index_and_cache(
     assert headers == []
     assert same.key == cache.key
     assert after.fingerprint == before.fingerprint
-    monkeypatch.setattr(indexing, "edge_hash", None)  # a call would raise
+    monkeypatch.setattr(header_cache, "edge_hash", None)  # a call would raise
     build_index(tess, tmp_path / "index")
 
 
