@@ -148,12 +148,18 @@ def to_settings(node: DictConfig, schema: type[S]) -> S:
 
 def expand_homes(node: DictConfig, schema: type[CommonSettings]) -> None:
     """Replace the ~ of the paths in a tree by the home folder."""
+
+    def expand(path: object) -> str:
+        return os.path.expanduser(str(path)).replace("${", r"\${")  # noqa: PTH111 - keeps ~unknown
+
     for key in keys_of(schema, "paths"):
         value = OmegaConf.select(node, key)
-        if isinstance(value, str) and value.startswith("~"):
-            OmegaConf.update(node, key, os.path.expanduser(value))  # noqa: PTH111 - keeps ~unknown
+        if str(value).startswith("~"):
+            OmegaConf.update(node, key, expand(value))
         elif isinstance(value, ListConfig):
-            OmegaConf.update(node, key, [os.path.expanduser(str(each)) for each in value])  # noqa: PTH111
+            for position, path in enumerate(value):
+                if str(path).startswith("~"):
+                    value[position] = expand(path)
 
 
 def to_yaml(settings: CommonSettings) -> str:
