@@ -30,8 +30,8 @@ def run(tmp_path: Path) -> Any:
         folder=tmp_path,
         labels=LABELS,
         split=pd.DataFrame(rows),
+        clips_root=tmp_path,
         settings=types.SimpleNamespace(
-            dataset={"root": str(tmp_path)},
             preprocessing={"sample_rate": RATE},
             trainer=types.SimpleNamespace(class_weights=False),
         ),
