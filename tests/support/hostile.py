@@ -5,7 +5,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,12 +29,14 @@ HIDDEN = "is a hidden file"
 class Kind:
     """One hostile file: the function that writes it and, for an unusable file, the reason.
 
-    Silent files are not used for training, but have a prediction.
+    Silent files are not used for training, but have a prediction; and `emotion predict` reads the
+    beginning of a file that is too long for a dataset: `predict_reason` is its own reason.
     """
 
     write: Callable[[Path], object]
     reason: str = ""
     name: str = ""
+    predict_reason: str | None = None
 
     @property
     def good(self) -> bool:
@@ -44,7 +46,12 @@ class Kind:
     @property
     def predicted(self) -> bool:
         """Whether `emotion predict` has a row for it."""
-        return self.reason in ("", SILENT, HIDDEN)
+        return self.for_predict.reason in ("", SILENT, HIDDEN)
+
+    @property
+    def for_predict(self) -> "Kind":
+        """The kind with the reason of `emotion predict`."""
+        return self if self.predict_reason is None else replace(self, reason=self.predict_reason)
 
 
 CLIP = Kind(write_clip)
@@ -305,9 +312,13 @@ FORMATS |= {
     "FLAC header alone": Kind(write(encoded("FLAC")[:86]), NO_SAMPLES),
     "FLAC with noise in it": Kind(write(flipped(encoded("FLAC"))), NO_AUDIO),
     "FLAC of no known length": Kind(write(flac_that_claims(0))),
-    "FLAC that claims 2^36 samples": Kind(write(flac_that_claims(2**36 - 1)), "too long"),
+    "FLAC that claims 2^36 samples": Kind(
+        write(flac_that_claims(2**36 - 1)), "too long", predict_reason=""
+    ),
     "FLAC that claims 4 hours of 8 channels": Kind(
-        write(flac_that_claims(4 * 3600 * 655_350, rate=655_350, channels=8)), "too long"
+        write(flac_that_claims(4 * 3600 * 655_350, rate=655_350, channels=8)),
+        "too long",
+        predict_reason=NO_AUDIO,
     ),
     "AIFF cut": Kind(write(cut(encoded("AIFF"), 0.6))),
     "M4A, named .wav": Kind(write(b"\0\0\0\x20ftypM4A \0\0\2\0isomiso2" + bytes(512)), "ffmpeg"),
@@ -362,7 +373,7 @@ NAMES = {
         "brackets and stars": "a[1]*?.wav",
         "a backslash": "a\\b.wav",
         "an upper-case suffix": "LOUD.WAV",
-        "a composed accent": "\u00e9.wav",
+        "a composed accent": "\u00fc.wav",
         "a decomposed accent": "e\u0301.wav",
         "a name that tables read as missing": "NA.wav",
     }.items()
