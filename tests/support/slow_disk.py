@@ -86,7 +86,9 @@ def command(notes: Path, words: Sequence[str], environment: Mapping[str, str]) -
         setattr(os, name, slowed(getattr(os, name)))
     decode = waveform_cache_worker.decode
     if words[0] == "prepare":
-        waveform_cache_worker.decode = lambda path: (log_time(), decode(path))[1]
+        waveform_cache_worker.decode = lambda *given, **more: (log_time(), decode(*given, **more))[
+            1
+        ]
     else:
         register_optimizer_step_post_hook(log_time)
     waveform_cache.PART_CLIPS = PART_CLIPS
