@@ -28,7 +28,7 @@ def test_the_environment_names_choices_clips_and_licences(finished: Run) -> None
     assert environment["choices"]["model"] == "cnn"
     assert environment["choices"]["trainer"] == "half_cycle"
     assert environment["seed"] == 0
-    assert set(environment["fingerprints"]) == {"index", "cache"}
+    assert set(environment["fingerprints"]) == {"index", "cache", "split"}
     assert set(environment["licences"]) == {"synthetic"}
     assert environment["parameters"] == sum(
         parameter.numel() for parameter in open_model(finished).parameters()
@@ -39,10 +39,17 @@ def test_timing_is_summed_over_resumes(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").touch()
     for _ in range(2):
         timing = Timing(Run(tmp_path))
+        timing.start()
         with timing.part("fit"):
             pass
         timing.add({"fit": timing.seconds["fit"] + 1})
     assert 2 <= Run(tmp_path).timing["fit"] < 2.5
+
+
+def test_a_run_that_was_not_started_writes_no_timing(tmp_path: Path) -> None:
+    with Timing(Run(tmp_path)).part("data"):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_corpora_with_different_classes_train_together(archive: Path, tmp_path: Path) -> None:
